@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// A read-only picture of a Raft for metrics, tests and invariants. Values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "store/raft/output.h"
+#include "store/raft/types.h"
+
+namespace store::raft {
+
+enum class ProgressState : uint8_t { kProbe, kReplicate, kSnapshot };
+
+struct PeerStatus {
+  NodeId id;
+  Index match;
+  Index next;
+  ProgressState state = ProgressState::kProbe;
+  bool active = false;   // heard from within an election timeout
+  bool learner = false;
+  size_t inflight_messages = 0;
+  size_t inflight_bytes = 0;
+};
+
+struct Status {
+  NodeId id;
+  Role role = Role::kFollower;
+  NodeId leader;
+  Term term;
+  NodeId vote;
+  Index commit;
+  Index applied;
+  Index stable;              // durable here
+  Index first;               // first index still in the log (truncated + 1)
+  Index last;
+  Term last_term;
+  ConfState conf;
+  bool conf_change_pending = false;
+  size_t window_bytes = 0;
+  size_t uncommitted_bytes = 0;
+  uint64_t units_in_flight = 0;
+  std::vector<PeerStatus> peers;   // leader only, ascending by id
+};
+
+}  // namespace store::raft

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Env: what a Replica can make happen. Every call returns at once; results come back later as events of the
+// Replica (replica.h). ThreadEnv does it with threads and mailboxes, SimEnv inside one simulated loop.
+// Called on the replica's thread only.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "store/apply/report.h"
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/base/ids.h"
+#include "store/raft/output.h"
+#include "store/raft/types.h"
+
+namespace store::replica {
+
+// One encoded command with the call that waits for it.
+struct Proposal {
+  apply::RequestId id;
+  std::string command;
+  TimePoint deadline;
+};
+// What one loop collected in one turn; offered whole, taken or refused whole.
+struct ProposalBundle {
+  LoopId loop;
+  std::vector<Proposal> proposals;
+  size_t bytes = 0;
+};
+
+struct LeaseRequest {
+  enum class Kind : uint8_t { kKeepAlive, kTimeToLive, kList };
+  Kind kind = Kind::kKeepAlive;
+  uint64_t tag = 0;       // of the caller, echoed in the answer
+  LeaseId id;
+  TimePoint arrived;      // a client's TTL counts from here
+};
+struct LeaseAnswer {
+  uint64_t tag = 0;
+  ErrorCode error = ErrorCode::kOk;  // kLeaseNotFound, kNotLeader, kNoLeader, kTimeout
+  LeaseId id;
+  int64_t ttl_seconds = 0;           // keep-alive: granted TTL; time-to-live: remaining, floored
+  int64_t granted_seconds = 0;
+  std::vector<LeaseId> leases;       // list, by remaining time ascending
+};
+
+// Forwarded keep-alives and other frames that are not raft's.
+struct PeerLeaseRequest {
+  std::vector<LeaseRequest> requests;
+};
+struct PeerLeaseAnswer {
+  std::vector<LeaseAnswer> answers;
+};
+using PeerMessage = std::variant<PeerLeaseRequest, PeerLeaseAnswer>;
+
+class Env {
+ public:
+  virtual void Persist(raft::PersistUnit unit) = 0;
+  virtual void Apply(std::vector<raft::EntryPtr> entries) = 0;
+  virtual void Send(raft::Envelope envelope) = 0;
+  // Tickets of that loop up to and including `through` may be served.
+  virtual void GrantReads(LoopId loop, uint64_t through) = 0;
+  virtual void FailReads(LoopId loop, uint64_t through, ErrorCode code) = 0;
+  virtual void FailProposals(LoopId loop, std::span<const apply::RequestId> ids,
+                             ErrorCode code) = 0;
+  virtual void AnswerLeases(LoopId loop, std::span<const LeaseAnswer> answers) = 0;
+  virtual void SendSnapshot(raft::SnapshotOrder order) = 0;
+  virtual void InstallSnapshot(raft::SnapshotMeta meta) = 0;
+  virtual void FetchLog(raft::Fetch fetch) = 0;
+  virtual void TruncateLog(raft::Index through, raft::Term term) = 0;
+  virtual void SendPeer(raft::NodeId to, PeerMessage message) = 0;
+  // Role, leader or term changed: gauges, `no leader` checks, health.
+  virtual void OnRole(const raft::RoleChange& change) = 0;
+  virtual TimePoint Now() const = 0;
+  virtual uint64_t Random() = 0;
+  virtual ~Env() = default;
+};
+
+}  // namespace store::replica
