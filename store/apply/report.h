@@ -39,6 +39,7 @@ struct ApplyReport {
   Revision current;
   std::vector<raft::ConfChange> conf_changes;  // as decided by membership, in log order
   std::vector<LeaseChange> leases;
+  size_t expiry_entries = 0;       // entries in which the leader revoked overdue leases
   size_t bytes = 0;                // of the entries, as handed out by Output::apply
 };
 

@@ -39,7 +39,8 @@ class Raft {
   // Inputs.
   void Tick();
   void Step(Envelope envelope);
-  ProposeResult Propose(std::vector<std::string> commands);   // all or none
+  // All or none; `commands` is moved from unless refused (kNoLeader, kTooMuchUncommitted).
+  ProposeResult Propose(std::vector<std::string>&& commands);
   ProposeResult ProposeConfChange(const ConfChange& change);
   // From the applier, at the entry's log position; kNone when membership rejected the change.
   ConfState ApplyConfChange(const ConfChange& change);
@@ -60,6 +61,8 @@ class Raft {
 
   bool HasOutput() const;
   Output TakeOutput();  // must be executed
+  // Term of an entry still in the log or just before it.
+  Term TermAt(Index index) const;
   Status status() const;
 
  private:

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/lease/lease_clock.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+namespace store::lease {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr TimePoint kStart{seconds(1000)};
+constexpr Duration kRetry = seconds(3);
+
+TEST(LeaseClock, FollowerNeverExpiresAnything) {
+  LeaseClock clock;
+  clock.Granted(LeaseId(1), 2, 0, kStart);
+  EXPECT_TRUE(clock.TakeExpired(kStart + seconds(100), 10, kRetry).empty());
+  EXPECT_EQ(clock.Renew(LeaseId(1), kStart), std::nullopt);
+}
+
+TEST(LeaseClock, PromoteGivesFullTtlPlusElectionTimeout) {
+  LeaseClock clock;
+  clock.Granted(LeaseId(1), 10, 0, kStart);
+  clock.Promote(kStart, seconds(1));
+  EXPECT_TRUE(clock.TakeExpired(kStart + milliseconds(10'999), 10, kRetry).empty());
+  EXPECT_EQ(clock.TakeExpired(kStart + seconds(11), 10, kRetry),
+            std::vector<LeaseId>{LeaseId(1)});
+}
+
+TEST(LeaseClock, PromoteHonoursACheckpoint) {
+  LeaseClock clock;
+  clock.Granted(LeaseId(1), 1000, 0, kStart);
+  clock.Checkpointed(LeaseId(1), 4);
+  clock.Promote(kStart, seconds(1));
+  EXPECT_EQ(clock.TimeToLive(LeaseId(1), kStart)->ttl_seconds, 5);
+}
+
+TEST(LeaseClock, RenewCountsFromArrivalAndNeverShortens) {
+  LeaseClock clock;
+  clock.Promote(kStart, seconds(0));
+  clock.Granted(LeaseId(1), 10, 0, kStart);
+  EXPECT_EQ(clock.Renew(LeaseId(1), kStart + seconds(5)), 10);
+  EXPECT_EQ(clock.Renew(LeaseId(1), kStart + seconds(2)), 10);  // an older request handled later
+  EXPECT_EQ(clock.TimeToLive(LeaseId(1), kStart + seconds(5))->ttl_seconds, 10);
+}
+
+TEST(LeaseClock, ExpiredLeaseCannotBeRenewed) {
+  LeaseClock clock;
+  clock.Promote(kStart, seconds(0));
+  clock.Granted(LeaseId(1), 10, 0, kStart);
+  EXPECT_EQ(clock.Renew(LeaseId(1), kStart + seconds(10)), std::nullopt);
+}
+
+TEST(LeaseClock, ExpiredIsOfferedAgainOnlyAfterRetry) {
+  LeaseClock clock;
+  clock.Promote(kStart, seconds(0));
+  clock.Granted(LeaseId(1), 10, 0, kStart);
+  TimePoint due = kStart + seconds(10);
+  EXPECT_EQ(clock.TakeExpired(due, 10, kRetry).size(), 1u);
+  EXPECT_EQ(clock.TakeExpired(due + seconds(2), 10, kRetry).size(), 0u);
+  EXPECT_EQ(clock.TakeExpired(due + kRetry, 10, kRetry).size(), 1u);
+  clock.Revoked(LeaseId(1));
+  EXPECT_EQ(clock.TakeExpired(due + seconds(60), 10, kRetry).size(), 0u);
+}
+
+TEST(LeaseClock, TimeToLiveIsFlooredAndListIsByRemaining) {
+  LeaseClock clock;
+  clock.Promote(kStart, seconds(0));
+  clock.Granted(LeaseId(1), 30, 0, kStart);
+  clock.Granted(LeaseId(2), 10, 0, kStart);
+  EXPECT_EQ(clock.TimeToLive(LeaseId(2), kStart + milliseconds(1))->ttl_seconds, 9);
+  EXPECT_EQ(clock.List(), (std::vector<LeaseId>{LeaseId(2), LeaseId(1)}));
+  EXPECT_EQ(clock.TimeToLive(LeaseId(3), kStart), std::nullopt);
+}
+
+TEST(LeaseClock, LongestTtlDoesNotOverflow) {
+  LeaseClock clock;
+  clock.Promote(kStart, seconds(1));
+  clock.Granted(LeaseId(1), 9'000'000'000, 0, kStart);
+  EXPECT_TRUE(clock.TakeExpired(kStart + std::chrono::hours(24 * 365 * 50), 10, kRetry).empty());
+}
+
+}  // namespace
+}  // namespace store::lease
