@@ -139,10 +139,10 @@ Error ErrnoError(int error_number, std::string_view what);
 }  // namespace store
 
 // RETURN_IF_ERROR(expression): leaves the function with the error of a Status or Result.
-#define RETURN_IF_ERROR(expression)                                 \
-  do {                                                              \
-    if (auto return_if_error_ = (expression); !return_if_error_) {  \
-      return ::tl::unexpected<::store::Error>(                      \
-          std::move(return_if_error_).error());                     \
-    }                                                               \
+#define RETURN_IF_ERROR(expression)                                               \
+  do {                                                                            \
+    if (auto&& return_if_error_ = (expression); !return_if_error_) {              \
+      return ::tl::unexpected<::store::Error>(                                    \
+          std::forward<decltype(return_if_error_)>(return_if_error_).error());    \
+    }                                                                             \
   } while (false)
