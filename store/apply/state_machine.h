@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// StateMachine: the replicated state and the only code that changes it. Committed entries go in, in log order;
+// out come one engine write per batch (which ends with sys/applied), a new StateView, events for the watch
+// hub and the results of the calls that wait on this member. Deterministic: the same entries give the same
+// state on every member, so nothing here looks at a clock, a random number or local configuration beyond
+// ApplyLimits, which must be equal on all members.
+//
+// Threads: Apply, Run*, Trim on one thread (apply; the simulator's loop). Read from any thread. Nothing here
+// starts a thread. An engine error other than a full disk is returned as fatal; on kNoSpace the batch is kept
+// and Apply must be called again with no new entries (RetryWrite) until it succeeds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "store/apply/report.h"
+#include "store/apply/results.h"
+#include "store/apply/state_view.h"
+#include "store/base/error.h"
+#include "store/engine/engine.h"
+#include "store/lease/lease_table.h"
+#include "store/mvcc/event.h"
+#include "store/mvcc/mvcc_store.h"
+#include "store/mvcc/read_view.h"
+#include "store/raft/types.h"
+
+namespace store::apply {
+
+struct ApplyLimits {
+  int64_t quota_bytes = 2LL << 30;       // <= 0: none
+  uint64_t index_memory_max = 0;         // bytes of the key index, 0: none
+  size_t batch_entries_max = 1000;
+  size_t batch_bytes_max = 1 << 20;      // a larger single entry passes alone
+};
+
+// Who this process is: results are collected only for its own requests.
+struct ApplySelf {
+  raft::NodeId member;
+  uint64_t boot_nonce = 0;
+};
+
+// State of a store at its first start (bootstrap), written as if applied at index 0.
+struct InitialState {
+  std::vector<cluster::Member> members;
+  raft::ConfState conf;
+};
+
+struct BatchOutcome {
+  ApplyReport report;
+  std::vector<LoopResults> results;      // per loop, in log order
+  mvcc::EventBatchPtr events;            // never null
+};
+
+// Guard of one reader action: the StateView and a ReadView of the same moment.
+class StateRef {
+ public:
+  StateRef(mvcc::ReadView view, const StateView* state) : view_(std::move(view)), state_(state) {}
+  const StateView* operator->() const { return state_; }
+  const StateView& operator*() const { return *state_; }
+  const mvcc::ReadView& view() const { return view_; }
+
+ private:
+  mvcc::ReadView view_;      // holds the epoch slot that keeps *state_ alive
+  const StateView* state_;
+};
+
+class StateMachine {
+ public:
+  StateMachine(const ApplyLimits& limits, const ApplySelf& self, engine::Engine& engine);
+  ~StateMachine();
+
+  // Start-up: writes the initial state into an empty engine (flushed), or rebuilds everything from it.
+  Status Bootstrap(const InitialState& initial);
+  Status Restore();
+  struct AppliedRow {
+    raft::Index index;
+    raft::Term term;
+    raft::ConfState conf;
+    Revision current;
+  };
+  // What sys/applied says; of the durable tier with kPersisted. nullopt: an engine never bootstrapped.
+  static Result<std::optional<AppliedRow>> ReadApplied(const engine::Engine& engine,
+                                                       engine::Tier tier);
+
+  // Applies a prefix of `entries` that fits one batch; `*taken` says how many.
+  Result<BatchOutcome> Apply(std::span<const raft::EntryPtr> entries, size_t* taken);
+
+  // Any thread.
+  StateRef Read() const;
+  mvcc::MvccStore& mvcc();
+  const mvcc::MvccStore& mvcc() const;
+  // Apply thread only.
+  const lease::LeaseTable& leases() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace store::apply

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/replica/log_retention.h"
+
+#include <algorithm>
+
+namespace store::replica {
+namespace {
+
+constexpr uint64_t kMarkDistance = 64;  // entries between two marks
+
+}  // namespace
+
+void LogRetention::OnApplied(raft::Index applied, size_t bytes) {
+  bytes_total_ += bytes;
+  if (marks_.empty() || applied - marks_.back().index >= kMarkDistance) {
+    marks_.push_back({applied, bytes_total_});
+  }
+}
+
+std::optional<raft::Index> LogRetention::Decide(raft::Index durable, raft::Index truncated) {
+  raft::Index through =
+      durable.value() > limits_.entries ? durable - limits_.entries : raft::Index(0);
+  // Fewer entries than that stay when they are large.
+  for (const Mark& mark : marks_) {
+    if (mark.index > durable || bytes_total_ - mark.bytes_before <= limits_.bytes) break;
+    through = std::max(through, mark.index);
+  }
+  bool worth = through > truncated && through - truncated >= limits_.step_entries;
+  bool large = through > truncated && !marks_.empty() &&
+               bytes_total_ - marks_.front().bytes_before > limits_.bytes;
+  if (!worth && !large) return std::nullopt;
+  while (!marks_.empty() && marks_.front().index <= through) marks_.pop_front();
+  return through;
+}
+
+}  // namespace store::replica

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/replica/proposals.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace store::replica {
+
+void Proposals::Offer(ProposalBundle bundle, raft::Raft& raft) {
+  raft::Status status = raft.status();
+  if (status.commit - status.applied > lag_max_) {
+    Fail(bundle, ErrorCode::kTooManyRequests);
+    return;
+  }
+  // A newer bundle never overtakes a waiting one: clients see their writes in the order they sent them.
+  if (!waiting_.empty() || !Propose(bundle, raft)) {
+    count_ += bundle.proposals.size();
+    waiting_.push_back(std::move(bundle));
+  }
+}
+
+void Proposals::Retry(raft::Raft& raft) {
+  while (!waiting_.empty()) {
+    size_t size = waiting_.front().proposals.size();
+    if (!Propose(waiting_.front(), raft)) return;
+    count_ -= size;
+    waiting_.pop_front();
+  }
+}
+
+bool Proposals::Propose(ProposalBundle& bundle, raft::Raft& raft) {
+  if (bundle.proposals.empty()) return true;
+  std::vector<std::string> commands;
+  commands.reserve(bundle.proposals.size());
+  for (Proposal& proposal : bundle.proposals) commands.push_back(std::move(proposal.command));
+  // Moved from only when taken (raft.h).
+  raft::ProposeResult result = raft.Propose(std::move(commands));
+  if (result == raft::ProposeResult::kAppended || result == raft::ProposeResult::kForwarded) {
+    return true;
+  }
+  for (size_t i = 0; i < commands.size(); ++i) {
+    bundle.proposals[i].command = std::move(commands[i]);
+  }
+  return false;
+}
+
+void Proposals::Expire(TimePoint now) {
+  for (auto bundle = waiting_.begin(); bundle != waiting_.end();) {
+    auto& proposals = bundle->proposals;
+    auto late = std::stable_partition(proposals.begin(), proposals.end(),
+                                      [now](const Proposal& p) { return p.deadline > now; });
+    std::vector<apply::RequestId> ids;
+    for (auto p = late; p != proposals.end(); ++p) ids.push_back(p->id);
+    proposals.erase(late, proposals.end());
+    count_ -= ids.size();
+    if (!ids.empty()) env_.FailProposals(bundle->loop, ids, ErrorCode::kTimeout);
+    bundle = proposals.empty() ? waiting_.erase(bundle) : std::next(bundle);
+  }
+}
+
+void Proposals::FailAll(ErrorCode code) {
+  for (const ProposalBundle& bundle : waiting_) Fail(bundle, code);
+  waiting_.clear();
+  count_ = 0;
+}
+
+void Proposals::Fail(const ProposalBundle& bundle, ErrorCode code) {
+  std::vector<apply::RequestId> ids;
+  ids.reserve(bundle.proposals.size());
+  for (const Proposal& proposal : bundle.proposals) ids.push_back(proposal.id);
+  env_.FailProposals(bundle.loop, ids, code);
+}
+
+}  // namespace store::replica

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/replica/replica.h"
+
+#include <utility>
+
+#include "store/base/check.h"
+
+namespace store::replica {
+
+Replica::Replica(const ReplicaConfig& config, Env& env, Boot boot)
+    : config_(config),
+      env_(env),
+      raft_(config.raft, std::move(boot.raft)),
+      proposals_(config.apply_lag_entries_max, env),
+      reads_(config.read_retry, env),
+      leases_(config.leases, config.election_timeout, env),
+      retention_(config.retention) {
+  for (const LeaseBoot& lease : boot.leases) {
+    leases_.Restore(lease.id, lease.ttl_seconds, lease.remaining_seconds);
+  }
+  reads_.OnApplied(raft_.status().applied);
+}
+
+void Replica::OnBoot() { raft_.Campaign(); }
+
+void Replica::OnTick(TimePoint now) {
+  raft_.Tick();
+  proposals_.Expire(now);
+  proposals_.Retry(raft_);
+  reads_.Retry(raft_);
+  leases_.OnTick(now, raft_);
+}
+
+void Replica::OnPeerMessage(raft::Envelope envelope) { raft_.Step(std::move(envelope)); }
+
+void Replica::OnProposals(ProposalBundle bundle) { proposals_.Offer(std::move(bundle), raft_); }
+
+void Replica::OnReadTickets(LoopId loop, uint64_t through) { reads_.Join(loop, through, raft_); }
+
+void Replica::OnPersisted(uint64_t unit) { raft_.OnPersisted(unit); }
+
+void Replica::OnApplied(const apply::ApplyReport& report) {
+  for (const raft::ConfChange& change : report.conf_changes) raft_.ApplyConfChange(change);
+  raft_.OnApplied(report.applied);
+  leases_.OnApplied(report);
+  reads_.OnApplied(report.applied);
+  retention_.OnApplied(report.applied, report.bytes);
+  raft::Index truncated = raft_.status().first - 1;
+  if (auto through = retention_.Decide(report.durable, truncated)) {
+    raft::Term term = raft_.TermAt(*through);
+    raft_.TruncateLog(*through);
+    env_.TruncateLog(*through, term);
+  }
+  proposals_.Retry(raft_);
+}
+
+void Replica::OnLeaseRequests(LoopId loop, std::span<const LeaseRequest> requests) {
+  leases_.OnRequests(loop, requests, raft_);
+}
+
+void Replica::OnFetched(raft::NodeId peer, raft::Index from,
+                        std::vector<raft::EntryPtr> entries) {
+  raft_.OnFetched(peer, from, std::move(entries));
+}
+
+void Replica::OnUnreachable(raft::NodeId peer) { raft_.OnUnreachable(peer); }
+
+void Replica::OnStop() {
+  proposals_.FailAll(ErrorCode::kStopped);
+  reads_.FailAll(ErrorCode::kStopped);
+  leases_.FailAll(ErrorCode::kStopped);
+}
+
+void Replica::Flush() {
+  while (raft_.HasOutput()) Execute(raft_.TakeOutput());
+}
+
+// The role goes first: the edge and the lease clock must know who leads before they see what it did. The
+// persist unit goes before the messages it does not guard, so that disk and network work at the same time.
+void Replica::Execute(raft::Output output) {
+  if (output.role) HandleRole(*output.role);
+  if (output.persist) env_.Persist(std::move(*output.persist));
+  for (raft::Envelope& envelope : output.send) env_.Send(std::move(envelope));
+  if (output.restore) env_.InstallSnapshot(*output.restore);
+  if (!output.apply.empty()) env_.Apply(std::move(output.apply));
+  for (const raft::ReadGrant& grant : output.reads) {
+    reads_.OnGrant(grant);
+    leases_.OnGrant(grant);
+  }
+  for (raft::ReadId batch : output.reads_failed) {
+    reads_.OnFailed(batch);
+    leases_.OnReadsFailed(batch);
+  }
+  for (const raft::Fetch& fetch : output.fetch) env_.FetchLog(fetch);
+  for (const raft::SnapshotOrder& order : output.snapshots) env_.SendSnapshot(order);
+}
+
+void Replica::HandleRole(const raft::RoleChange& change) {
+  leases_.OnRole(change.role);
+  env_.OnRole(change);
+  if (change.leader != raft::NodeId(0)) proposals_.Retry(raft_);
+}
+
+}  // namespace store::replica
