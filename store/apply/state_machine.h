@@ -69,10 +69,13 @@ class StateRef {
 
 class StateMachine {
  public:
-  StateMachine(const ApplyLimits& limits, const ApplySelf& self, engine::Engine& engine);
+  // The engine is shared with the key space inside and with whoever reads it.
+  StateMachine(const ApplyLimits& limits, const ApplySelf& self,
+               std::shared_ptr<engine::Engine> engine);
   ~StateMachine();
 
-  // Start-up: writes the initial state into an empty engine (flushed), or rebuilds everything from it.
+  // Start-up, one of the two, before anything else: writes the initial state into an empty engine (flushed),
+  // or rebuilds everything from it.
   Status Bootstrap(const InitialState& initial);
   Status Restore();
   struct AppliedRow {
@@ -90,6 +93,7 @@ class StateMachine {
 
   // Any thread.
   StateRef Read() const;
+  // After Bootstrap or Restore.
   mvcc::MvccStore& mvcc();
   const mvcc::MvccStore& mvcc() const;
   // Apply thread only.

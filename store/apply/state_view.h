@@ -15,7 +15,7 @@
 #include "store/raft/types.h"
 
 namespace store::mvcc {
-class IndexRoot;
+struct IndexRoot;
 }
 
 namespace store::apply {
