@@ -69,13 +69,10 @@ class StateRef {
 
 class StateMachine {
  public:
-  // The engine is shared with the key space inside and with whoever reads it.
-  StateMachine(const ApplyLimits& limits, const ApplySelf& self,
-               std::shared_ptr<engine::Engine> engine);
+  StateMachine(const ApplyLimits& limits, const ApplySelf& self, engine::Engine& engine);
   ~StateMachine();
 
-  // Start-up, one of the two, before anything else: writes the initial state into an empty engine (flushed),
-  // or rebuilds everything from it.
+  // Start-up: writes the initial state into an empty engine (flushed), or rebuilds everything from it.
   Status Bootstrap(const InitialState& initial);
   Status Restore();
   struct AppliedRow {
@@ -93,7 +90,6 @@ class StateMachine {
 
   // Any thread.
   StateRef Read() const;
-  // After Bootstrap or Restore.
   mvcc::MvccStore& mvcc();
   const mvcc::MvccStore& mvcc() const;
   // Apply thread only.

@@ -15,7 +15,7 @@
 #include "store/raft/types.h"
 
 namespace store::mvcc {
-struct IndexRoot;
+class IndexRoot;
 }
 
 namespace store::apply {
