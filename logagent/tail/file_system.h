@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// FileSystem: the agent's only door to the files it collects. PosixFileSystem is the real one; the torture
-// model has its own. All methods are called on the thread of the shard that owns the file; none blocks on
-// anything but the disk. Errors name the path.
+// FileSystem: the agent's only door to the files it collects. PosixFileSystem is the real one; the
+// torture model has its own. All methods may be called on any shard's thread; none blocks on
+// anything but the disk. A FileHandle belongs to the thread that opened it. Errors name the path.
 #pragma once
+
+#include "store/base/error.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -10,9 +12,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
-
-#include "store/base/error.h"
 
 namespace logagent {
 
@@ -20,20 +21,25 @@ using Path = std::filesystem::path;
 using store::Result;
 using store::Status;
 
-// A file by what it is, not by what it is called. `generation` grows when the same inode was truncated or
-// reused, so that offsets of different contents never mix.
+// A file by what it is, not by what it is called. `generation` grows when the same inode was
+// truncated or reused, so that offsets of different contents never mix.
 struct FileKey {
   uint64_t device = 0;
   uint64_t inode = 0;
   uint32_t generation = 0;
   friend auto operator<=>(const FileKey&, const FileKey&) = default;
+
+  template <class H>
+  friend H AbslHashValue(H state, const FileKey& key) {
+    return H::combine(std::move(state), key.device, key.inode, key.generation);
+  }
 };
 
 struct FileFacts {
   uint64_t device = 0;
   uint64_t inode = 0;
   uint64_t size = 0;
-  uint64_t links = 0;               // 0: deleted while open
+  uint64_t links = 0;  // 0: deleted while open
   int64_t modified_ns = 0;
   bool regular = false;
 };
@@ -45,18 +51,45 @@ class FileHandle {
 };
 using FileHandlePtr = std::unique_ptr<FileHandle>;
 
+// What a pattern finds. `directories` are the existing ones in which a match could appear, now or
+// later (with the nearest existing ancestor of those that do not exist yet): watching them is
+// enough to hear of every new match. `truncated` says that the walk ended at its limit.
+struct GlobMatch {
+  std::vector<Path> files;  // sorted; what StatPath calls regular is for the caller to find out
+  std::vector<Path> directories;  // sorted
+  bool truncated = false;
+};
+
+struct DirectoryEntry {
+  std::string name;
+  uint64_t inode = 0;
+  bool directory = false;
+};
+
 class FileSystem {
  public:
   virtual Result<FileHandlePtr> Open(const Path& path) = 0;
   virtual Result<FileFacts> Stat(const FileHandle& file) const = 0;
   // Follows symbolic links, as Open does.
   virtual Result<FileFacts> StatPath(const Path& path) const = 0;
-  // Bytes read; 0 at the end of the file.
+  // Bytes read; 0 at the end of the file. Fewer than asked for only at the end.
   virtual Result<size_t> ReadAt(const FileHandle& file, uint64_t offset, std::span<char> into) = 0;
-  // Names that match a glob pattern (fnmatch with FNM_PATHNAME, `**` for any depth), sorted. A pattern
-  // without glob characters, and one that exists literally, is itself.
-  virtual Result<std::vector<Path>> Glob(const std::string& pattern) const = 0;
+  virtual Result<std::vector<DirectoryEntry>> List(const Path& directory) const = 0;
+  // Names that match a glob pattern (fnmatch with FNM_PATHNAME, `**` as a component for any depth,
+  // hidden names only by a pattern that starts with a dot). A pattern without glob characters, and
+  // one that exists literally, is itself.
+  virtual Result<GlobMatch> Glob(const std::string& pattern) const = 0;
   virtual ~FileSystem() = default;
+};
+
+class PosixFileSystem final : public FileSystem {
+ public:
+  Result<FileHandlePtr> Open(const Path& path) override;
+  Result<FileFacts> Stat(const FileHandle& file) const override;
+  Result<FileFacts> StatPath(const Path& path) const override;
+  Result<size_t> ReadAt(const FileHandle& file, uint64_t offset, std::span<char> into) override;
+  Result<std::vector<DirectoryEntry>> List(const Path& directory) const override;
+  Result<GlobMatch> Glob(const std::string& pattern) const override;
 };
 
 }  // namespace logagent

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shard: the event loop of a set of files, one thread: it finds the files of its entries, reads,
+// splits and produces without another queue, so the order within a file is free and back-pressure
+// is "do not read". Commands and deliveries come by mail from any thread and never block. Files are
+// pinned to shards by (device, inode). What it publishes (Snapshot) is immutable. Memory: the
+// budget for lines, plus a few hundred bytes per open file; mail is bounded by what was produced
+// and by what the control thread sends.
+//
+// Start position of a file (architecture 10.1): its checkpoint if there is one; else the end, if
+// the entry was never applied before and the file existed when it was; else the beginning. It is
+// durable before the first byte is produced; if the state directory cannot be written the file is
+// read all the same.
+#pragma once
+
+#include "logagent/checkpoint/checkpointer.h"
+#include "logagent/deliver/dead_letter.h"
+#include "logagent/deliver/sink.h"
+#include "logagent/tail/budget.h"
+#include "logagent/tail/file_system.h"
+#include "store/base/clock.h"
+#include "store/base/log.h"
+
+#include <absl/functional/any_invocable.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace logagent {
+
+struct EntrySpec {
+  EntryId id;
+  std::string path;  // literal or glob; relative to the working directory if not absolute
+  std::string topic;
+  uint64_t max_line_bytes = 1 << 20;
+  bool strip_cr = false;
+};
+
+enum class EntryState { kStarting, kRunning, kNoMatch, kDenied, kPaused, kError, kDraining };
+// "RUNNING", "NO_MATCH", …: the words of the status key.
+std::string_view Name(EntryState state);
+
+struct FileStats {
+  EntryId entry;
+  std::string path;
+  FileKey file;
+  uint64_t size = 0;
+  uint64_t read_offset = 0;
+  uint64_t acked_offset = 0;
+  uint64_t lag_bytes = 0;  // size minus acked
+  double lag_seconds = 0;  // since the file last had nothing to acknowledge; 0 when it has not
+  bool detached = false;   // rotated away or deleted, being drained
+  std::string error;
+};
+
+struct EntryStats {
+  EntryId id;
+  std::string path;
+  std::string topic;
+  EntryState state = EntryState::kStarting;
+  std::string text;  // why, when not running
+  uint64_t files = 0;
+  uint64_t files_opened = 0;  // ever; unchanged entries show no reopened file after a reload
+  uint64_t lines = 0;         // handed to the sink
+  uint64_t bytes = 0;
+  uint64_t lines_dead = 0;  // in the dead-letter spool
+  uint64_t bytes_lost = 0;  // truncated or deleted before they were acknowledged
+  uint64_t lag_bytes = 0;
+  double lag_seconds = 0;
+};
+
+struct ShardSnapshot {
+  std::vector<EntryStats> entries;
+  std::vector<FileStats> files;
+  std::string notify_fallback;  // why some directory is scanned instead of watched
+  uint64_t scans = 0;
+  uint64_t wakeups = 0;
+};
+
+struct ShardOptions {
+  uint32_t index = 0;
+  uint32_t count = 1;
+  size_t chunk_bytes = 256 << 10;
+  uint64_t quantum_bytes = 1 << 20;
+  store::Duration rescan = std::chrono::seconds(10);  // safety scan while everything is watched
+  store::Duration rescan_unwatched = std::chrono::seconds(1);
+  store::Duration coalesce = std::chrono::milliseconds(5);  // between two looks at notifications
+  store::Duration finish_quiet =
+      std::chrono::seconds(5);  // a rotated file is done after this silence
+  store::Duration publish = std::chrono::milliseconds(250);
+};
+
+class Shard {
+ public:
+  using Done = absl::AnyInvocable<void()>;
+
+  // All references outlive the shard.
+  Shard(const ShardOptions& options, FileSystem& files, Sink& sink, Checkpointer& checkpointer,
+        DeadLetterSpool& spool, std::shared_ptr<Budget> budget, const store::Clock& clock,
+        store::Logger log = {});
+  // Ends the thread at once, without draining or a last checkpoint: what a kill would leave.
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  Status Start();
+  // Stops reading, waits up to `drain_max` for what is in flight, checkpoints. Idempotent.
+  void Stop(store::Duration drain_max);
+
+  // `first_applied`: the entry's key (EntryKey(path, topic)) was not known to the checkpointer
+  // before this application of the configuration. `done` runs on the shard's thread after the first
+  // look at its files.
+  void StartEntry(EntrySpec spec, bool first_applied, Done done = {});
+  // Stops reading at once, waits up to `drain_max` for acknowledgements, then closes. Rows stay: an
+  // entry that comes back goes on where it was left.
+  void StopEntry(EntryId id, store::Duration drain_max, Done done = {});
+  // From the next line boundary on lines go to `topic`; rows move to the new EntryKey.
+  void ChangeTopic(EntryId id, std::string topic, Done done = {});
+
+  // What the sink decided, from its poller (see Poller).
+  void Deliver(std::vector<Delivery> deliveries);
+
+  // Never null; at most `publish` old while anything happens.
+  std::shared_ptr<const ShardSnapshot> Snapshot() const;
+
+ private:
+  class Loop;
+  std::unique_ptr<Loop> loop_;
+};
+
+}  // namespace logagent

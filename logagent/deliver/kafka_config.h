@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// KafkaConfig: our options and how they become librdkafka's. Every librdkafka property can be set
+// under `properties` and wins over our defaults, except the few that would break the delivery
+// guarantee; an unknown name or a bad value is one error that names the key. Value type; functions
+// are pure.
+#pragma once
+
+#include "store/base/error.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace logagent {
+
+using store::Result;
+using store::Status;
+
+struct KafkaConfig {
+  std::string brokers = "127.0.0.1:9092";  // host:port, separated by commas
+  std::string client_id = "sluice-agent";
+  std::string compression = "lz4";  // none gzip snappy lz4 zstd
+  uint32_t linger_ms = 5;
+  uint64_t max_line_bytes = 1 << 20;         // the largest of all entries
+  uint64_t in_flight_bytes_max = 256 << 20;  // lines plus 256 each; Produce answers kFull above it
+  std::map<std::string, std::string> properties;
+};
+
+struct KafkaConfDeleter {
+  void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
+};
+using KafkaConfPtr = std::unique_ptr<rd_kafka_conf_t, KafkaConfDeleter>;
+
+// For `sluice-agent check` too: builds the configuration without connecting anywhere.
+Result<KafkaConfPtr> MakeKafkaConf(const KafkaConfig& config);
+
+}  // namespace logagent

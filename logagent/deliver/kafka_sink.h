@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// KafkaSink: lines to Kafka through librdkafka's C API, without copying them: a message points into
+// the chunk, its opaque is the range in flight, and delivery reports are counted per range. Every
+// line is answered: retriable errors wait for ever inside the library; too large and invalid go to
+// the dead-letter spool, synced, and count as delivered; an unknown or forbidden topic puts that
+// topic into error, rejects its ranges and is asked about again; a fatal producer error rebuilds
+// the producer and rejects what was in flight. All lines of a file go to one partition, so their
+// order is visible. Prepare, Produce and Topic: any shard thread. Poll: one poller thread, which
+// also rebuilds. A prober thread of the sink's own asks for topics' metadata, which blocks. Bounded
+// by in_flight_bytes_max (length + 256 per line); the library's own queue limits are set above it,
+// so that they are never what stops us.
+#pragma once
+
+#include "logagent/deliver/dead_letter.h"
+#include "logagent/deliver/kafka_config.h"
+#include "logagent/deliver/sink.h"
+#include "store/base/clock.h"
+#include "store/base/log.h"
+#include "store/base/thread.h"
+
+#include <absl/container/flat_hash_set.h>
+#include <librdkafka/rdkafka.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+namespace logagent {
+
+struct KafkaStats {
+  uint64_t lines_delivered = 0;
+  uint64_t lines_dead = 0;
+  uint64_t ranges_rejected = 0;
+  uint64_t rebuilds = 0;
+  uint64_t in_flight_bytes = 0;
+  uint64_t in_flight_ranges = 0;
+  std::string error;  // the last thing the library complained about, e.g. a broker that is down
+};
+
+class KafkaSink final : public Sink {
+ public:
+  // The error of a bad option names its key. Does not wait for a broker.
+  static Result<std::unique_ptr<KafkaSink>> Make(const KafkaConfig& config, DeadLetterSpool& spool,
+                                                 const store::Clock& clock, store::Logger log = {});
+  // Drops what is in flight, unanswered, as a kill would: drain first (Shard::Stop).
+  ~KafkaSink() override;
+
+  void Prepare(std::string_view topic) override;
+  Offer Produce(Batch& batch) override;
+  TopicStatus Topic(std::string_view topic) const override;
+  void Poll(absl::FunctionRef<void(Delivery)> deliver) override;
+
+  KafkaStats Stats() const;
+  // Tests only: the library reports a fatal error, as a fenced producer would.
+  void InjectFatalError();
+
+ private:
+  struct InFlight;
+  struct TopicEntry;
+
+  KafkaSink(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
+            store::Logger log);
+  static void OnLog(const rd_kafka_t* producer, int level, const char* facility, const char* text);
+
+  Status Connect();
+  void Disconnect();
+  TopicEntry& FindTopic(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Probe();
+  void ProbeTopic(TopicEntry& topic);
+  void Enqueue(InFlight& range, int32_t partition, const std::vector<Line>& lines);
+  void OnEvent(rd_kafka_event_t* event, absl::FunctionRef<void(Delivery)> deliver);
+  void OnReports(rd_kafka_event_t* event, absl::FunctionRef<void(Delivery)> deliver);
+  void OnFailed(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error);
+  void Settle(InFlight* range, uint32_t lines, absl::FunctionRef<void(Delivery)> deliver);
+  void SettleLocalFailures(absl::FunctionRef<void(Delivery)> deliver);
+  void RetryQueueFull(absl::FunctionRef<void(Delivery)> deliver);
+  void Rebuild(absl::FunctionRef<void(Delivery)> deliver);
+  void SetTopicError(TopicEntry& topic, std::string text);
+
+  struct Refused {
+    InFlight* range = nullptr;
+    std::string_view payload;
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  };
+
+  const KafkaConfig config_;
+  DeadLetterSpool& spool_;
+  const store::Clock& clock_;
+  store::Logger log_;
+
+  // Held shared while the library is used, exclusively while it is replaced. Taken before mutex_.
+  mutable std::shared_mutex producer_mutex_;
+  rd_kafka_t* producer_ = nullptr;     // guarded by producer_mutex_
+  rd_kafka_queue_t* queue_ = nullptr;  // guarded by producer_mutex_
+
+  mutable store::Mutex mutex_;
+  store::CondVar probe_;
+  std::map<std::string, std::unique_ptr<TopicEntry>, std::less<>> topics_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<InFlight*> in_flight_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Refused> refused_ ABSL_GUARDED_BY(mutex_);  // not taken by the library, for Poll
+  std::string error_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::atomic<uint64_t> in_flight_bytes_ = 0;
+  std::atomic<bool> holding_ = false;  // refused_ waits or a rebuild runs: Produce answers kFull
+  std::atomic<uint64_t> lines_delivered_ = 0;
+  std::atomic<uint64_t> lines_dead_ = 0;
+  std::atomic<uint64_t> ranges_rejected_ = 0;
+  std::atomic<uint64_t> rebuilds_ = 0;
+  store::Thread prober_;
+};
+
+}  // namespace logagent
