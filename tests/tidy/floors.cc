@@ -38,7 +38,8 @@ std::vector<Floor> MakeFloors() {
       {"store/watch", {"store/base", "store/mvcc"}},
       {"store/lease", {"store/base", "store/engine"}},
       {"store/auth", {"store/base", "store/engine"}},
-      {"store/cluster", {"store/base", "store/engine"}},
+      // A member is known by its raft id.
+      {"store/cluster", {"store/base", "store/engine", "store/raft/types"}},
       {"store/client", {"store/base", "proto"}},
       // 3
       {"store/apply",
