@@ -5,15 +5,19 @@
 // state on every member, so nothing here looks at a clock, a random number or local configuration beyond
 // ApplyLimits, which must be equal on all members.
 //
-// Threads: Apply, Run*, Trim on one thread (apply; the simulator's loop). Read from any thread. Nothing here
-// starts a thread. An engine error other than a full disk is returned as fatal; on kNoSpace the batch is kept
-// and Apply must be called again with no new entries (RetryWrite) until it succeeds.
+// Threads: Apply, RetryWrite, leases and the writing half of mvcc() on one thread (apply; the simulator's
+// loop). Read from any thread. Nothing here starts a thread. Every error of Apply but kNoSpace is fatal for
+// the member: nothing of the batch was written, and the object must not be used again. On kNoSpace the disk
+// is full: the batch is kept, and RetryWrite offers it again until it succeeds; until then Apply is not
+// called. Bounded by: one batch of entries and its results.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "store/apply/report.h"
@@ -69,10 +73,13 @@ class StateRef {
 
 class StateMachine {
  public:
-  StateMachine(const ApplyLimits& limits, const ApplySelf& self, engine::Engine& engine);
+  // The engine is shared with the key space inside and with whoever reads it.
+  StateMachine(const ApplyLimits& limits, const ApplySelf& self,
+               std::shared_ptr<engine::Engine> engine);
   ~StateMachine();
 
-  // Start-up: writes the initial state into an empty engine (flushed), or rebuilds everything from it.
+  // Start-up, one of the two, before anything else: writes the initial state into an empty engine (flushed),
+  // or rebuilds everything from it.
   Status Bootstrap(const InitialState& initial);
   Status Restore();
   struct AppliedRow {
@@ -85,11 +92,16 @@ class StateMachine {
   static Result<std::optional<AppliedRow>> ReadApplied(const engine::Engine& engine,
                                                        engine::Tier tier);
 
-  // Applies a prefix of `entries` that fits one batch; `*taken` says how many.
+  // Applies a prefix of `entries` that fits one batch; `*taken` says how many, also with kNoSpace. Indexes
+  // must follow the applied one without a gap; entries at or below it are skipped (replay after a start).
   Result<BatchOutcome> Apply(std::span<const raft::EntryPtr> entries, size_t* taken);
+  // After kNoSpace: the outcome of the batch that was kept, or kNoSpace again.
+  Result<BatchOutcome> RetryWrite();
+  bool write_pending() const;
 
-  // Any thread.
+  // Any thread, after Bootstrap or Restore.
   StateRef Read() const;
+  // After Bootstrap or Restore.
   mvcc::MvccStore& mvcc();
   const mvcc::MvccStore& mvcc() const;
   // Apply thread only.

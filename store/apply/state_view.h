@@ -15,7 +15,7 @@
 #include "store/raft/types.h"
 
 namespace store::mvcc {
-class IndexRoot;
+struct IndexRoot;
 }
 
 namespace store::apply {
@@ -24,7 +24,7 @@ struct StateView {
   raft::Index applied;
   raft::Term applied_term;
   Revision current;
-  Revision compacted;                       // 0: never
+  Revision compacted;                       // -1: never
   uint64_t logical_bytes = 0;               // sum of header and value sizes: what the quota counts
   // Shared between views until they change.
   std::shared_ptr<const std::vector<cluster::Member>> members;   // ascending by id

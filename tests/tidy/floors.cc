@@ -87,7 +87,7 @@ std::vector<Library> MakeLibraries() {
       {"openssl/ssl.h", "sockets live in the transport", {"store/rpc"}},
       {"openssl/",
        "TLS, hashes and signatures have their places",
-       {"store/rpc", "store/auth", "store/backup", "store/engine"}},
+       {"store/rpc", "store/auth", "store/backup", "store/engine", "store/cluster"}},
       {"sys/epoll.h",
        "event loops have their places",
        {"store/rpc", "logagent/tail", "logagent/agent", "logagent/devbroker"}},

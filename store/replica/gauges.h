@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// RaftGauges: what other threads may know of the replica without asking it: a few atomics that the replica
+// thread writes once per turn. Good for headers, health, Status and metrics; never for a decision that must
+// be linearizable.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "store/raft/status.h"
+
+namespace store::replica {
+
+struct RaftGauges {
+  std::atomic<uint64_t> term{0};
+  std::atomic<uint64_t> leader{0};      // 0: none
+  std::atomic<bool> is_leader{false};
+  std::atomic<uint64_t> commit{0};
+  std::atomic<uint64_t> applied{0};
+  std::atomic<uint64_t> first{0};
+  std::atomic<uint64_t> last{0};
+  std::atomic<uint64_t> leader_changes{0};
+  std::atomic<uint64_t> proposals_waiting{0};
+  std::atomic<uint64_t> window_bytes{0};
+  std::atomic<int64_t> no_leader_since_ns{0};  // TimePoint of the replica's clock; 0: there is a leader
+
+  void Publish(const raft::Status& status) {
+    term.store(status.term.value(), std::memory_order_relaxed);
+    leader.store(status.leader.value(), std::memory_order_relaxed);
+    is_leader.store(status.role == raft::Role::kLeader, std::memory_order_relaxed);
+    commit.store(status.commit.value(), std::memory_order_relaxed);
+    applied.store(status.applied.value(), std::memory_order_relaxed);
+    first.store(status.first.value(), std::memory_order_relaxed);
+    last.store(status.last.value(), std::memory_order_relaxed);
+    window_bytes.store(status.window_bytes, std::memory_order_relaxed);
+  }
+};
+
+}  // namespace store::replica
