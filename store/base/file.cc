@@ -92,12 +92,10 @@ Status ReplaceFile(const std::string& path, std::string_view contents, mode_t mo
   // One fixed name: two writers of one file exclude each other by other means, and a crash leaves at most
   // one file behind, which the next call overwrites.
   std::string temporary = path + ".tmp";
-  Status written = WriteSynced(temporary, contents, mode);
-  if (!written) {
-    ::unlink(temporary.c_str());
-    return written;
-  }
-  return RenameFile(temporary, path);
+  Status done = WriteSynced(temporary, contents, mode);
+  if (done) done = RenameFile(temporary, path);
+  if (!done) ::unlink(temporary.c_str());
+  return done;
 }
 
 Status SyncDirectory(const std::string& path) {

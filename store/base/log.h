@@ -143,6 +143,7 @@ struct LogOptions {
 };
 // `clock` outlives all copies of the logger.
 Result<Logger> OpenLog(const LogOptions& options, const Clock& clock);
+Result<Logger> OpenLog(const LogOptions& options, const Clock&& temporary) = delete;
 
 // Keeps lines for tests.
 class MemoryLogSink final : public LogSink {
