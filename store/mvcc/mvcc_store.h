@@ -19,7 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
+#include <string_view>
 
 #include "store/base/error.h"
 #include "store/base/ids.h"
@@ -95,7 +95,7 @@ class MvccStore {
   // Drops collected history from the index; visible (as less memory, nothing else) at the next Publish.
   void Trim(const TrimBatch& batch);
   // After a snapshot install: everything from another engine. The old one closes when its last reader is
-  // gone; held views are cancelled. Publishes at once.
+  // gone; held views are cancelled. Publishes at once. Not while a Collector step runs.
   Status Install(std::shared_ptr<engine::Engine> engine);
 
  private:
@@ -104,8 +104,9 @@ class MvccStore {
   friend class Collector;
   class Writer;
 
-  MvccStore(std::shared_ptr<engine::Engine> engine, const MvccOptions& options);
+  explicit MvccStore(const MvccOptions& options);
   void PublishRoot();
+  Result<bool> LiveAtCompaction(const HeldView& held, std::string_view key, RecordId id) const;
 
   const MvccOptions options_;
   mutable EpochDomain epochs_;

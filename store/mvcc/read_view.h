@@ -18,12 +18,15 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "store/base/error.h"
 #include "store/base/ids.h"
 #include "store/base/key_range.h"
 #include "store/base/thread.h"
+#include "store/engine/engine.h"
 #include "store/mvcc/epoch.h"
 #include "store/mvcc/event.h"
 #include "store/mvcc/range.h"
@@ -31,7 +34,9 @@
 namespace store::mvcc {
 
 class MvccStore;
+class RangeReader;
 struct IndexRoot;
+struct RangeRow;
 
 class ReadView {
  public:
@@ -54,6 +59,8 @@ class ReadView {
   Result<std::optional<KeyValue>> Get(std::string_view key, Revision at = Revision()) const;
   // Live keys of the range at the newest revision, O(log n).
   int64_t Count(const KeyRange& range) const;
+  // Keeps the engine of this root open.
+  std::shared_ptr<engine::Engine> engine() const;
   // Keys in ascending order until `visit` returns false; from memory.
   void ForEach(const KeyRange& range, Revision at,
                absl::FunctionRef<bool(std::string_view key, const KeyFacts& facts)> visit) const;
@@ -61,6 +68,7 @@ class ReadView {
  private:
   friend class MvccStore;
   friend class HeldView;
+  friend class RangeStream;
   ReadView(EpochDomain::Guard guard, const IndexRoot* root) : guard_(std::move(guard)), root_(root) {}
 
   EpochDomain::Guard guard_;
@@ -83,6 +91,7 @@ class ViewRegistry {
   // Returns how many were cancelled now.
   size_t CancelBelow(Revision revision);
   size_t CancelOldest();
+  size_t CancelAll();
   size_t size() const;
 
  private:
@@ -105,7 +114,11 @@ class HeldView {
 
  private:
   friend class MvccStore;
+  friend class RangeStream;
   HeldView(const MvccStore* store, ViewRegistry::Handle entry) : store_(store), entry_(entry) {}
+  // Collects all of `reader`, 64 keys per root; `current` is the revision of the first root.
+  Status Read(RangeReader& reader, Revision* current) const;
+  Status Load(std::span<RangeRow> rows) const;
 
   const MvccStore* store_;  // null: moved from
   ViewRegistry::Handle entry_;
@@ -130,10 +143,13 @@ class RangeStream {
   Result<RangeChunk> Next(size_t bytes_max);
 
  private:
+  Status Count();
+
   HeldView view_;
-  RangeQuery query_;      // range.from moves on
-  std::optional<RangeResult> counted_;  // of the first step: count and current
-  int64_t left_ = 0;      // keys the limit still allows; -1: no limit
+  RangeQuery query_;      // range.from and limit move on
+  bool begun_ = false;
+  int64_t count_ = 0;     // known after the first step, as is current_
+  Revision current_;
 };
 
 }  // namespace store::mvcc

@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: Apache-2.0
+// CowBtree: an ordered map of items by their key as a copy-on-write B-tree of fan-out 64 whose inner nodes
+// count the live items of each child, so the number of live items below a key costs O(log n). One writer
+// edits the working tree: nodes made since the last NextEpoch in place, older ones through a copy. A root
+// that was published is immutable for ever; its replaced nodes go to the garbage list, which the owner hands
+// to an EpochDomain after the new root is visible.
+//
+// Separators between children are short byte strings of their own, because the item a separator was cut
+// from may be gone long before the separator. Items are not owned.
+//
+// Writer functions: one thread. Static functions on a published root: any thread under an epoch guard.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <concepts>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <vector>
+
+#include "store/base/check.h"
+#include "store/base/key_range.h"
+
+namespace store::mvcc {
+
+// What was unlinked from the tree and is freed when no reader can see it.
+struct Garbage {
+  void* object;
+  void (*deleter)(void*);
+  size_t bytes;
+};
+
+template <class T>
+concept TreeItem = requires(const T& item) {
+  { item.key() } -> std::convertible_to<std::string_view>;
+  { item.live() } -> std::convertible_to<bool>;
+};
+
+template <TreeItem Item>
+class CowBtree {
+ public:
+  static constexpr uint32_t kFanOut = 64;
+  static constexpr uint32_t kMergeBelow = kFanOut / 4;      // a node this small looks for a neighbour
+  static constexpr uint32_t kMergedMax = kFanOut * 3 / 4;   // and joins it if both together are this small
+  static constexpr size_t kDepthMax = 16;
+
+  struct Node {
+    uint64_t owner;
+    uint32_t count;
+    bool leaf;
+  };
+
+  CowBtree() : root_(NewLeaf()) {}
+  // Frees the working tree, not the items and not the garbage.
+  ~CowBtree() { DestroyTree(root_); }
+  CowBtree(const CowBtree&) = delete;
+  CowBtree& operator=(const CowBtree&) = delete;
+
+  // --- Writer ---------------------------------------------------------------------------------------
+  const Node* root() const { return root_; }
+  void NextEpoch() { ++epoch_; }
+  uint64_t epoch() const { return epoch_; }
+  std::vector<Garbage>& garbage() { return garbage_; }
+  size_t bytes() const { return bytes_; }
+
+  // Puts `item` in the place of the one with its key (`replaces`) or inserts it. `live_change` is by how much
+  // the number of live items changes: -1, 0 or 1.
+  void Set(Item* item, bool replaces, int live_change) {
+    const std::string_view key = item->key();
+    root_ = Mutable(root_);
+    if (!replaces && root_->count == kFanOut) GrowRoot(key);
+    Node* node = root_;
+    while (!node->leaf) {
+      auto* inner = static_cast<Inner*>(node);
+      uint32_t i = ChildOf(inner, key);
+      inner->children[i] = Mutable(inner->children[i]);
+      if (!replaces && inner->children[i]->count == kFanOut) {
+        SplitChild(inner, i, key);
+        if (key >= inner->low[i + 1]->view()) ++i;
+      }
+      inner->live[i] += static_cast<uint32_t>(live_change);
+      node = inner->children[i];
+    }
+    SetInLeaf(static_cast<Leaf*>(node), item, replaces);
+  }
+
+  // Removes the item with `key`, which must be there.
+  void Remove(std::string_view key, int live_change) {
+    root_ = Mutable(root_);
+    RemoveBelow(root_, key, live_change);
+    while (!root_->leaf && root_->count <= 1) {
+      auto* inner = static_cast<Inner*>(root_);
+      root_ = inner->count == 1 ? inner->children[0] : NewLeaf();
+      Discard(inner);
+    }
+  }
+
+  // --- Any root -------------------------------------------------------------------------------------
+  static Item* Find(const Node* node, std::string_view key) {
+    while (!node->leaf) {
+      auto* inner = static_cast<const Inner*>(node);
+      node = inner->children[ChildOf(inner, key)];
+    }
+    auto* leaf = static_cast<const Leaf*>(node);
+    const uint32_t i = PositionIn(leaf, key);
+    return i < leaf->count && leaf->items[i]->key() == key ? leaf->items[i] : nullptr;
+  }
+
+  // Live items with a key below `key`.
+  static int64_t Rank(const Node* node, std::string_view key) {
+    int64_t rank = 0;
+    while (!node->leaf) {
+      auto* inner = static_cast<const Inner*>(node);
+      const uint32_t child = ChildOf(inner, key);
+      for (uint32_t i = 0; i < child; ++i) rank += inner->live[i];
+      node = inner->children[child];
+    }
+    auto* leaf = static_cast<const Leaf*>(node);
+    const uint32_t i = PositionIn(leaf, key);
+    const uint64_t below = i == kFanOut ? ~uint64_t{0} : (uint64_t{1} << i) - 1;
+    return rank + std::popcount(leaf->live & below);
+  }
+  static int64_t Live(const Node* node) {
+    if (node->leaf) return std::popcount(static_cast<const Leaf*>(node)->live);
+    auto* inner = static_cast<const Inner*>(node);
+    int64_t live = 0;
+    for (uint32_t i = 0; i < inner->count; ++i) live += inner->live[i];
+    return live;
+  }
+  static int64_t CountLive(const Node* node, const KeyRange& range) {
+    if (range.Empty()) return 0;
+    return (range.unbounded ? Live(node) : Rank(node, range.to)) - Rank(node, range.from);
+  }
+
+  // Walks items in ascending order from the first with key >= `from`.
+  class Cursor {
+   public:
+    Cursor(const Node* root, std::string_view from) {
+      const Node* node = root;
+      while (!node->leaf) {
+        auto* inner = static_cast<const Inner*>(node);
+        const uint32_t i = ChildOf(inner, from);
+        Push(node, i);
+        node = inner->children[i];
+      }
+      Push(node, PositionIn(static_cast<const Leaf*>(node), from));
+      Settle();
+    }
+    bool Valid() const { return depth_ > 0; }
+    Item* item() const {
+      const Step& step = path_[depth_ - 1];
+      return static_cast<const Leaf*>(step.node)->items[step.index];
+    }
+    void Next() {
+      ++path_[depth_ - 1].index;
+      Settle();
+    }
+
+   private:
+    struct Step {
+      const Node* node;
+      uint32_t index;
+    };
+    void Push(const Node* node, uint32_t index) {
+      CHECK(depth_ < kDepthMax);
+      path_[depth_++] = {node, index};
+    }
+    // Climbs out of exhausted nodes and down to the next leaf.
+    void Settle() {
+      while (depth_ > 0 && path_[depth_ - 1].index >= path_[depth_ - 1].node->count) {
+        --depth_;
+        if (depth_ > 0) ++path_[depth_ - 1].index;
+      }
+      while (depth_ > 0 && !path_[depth_ - 1].node->leaf) {
+        const Step& step = path_[depth_ - 1];
+        Push(static_cast<const Inner*>(step.node)->children[step.index], 0);
+      }
+    }
+    std::array<Step, kDepthMax> path_;
+    size_t depth_ = 0;
+  };
+
+  // Order, separators and counts of the whole working tree; for tests.
+  void CheckInvariants() const { CheckNode(root_, {}, nullptr); }
+
+ private:
+  struct Separator {
+    uint32_t size;
+    std::string_view view() const { return {reinterpret_cast<const char*>(this + 1), size}; }
+  };
+  struct Leaf : Node {
+    uint64_t live;  // bit i: items[i] is live
+    Item* items[kFanOut];
+  };
+  struct Inner : Node {
+    Node* children[kFanOut];
+    Separator* low[kFanOut];  // least key of children[i]; [0] is null: no lower bound
+    uint32_t live[kFanOut];
+  };
+
+  static uint32_t ChildOf(const Inner* inner, std::string_view key) {
+    uint32_t low = 1;
+    uint32_t high = inner->count;
+    while (low < high) {
+      const uint32_t middle = (low + high) / 2;
+      if (inner->low[middle]->view() <= key) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low - 1;
+  }
+  static uint32_t PositionIn(const Leaf* leaf, std::string_view key) {
+    auto* end = leaf->items + leaf->count;
+    auto* it = std::lower_bound(leaf->items, end, key, [](const Item* item, std::string_view k) {
+      return item->key() < k;
+    });
+    return static_cast<uint32_t>(it - leaf->items);
+  }
+
+  Leaf* NewLeaf() {
+    auto* leaf = new Leaf;
+    leaf->owner = epoch_;
+    leaf->count = 0;
+    leaf->leaf = true;
+    leaf->live = 0;
+    bytes_ += sizeof(Leaf);
+    return leaf;
+  }
+  Inner* NewInner() {
+    auto* inner = new Inner;
+    inner->owner = epoch_;
+    inner->count = 0;
+    inner->leaf = false;
+    bytes_ += sizeof(Inner);
+    return inner;
+  }
+  // The shortest string above `left` and not above `right`.
+  Separator* NewSeparator(std::string_view left, std::string_view right) {
+    size_t size = 0;
+    while (size < left.size() && left[size] == right[size]) ++size;
+    ++size;
+    void* memory = ::operator new(sizeof(Separator) + size);
+    auto* separator = new (memory) Separator{static_cast<uint32_t>(size)};
+    std::memcpy(reinterpret_cast<char*>(separator + 1), right.data(), size);
+    bytes_ += sizeof(Separator) + size;
+    return separator;
+  }
+
+  static void DeleteLeaf(void* node) { delete static_cast<Leaf*>(node); }
+  static void DeleteInner(void* node) { delete static_cast<Inner*>(node); }
+  static void DeleteSeparator(void* separator) { ::operator delete(separator); }
+
+  // Unlinked from the working tree; published trees may still hold it unless it is of this epoch.
+  void Discard(Node* node) {
+    const size_t bytes = node->leaf ? sizeof(Leaf) : sizeof(Inner);
+    auto* deleter = node->leaf ? &DeleteLeaf : &DeleteInner;
+    bytes_ -= bytes;
+    if (node->owner == epoch_) {
+      deleter(node);
+    } else {
+      garbage_.push_back({node, deleter, bytes});
+    }
+  }
+  void Discard(Separator* separator) {
+    const size_t bytes = sizeof(Separator) + separator->size;
+    bytes_ -= bytes;
+    garbage_.push_back({separator, &DeleteSeparator, bytes});
+  }
+
+  Node* Mutable(Node* node) {
+    if (node->owner == epoch_) return node;
+    Node* copy = node->leaf ? static_cast<Node*>(CopyLeaf(static_cast<Leaf*>(node)))
+                            : static_cast<Node*>(CopyInner(static_cast<Inner*>(node)));
+    Discard(node);
+    return copy;
+  }
+  Leaf* CopyLeaf(const Leaf* from) {
+    Leaf* leaf = NewLeaf();
+    leaf->count = from->count;
+    leaf->live = from->live;
+    std::copy_n(from->items, from->count, leaf->items);
+    return leaf;
+  }
+  Inner* CopyInner(const Inner* from) {
+    Inner* inner = NewInner();
+    inner->count = from->count;
+    std::copy_n(from->children, from->count, inner->children);
+    std::copy_n(from->low, from->count, inner->low);
+    std::copy_n(from->live, from->count, inner->live);
+    return inner;
+  }
+
+  void SetInLeaf(Leaf* leaf, Item* item, bool replaces) {
+    const uint32_t i = PositionIn(leaf, item->key());
+    const bool found = i < leaf->count && leaf->items[i]->key() == item->key();
+    CHECK(found == replaces);
+    const uint64_t bit = uint64_t{1} << i;
+    if (!replaces) {
+      std::copy_backward(leaf->items + i, leaf->items + leaf->count,
+                         leaf->items + leaf->count + 1);
+      leaf->live = (leaf->live & (bit - 1)) | ((leaf->live & ~(bit - 1)) << 1);
+      ++leaf->count;
+    }
+    leaf->items[i] = item;
+    leaf->live = item->live() ? leaf->live | bit : leaf->live & ~bit;
+  }
+
+  void GrowRoot(std::string_view key) {
+    Inner* inner = NewInner();
+    inner->count = 1;
+    inner->children[0] = root_;
+    inner->low[0] = nullptr;
+    inner->live[0] = static_cast<uint32_t>(Live(root_));
+    root_ = inner;
+    SplitChild(inner, 0, key);
+  }
+
+  // Splits the full, mutable child i in two. Keys that arrive in ascending order leave full nodes behind.
+  void SplitChild(Inner* parent, uint32_t i, std::string_view key) {
+    Node* right = nullptr;
+    Separator* separator = nullptr;
+    if (parent->children[i]->leaf) {
+      auto* left = static_cast<Leaf*>(parent->children[i]);
+      const bool at_end = left->items[kFanOut - 1]->key() < key;
+      const uint32_t keep = at_end ? kFanOut - 4 : kFanOut / 2;
+      separator = NewSeparator(left->items[keep - 1]->key(), left->items[keep]->key());
+      right = SplitLeaf(left, keep);
+    } else {
+      auto* left = static_cast<Inner*>(parent->children[i]);
+      const bool at_end = left->low[kFanOut - 1]->view() < key;
+      const uint32_t keep = at_end ? kFanOut - 4 : kFanOut / 2;
+      separator = left->low[keep];
+      right = SplitInner(left, keep);
+    }
+    std::copy_backward(parent->children + i + 1, parent->children + parent->count,
+                       parent->children + parent->count + 1);
+    std::copy_backward(parent->low + i + 1, parent->low + parent->count,
+                       parent->low + parent->count + 1);
+    std::copy_backward(parent->live + i + 1, parent->live + parent->count,
+                       parent->live + parent->count + 1);
+    ++parent->count;
+    parent->children[i + 1] = right;
+    parent->low[i + 1] = separator;
+    parent->live[i + 1] = static_cast<uint32_t>(Live(right));
+    parent->live[i] -= parent->live[i + 1];
+  }
+  Leaf* SplitLeaf(Leaf* left, uint32_t keep) {
+    Leaf* right = NewLeaf();
+    right->count = left->count - keep;
+    std::copy_n(left->items + keep, right->count, right->items);
+    right->live = left->live >> keep;
+    left->live &= (uint64_t{1} << keep) - 1;
+    left->count = keep;
+    return right;
+  }
+  Inner* SplitInner(Inner* left, uint32_t keep) {
+    Inner* right = NewInner();
+    right->count = left->count - keep;
+    std::copy_n(left->children + keep, right->count, right->children);
+    std::copy_n(left->low + keep, right->count, right->low);
+    std::copy_n(left->live + keep, right->count, right->live);
+    right->low[0] = nullptr;  // moved up into the parent
+    left->count = keep;
+    return right;
+  }
+
+  void RemoveBelow(Node* node, std::string_view key, int live_change) {
+    if (node->leaf) return RemoveInLeaf(static_cast<Leaf*>(node), key);
+    auto* inner = static_cast<Inner*>(node);
+    const uint32_t i = ChildOf(inner, key);
+    inner->children[i] = Mutable(inner->children[i]);
+    inner->live[i] += static_cast<uint32_t>(live_change);
+    RemoveBelow(inner->children[i], key, live_change);
+    if (inner->children[i]->count == 0) {
+      Discard(inner->children[i]);
+      EraseChild(inner, i);
+    } else if (inner->children[i]->count < kMergeBelow) {
+      if (i + 1 < inner->count && Merge(inner, i)) return;
+      if (i > 0) Merge(inner, i - 1);
+    }
+  }
+  void RemoveInLeaf(Leaf* leaf, std::string_view key) {
+    const uint32_t i = PositionIn(leaf, key);
+    CHECK(i < leaf->count && leaf->items[i]->key() == key);
+    std::copy(leaf->items + i + 1, leaf->items + leaf->count, leaf->items + i);
+    const uint64_t below = (uint64_t{1} << i) - 1;
+    leaf->live = (leaf->live & below) | ((leaf->live >> 1) & ~below);
+    --leaf->count;
+  }
+  // Takes slot i and the separator in front of what follows out of `inner`; the child is the caller's.
+  void EraseChild(Inner* inner, uint32_t i) {
+    if (i > 0) {
+      Discard(inner->low[i]);
+    } else if (inner->count > 1) {
+      Discard(inner->low[1]);
+      inner->low[1] = nullptr;
+    }
+    std::copy(inner->children + i + 1, inner->children + inner->count, inner->children + i);
+    std::copy(inner->low + i + 1, inner->low + inner->count, inner->low + i);
+    std::copy(inner->live + i + 1, inner->live + inner->count, inner->live + i);
+    --inner->count;
+  }
+  // Joins children i and i + 1 if they fit well into one node.
+  bool Merge(Inner* inner, uint32_t i) {
+    Node* right = inner->children[i + 1];
+    if (inner->children[i]->count + right->count > kMergedMax) return false;
+    Node* left = inner->children[i] = Mutable(inner->children[i]);
+    if (left->leaf) {
+      AppendLeaf(static_cast<Leaf*>(left), static_cast<const Leaf*>(right));
+      Discard(inner->low[i + 1]);
+    } else {
+      AppendInner(static_cast<Inner*>(left), static_cast<const Inner*>(right), inner->low[i + 1]);
+    }
+    inner->live[i] += inner->live[i + 1];
+    std::copy(inner->children + i + 2, inner->children + inner->count, inner->children + i + 1);
+    std::copy(inner->low + i + 2, inner->low + inner->count, inner->low + i + 1);
+    std::copy(inner->live + i + 2, inner->live + inner->count, inner->live + i + 1);
+    --inner->count;
+    Discard(right);
+    return true;
+  }
+  static void AppendLeaf(Leaf* left, const Leaf* right) {
+    std::copy_n(right->items, right->count, left->items + left->count);
+    left->live |= right->live << left->count;
+    left->count += right->count;
+  }
+  static void AppendInner(Inner* left, const Inner* right, Separator* between) {
+    std::copy_n(right->children, right->count, left->children + left->count);
+    std::copy_n(right->low, right->count, left->low + left->count);
+    std::copy_n(right->live, right->count, left->live + left->count);
+    left->low[left->count] = between;
+    left->count += right->count;
+  }
+
+  static void DestroyTree(Node* node) {
+    if (node->leaf) return DeleteLeaf(node);
+    auto* inner = static_cast<Inner*>(node);
+    for (uint32_t i = 0; i < inner->count; ++i) {
+      DestroyTree(inner->children[i]);
+      if (i > 0) DeleteSeparator(inner->low[i]);
+    }
+    DeleteInner(inner);
+  }
+
+  static void CheckNode(const Node* node, std::string_view low, const std::string_view* high) {
+    if (node->leaf) {
+      auto* leaf = static_cast<const Leaf*>(node);
+      for (uint32_t i = 0; i < leaf->count; ++i) {
+        const std::string_view key = leaf->items[i]->key();
+        CHECK(key >= low && (high == nullptr || key < *high));
+        CHECK(i == 0 || leaf->items[i - 1]->key() < key);
+        CHECK(((leaf->live >> i) & 1) == (leaf->items[i]->live() ? 1U : 0U));
+      }
+      CHECK(leaf->count == kFanOut || leaf->live >> leaf->count == 0);
+      return;
+    }
+    auto* inner = static_cast<const Inner*>(node);
+    CHECK(inner->count > 0 && inner->low[0] == nullptr);
+    for (uint32_t i = 0; i < inner->count; ++i) {
+      const std::string_view from = i == 0 ? low : inner->low[i]->view();
+      std::string_view to;
+      if (i + 1 < inner->count) to = inner->low[i + 1]->view();
+      CheckNode(inner->children[i], from, i + 1 < inner->count ? &to : high);
+      CHECK(inner->live[i] == Live(inner->children[i]));
+    }
+  }
+
+  uint64_t epoch_ = 1;
+  size_t bytes_ = 0;
+  std::vector<Garbage> garbage_;
+  Node* root_;
+};
+
+}  // namespace store::mvcc

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/mvcc/kv_hash.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "store/base/coding.h"
+#include "store/base/crc32c.h"
+#include "store/mvcc/key_index.h"
+#include "store/mvcc/mvcc_store.h"
+
+namespace store::mvcc {
+namespace {
+
+// Field numbers of mvccpb.KeyValue, as tag bytes (number << 3 | wire type).
+constexpr uint8_t kKeyTag = 1 << 3 | 2;
+constexpr uint8_t kCreateTag = 2 << 3;
+constexpr uint8_t kModTag = 3 << 3;
+constexpr uint8_t kVersionTag = 4 << 3;
+constexpr uint8_t kValueTag = 5 << 3 | 2;
+constexpr uint8_t kLeaseTag = 6 << 3;
+
+void AppendNumber(uint8_t tag, int64_t value, std::string* out) {
+  if (value == 0) return;
+  AppendU8(out, tag);
+  AppendVarint(out, static_cast<uint64_t>(value));
+}
+void AppendBytes(uint8_t tag, std::string_view bytes, std::string* out) {
+  if (bytes.empty()) return;
+  AppendU8(out, tag);
+  AppendLengthPrefixed(out, bytes);
+}
+
+// Values in record order, in step with the headers.
+class ValueScan {
+ public:
+  ValueScan(const engine::Engine& engine, Revision last) {
+    engine::ScanOptions options;
+    options.fill_cache = false;
+    cursor_ = engine.Scan(engine::Table::kVal, {}, RecordKey({last + 1, 0}), options);
+  }
+  Result<std::string_view> At(RecordId id, const RecordHeader& header) {
+    if (header.value_size == 0) return std::string_view();
+    const std::string key = RecordKey(id);
+    while (cursor_->Valid() && cursor_->key() < key) cursor_->Next();
+    if (!cursor_->Valid() || cursor_->key() != key) {
+      RETURN_IF_ERROR(cursor_->status());
+      return Fail(ErrorCode::kCorruption,
+                  fmt::format("value of record {}.{} is missing", id.main, id.sub));
+    }
+    RETURN_IF_ERROR(CheckValue(header, id, cursor_->value()));
+    return cursor_->value();
+  }
+
+ private:
+  std::unique_ptr<engine::Cursor> cursor_;
+};
+
+}  // namespace
+
+KvHasher::KvHasher() : crc_(Crc32c("key")) {}
+
+void KvHasher::Add(RecordId id, const RecordHeader& header, std::string_view value) {
+  scratch_.clear();
+  AppendEtcdRevisionKey(id, header.tombstone, &scratch_);
+  AppendEtcdKeyValue(id, header, value, &scratch_);
+  crc_ = ExtendCrc32c(crc_, scratch_);
+}
+
+void AppendEtcdRevisionKey(RecordId id, bool tombstone, std::string* out) {
+  AppendBigEndian64(out, static_cast<uint64_t>(id.main.value()));
+  out->push_back('_');
+  AppendBigEndian64(out, id.sub);
+  if (tombstone) out->push_back('t');
+}
+
+void AppendEtcdKeyValue(RecordId id, const RecordHeader& header, std::string_view value,
+                        std::string* out) {
+  AppendBytes(kKeyTag, header.key, out);
+  if (header.tombstone) return;
+  AppendNumber(kCreateTag, header.create.value(), out);
+  AppendNumber(kModTag, id.main.value(), out);
+  AppendNumber(kVersionTag, header.version, out);
+  AppendBytes(kValueTag, value, out);
+  AppendNumber(kLeaseTag, header.lease.value(), out);
+}
+
+// Whether a record at or below the compacted revision is what a read there finds.
+Result<bool> MvccStore::LiveAtCompaction(const HeldView& held, std::string_view key,
+                                         RecordId id) const {
+  auto view = held.Enter();
+  if (!view) return Fail(std::move(view).error());
+  const auto facts = view->Lookup(key, held.revision());
+  return facts.has_value() && facts->mod == id;
+}
+
+Result<KvHash> MvccStore::HashByRevision(Revision at) const {
+  // Registered before anything is read, so that nothing is collected meanwhile.
+  const Revision floor = compacted();
+  HeldView held(this, views_.Add(floor));
+  KvHash result;
+  std::shared_ptr<engine::Engine> engine;
+  {
+    ReadView view = View();
+    result.current = view.current();
+    result.compacted = view.compacted();
+    engine = view.engine();
+  }
+  result.at = at.value() <= 0 ? result.current : at;
+  if (result.at > result.current) return Fail(ErrorCode::kFutureRevision);
+  // A compaction between the two looks: the registered floor would not protect what it keeps.
+  if (result.compacted != floor) return HashByRevision(at);
+  if (result.at < result.compacted) return Fail(ErrorCode::kCompacted);
+
+  KvHasher hasher;
+  ValueScan values(*engine, result.at);
+  for (RevisionScan scan(engine, Revision(0), result.at);; scan.Next()) {
+    if (!scan.Valid()) {
+      RETURN_IF_ERROR(scan.status());
+      break;
+    }
+    if (held.cancelled()) return Fail(ErrorCode::kCompacted);
+    if (scan.id().main <= result.compacted) {
+      auto live = LiveAtCompaction(held, scan.header().key, scan.id());
+      if (!live) return Fail(std::move(live).error());
+      if (!*live) continue;
+    }
+    auto value = values.At(scan.id(), scan.header());
+    if (!value) return Fail(std::move(value).error());
+    hasher.Add(scan.id(), scan.header(), *value);
+  }
+  result.hash = hasher.value();
+  return result;
+}
+
+}  // namespace store::mvcc
