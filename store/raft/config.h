@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters of the core and the state it restarts from. Times are ticks; the host decides how long one is.
-// Validate() names the first parameter that cannot work. Values, any thread.
+// Parameters of the core and the state it restarts from. Times are ticks; the host decides how long
+// one is. Validate() names the first parameter that cannot work. Values, any thread.
 #pragma once
+
+#include "store/raft/types.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "store/raft/types.h"
-
 namespace store::raft {
 
 struct Config {
   NodeId id;
-  uint64_t seed = 0;                       // the only entropy: election jitter
+  uint64_t seed = 0;  // the only entropy: election jitter
   int heartbeat_ticks = 1;
-  int election_ticks = 10;                 // timeouts are drawn from [election_ticks, 2 * election_ticks)
+  int election_ticks = 10;  // timeouts are drawn from [election_ticks, 2 * election_ticks)
   bool pre_vote = true;
   bool check_quorum = true;
   bool lease_reads = false;
-  size_t message_bytes_max = 1 << 20;      // one AppendRequest; a single larger entry passes alone
-  size_t inflight_messages_max = 256;      // per peer in replicate
+  size_t message_bytes_max = 1 << 20;  // one AppendRequest; a single larger entry passes alone
+  size_t inflight_messages_max = 256;  // per peer in replicate
   size_t inflight_bytes_max = 8 << 20;
   size_t uncommitted_bytes_max = 64 << 20;
-  size_t window_bytes_max = 64 << 20;      // entries kept in memory for lagging peers
-  size_t apply_bytes_max = 4 << 20;        // handed out by Output::apply and not yet reported by OnApplied
+  size_t window_bytes_max = 64 << 20;  // entries kept in memory for lagging peers
+  size_t apply_bytes_max =
+      4 << 20;  // handed out by Output::apply and not yet reported by OnApplied
 
   // Empty when usable, else one sentence that names the parameter.
   std::string Validate() const;
@@ -34,12 +35,12 @@ struct Config {
 // What bootstrap read from disk (LogStore::Load and the engine's applied row).
 struct Restart {
   HardState hard_state;
-  ConfState conf;                          // as of `applied`; later conf changes replay from the log
-  Index applied;                           // durable applied index; commit is at least this
-  Index truncated;                         // the log starts behind it
+  ConfState conf;   // as of `applied`; later conf changes replay from the log
+  Index applied;    // durable applied index; commit is at least this
+  Index truncated;  // the log starts behind it
   Term truncated_term;
-  std::vector<TermRun> runs;               // of (truncated, last]
-  std::vector<EntryPtr> tail;              // contiguous to the last entry; at least everything > applied
+  std::vector<TermRun> runs;   // of (truncated, last]
+  std::vector<EntryPtr> tail;  // contiguous to the last entry; at least everything > applied
 };
 
 }  // namespace store::raft

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything one member says to another. One type per kind, so that an impossible combination of fields
-// cannot be built; Envelope adds who and to whom. A message without a term (ForwardPropose, ReadRequest)
-// never changes the receiver's term. Values; entries inside are shared, not copied.
+// Everything one member says to another. One type per kind, so that an impossible combination of
+// fields cannot be built; Envelope adds who and to whom. A message without a term (ForwardPropose,
+// ReadRequest) never changes the receiver's term. Values; entries inside are shared, not copied.
 #pragma once
+
+#include "store/raft/types.h"
 
 #include <string>
 #include <variant>
 #include <vector>
-
-#include "store/raft/types.h"
 
 namespace store::raft {
 
@@ -20,7 +20,8 @@ struct AppendRequest {
   std::vector<EntryPtr> entries;
 };
 // ok: `index` is the last entry now known to match. Not ok: `index` repeats the refused prev, and
-// (hint, hint_term) is the follower's last entry with a term <= prev_term, so the leader skips a whole term.
+// (hint, hint_term) is the follower's last entry with a term <= prev_term, so the leader skips a
+// whole term.
 struct AppendReply {
   Term term;
   bool ok = false;

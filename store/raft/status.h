@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A read-only picture of a Raft for metrics, tests and invariants. Values.
+// A read-only picture of a Raft for metrics, tests and invariants, and how it is printed. Values.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <vector>
 
 #include "store/raft/output.h"
 #include "store/raft/types.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace store::raft {
 
@@ -18,7 +20,7 @@ struct PeerStatus {
   Index match;
   Index next;
   ProgressState state = ProgressState::kProbe;
-  bool active = false;   // heard from within an election timeout
+  bool active = false;  // heard from within an election timeout
   bool learner = false;
   size_t inflight_messages = 0;
   size_t inflight_bytes = 0;
@@ -32,8 +34,8 @@ struct Status {
   NodeId vote;
   Index commit;
   Index applied;
-  Index stable;              // durable here
-  Index first;               // first index still in the log (truncated + 1)
+  Index stable;  // durable here
+  Index first;   // first index still in the log (truncated + 1)
   Index last;
   Term last_term;
   ConfState conf;
@@ -41,7 +43,14 @@ struct Status {
   size_t window_bytes = 0;
   size_t uncommitted_bytes = 0;
   uint64_t units_in_flight = 0;
-  std::vector<PeerStatus> peers;   // leader only, ascending by id
+  std::vector<PeerStatus> peers;  // leader only, ascending by id
 };
+
+std::string_view Name(Role role);
+std::string_view Name(ProgressState state);
+// "1,2,3 learners 4", for logs and tests.
+std::string ToString(const ConfState& conf);
+// One line of the member itself and one for each peer.
+std::string ToString(const Status& status);
 
 }  // namespace store::raft

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The nouns of the protocol: ids, log entries, the durable state of a member and the configuration of the
-// group. Plain values; an Entry is immutable once made and is shared by the core's window, the log writer,
-// every peer queue and the applier, so it is copied nowhere.
+// The nouns of the protocol: ids, log entries, the durable state of a member and the configuration
+// of the group. Plain values; an Entry is immutable once made and is shared by the core's window,
+// the log writer, every peer queue and the applier, so it is copied nowhere.
 #pragma once
+
+#include "store/base/strong_type.h"
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "store/base/strong_type.h"
 
 namespace store::raft {
 
@@ -30,7 +30,8 @@ struct NodeIdTag {
 };
 using NodeId = StrongInt<NodeIdTag, uint64_t>;
 
-// Number of a read round; grows within a term and is never used twice, also not for a retry (etcd #20418).
+// Number of a read round; grows within a term and is never used twice, also not for a retry (etcd
+// #20418).
 struct ReadIdTag {
   static constexpr bool kArithmetic = true;
 };
@@ -46,8 +47,8 @@ struct Entry {
 };
 using EntryPtr = std::shared_ptr<const Entry>;
 
-// What a member must never forget. `commit` is written along but not synced for its own sake: every entry
-// a member has applied was committed, which gives a floor after a restart (etcd #10217).
+// What a member must never forget. `commit` is written along but not synced for its own sake: every
+// entry a member has applied was committed, which gives a floor after a restart (etcd #10217).
 struct HardState {
   Term term;
   NodeId vote;
@@ -55,8 +56,9 @@ struct HardState {
   friend bool operator==(const HardState&, const HardState&) = default;
 };
 
-// Who votes and who only receives. `outgoing` is the old half of a joint configuration (thesis 4.3); it is
-// empty in every state this version can enter, but all quorum arithmetic honours it. Sorted, unique.
+// Who votes and who only receives. `outgoing` is the old half of a joint configuration
+// (thesis 4.3); it is empty in every state this version can enter, but all quorum arithmetic
+// honours it. Sorted, unique.
 struct ConfState {
   std::vector<NodeId> voters;
   std::vector<NodeId> outgoing;
@@ -65,8 +67,8 @@ struct ConfState {
 };
 
 enum class ConfChangeKind : uint8_t {
-  kNone = 0,        // decided at apply to change nothing: raft only learns that the pending one is over
-  kAddVoter = 1,    // also promotes a learner
+  kNone = 0,  // decided at apply to change nothing: raft only learns that the pending one is over
+  kAddVoter = 1,  // also promotes a learner
   kAddLearner = 2,
   kRemove = 3,
 };
