@@ -116,6 +116,15 @@ TEST(BannedCalls, ProgramsMayPrintAndExit) {
   EXPECT_THAT(CheckBannedCalls(With("store/server/server.cc", text)), SizeIs(2));
 }
 
+TEST(BannedCalls, AWaitOfATestMayPauseBetweenItsQuestions) {
+  const std::string text =
+      "bool WaitUntil(C c) {\n  while (!c()) std::this_thread::sleep_for(x);\n}\n";
+  EXPECT_THAT(CheckBannedCalls(With("tests/agent/a.cc", text)), IsEmpty());
+  EXPECT_THAT(CheckBannedCalls(With("logagent/agent/a.cc", text)), SizeIs(1));
+  EXPECT_THAT(CheckBannedCalls(With("tests/agent/a.cc", text + "void F() { sleep(1); }\n")),
+              SizeIs(1));
+}
+
 TEST(FileLengths, TestsMayBeLonger) {
   std::string lines;
   for (int i = 0; i < 701; ++i) {
