@@ -12,7 +12,10 @@
 
 #include <absl/container/inlined_vector.h>
 #include <absl/functional/any_invocable.h>
+#include <absl/functional/function_ref.h>
 
+#include <array>
+#include <atomic>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -207,11 +210,24 @@ enum class MethodKind : uint8_t {
   kStream,  // the handler starts with the headers
 };
 
+// What became of a method's calls, for metrics. Written by the adapters, read by any thread.
+struct MethodCounters {
+  std::atomic<uint64_t> started = 0;
+  std::atomic<uint64_t> messages_received = 0;
+  std::atomic<uint64_t> messages_sent = 0;
+  std::array<std::atomic<uint64_t>, 17> handled{};  // by GrpcCode
+
+  static void Add(std::atomic<uint64_t>& counter) {
+    counter.fetch_add(1, std::memory_order_relaxed);
+  }
+};
+
 struct Method {
   std::string path;
   MethodKind kind = MethodKind::kUnary;
   // kUnary: `message` is the request. kStream: empty.
   absl::AnyInvocable<void(RawCallPtr, SharedBytes message) const> start;
+  std::unique_ptr<MethodCounters> counters = std::make_unique<MethodCounters>();
 };
 
 // Filled before the server starts, read-only afterwards, shared by all loops and adapters.
@@ -243,6 +259,16 @@ class MethodTable {
     auto found = methods_.find(path);
     return found == methods_.end() ? nullptr : found->second.get();
   }
+  // `service` as it stands in paths: "etcdserverpb.KV".
+  bool HasService(std::string_view service) const {
+    std::string prefix = "/" + std::string(service) + "/";
+    auto first = methods_.lower_bound(prefix);
+    return first != methods_.end() && first->first.starts_with(prefix);
+  }
+  // In the order of their paths.
+  void ForEach(absl::FunctionRef<void(const Method&)> visit) const {
+    for (const auto& [path, method] : methods_) visit(*method);
+  }
   std::optional<RpcStatus> Intercept(const CallInfo& info) const {
     return interceptor_ ? interceptor_(info) : std::nullopt;
   }
@@ -250,7 +276,7 @@ class MethodTable {
  private:
   void Add(std::string path, MethodKind kind,
            absl::AnyInvocable<void(RawCallPtr, SharedBytes) const> start) {
-    auto method = std::make_unique<Method>(Method{path, kind, std::move(start)});
+    auto method = std::make_unique<Method>(Method{path, kind, std::move(start), std::make_unique<MethodCounters>()});
     methods_.emplace(std::move(path), std::move(method));
   }
 

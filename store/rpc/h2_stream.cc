@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/rpc/h2_stream.h"
+
+#include <utility>
+
+#include "store/rpc/h2_session.h"
+
+namespace store::rpc {
+
+void H2Stream::Enqueue(SharedBytes bytes) {
+  Part part{};
+  part.bytes = std::move(bytes);
+  Push(std::move(part));
+}
+
+void H2Stream::EnqueueMessage(const MessageBody& message) {
+  Part first{};
+  first.prefix = GrpcPrefix(message.size());
+  first.prefix_bytes = kGrpcPrefixBytes;
+  size_t next = 0;
+  if (!message.parts().empty()) first.bytes = message.parts()[next++];
+  Push(std::move(first));
+  while (next < message.parts().size()) Enqueue(message.parts()[next++]);
+}
+
+void H2Stream::Push(Part part) {
+  if (part.size() == 0) return;
+  // Parts already sent stay in front until all are: move up before growing past them for ever.
+  if (queue_head_ > 16 && queue_head_ * 2 > queue_.size()) {
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(queue_head_));
+    queue_head_ = 0;
+  }
+  queued_bytes_ += part.size();
+  queue_.push_back(std::move(part));
+}
+
+void H2Stream::ConsumeInput(size_t bytes) {
+  if (session_ != nullptr) session_->ConsumeInput(*this, bytes);
+}
+
+}  // namespace store::rpc

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/rpc/server.h"
+
+#include <absl/container/flat_hash_map.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "store/base/check.h"
+#include "store/rpc/connection.h"
+#include "store/rpc/grpc_call.h"
+#include "store/rpc/h2_exchange.h"
+#include "store/rpc/h2_session.h"
+#include "store/rpc/http1_session.h"
+#include "store/rpc/sniff_session.h"
+
+namespace store::rpc {
+
+// The connections of one loop. Everything on that loop.
+class Server::LoopPart final : private ConnectionOwner, private H2Acceptor {
+ public:
+  LoopPart(Server& server, EventLoop& loop) : server_(server), loop_(loop) {}
+
+  EventLoop& loop() { return loop_; }
+
+  void Adopt(int fd) {
+    if (draining_) {
+      close(fd);
+      return;
+    }
+    auto peer = std::make_shared<PeerIdentity>();
+    peer->address = SocketAddress::OfPeer(fd).ToString();
+    auto connection = std::make_unique<Connection>(loop_, std::make_unique<PlainStream>(fd),
+                                                   std::move(peer), *this);
+    Connection& started = *connection;
+    connections_.emplace(&started, std::move(connection));
+    TransportStats::Add(server_.stats_.connections_accepted);
+    server_.stats_.connections_open.fetch_add(1, std::memory_order_relaxed);
+    auto make = [this](Connection& on, Protocol protocol) { return MakeSession(on, protocol); };
+    started.Start(std::make_unique<SniffSession>(started, server_.options_.limits.sniff_timeout,
+                                                 std::move(make)));
+  }
+
+  void Drain() {
+    draining_ = true;
+    for (auto& [connection, owned] : connections_) connection->session()->StartDrain();
+    if (connections_.empty()) server_.OnPartEmpty();
+  }
+
+  void CloseAll() {
+    for (auto& [connection, owned] : connections_) connection->Close(CloseReason::kShutdown);
+  }
+
+ private:
+  std::unique_ptr<Session> MakeSession(Connection& connection, Protocol protocol) {
+    const Limits& limits = server_.options_.limits;
+    if (protocol == Protocol::kHttp2) {
+      return std::make_unique<H2Session>(connection, limits, server_.stats_, this);
+    }
+    return std::make_unique<Http1Session>(connection, server_.router_, limits, server_.stats_);
+  }
+
+  std::shared_ptr<H2Stream> Accept(H2Session& session, const HeaderBlock& headers) override {
+    const Limits& limits = server_.options_.limits;
+    const auto& peer = session.connection().peer();
+    // A known method asked for with another content type is gRPC gone wrong (415), not a page.
+    if (LooksLikeGrpc(headers.Find("content-type")) ||
+        server_.methods_.Find(headers.Find(":path")) != nullptr) {
+      return std::make_shared<GrpcCall>(server_.methods_, limits, loop_, peer);
+    }
+    return std::make_shared<H2Exchange>(server_.router_, limits, loop_, peer);
+  }
+
+  void OnConnectionClosed(Connection* connection, CloseReason reason) override {
+    TransportStats& stats = server_.stats_;
+    TransportStats::Add(stats.connections_closed[static_cast<size_t>(reason)]);
+    TransportStats::Add(stats.bytes_read, connection->bytes_read());
+    TransportStats::Add(stats.bytes_written, connection->bytes_written());
+    stats.connections_open.fetch_sub(1, std::memory_order_relaxed);
+    connections_.erase(connection);
+    if (draining_ && connections_.empty()) server_.OnPartEmpty();
+  }
+
+  Server& server_;
+  EventLoop& loop_;
+  absl::flat_hash_map<Connection*, std::unique_ptr<Connection>> connections_;
+  bool draining_ = false;
+};
+
+Server::Server(const MethodTable& methods, const HttpRouter& router, std::vector<EventLoop*> loops,
+               ServerOptions options)
+    : methods_(methods), router_(router), loops_(std::move(loops)), options_(options) {
+  CHECK(!loops_.empty());
+  for (EventLoop* loop : loops_) parts_.push_back(std::make_unique<LoopPart>(*this, *loop));
+}
+
+Server::~Server() { Stop(); }
+
+Status Server::Listen(const std::string& address) {
+  CHECK(!started_);
+  Result<std::unique_ptr<Listener>> listener = Listener::Open(address);
+  if (!listener) return Fail(listener.error());
+  addresses_.push_back((*listener)->address());
+  listeners_.push_back(std::move(*listener));
+  return Ok();
+}
+
+void Server::Start() {
+  CHECK(!started_);
+  started_ = true;
+  loops_.front()->Post([this] {
+    for (auto& listener : listeners_) {
+      listener->Start(*loops_.front(), stats_, [this](int fd) { Adopt(fd); });
+    }
+  });
+}
+
+void Server::Adopt(int fd) {
+  LoopPart& part = *parts_[next_part_];
+  next_part_ = (next_part_ + 1) % parts_.size();
+  part.loop().Post([&part, fd] { part.Adopt(fd); });
+}
+
+template <class F>
+void Server::RunOnEach(F action) {
+  for (auto& part : parts_) part->loop().Post([&part = *part, action] { action(part); });
+}
+
+void Server::Stop() {
+  if (!started_ || stopped_) return;
+  stopped_ = true;
+  SystemClock clock;
+  {
+    MutexLock lock(mutex_);
+    busy_parts_ = parts_.size();
+  }
+  // The accepting loop first: what it has handed over by then is in the loops' mail before the drain.
+  loops_.front()->Post([this] {
+    listeners_.clear();
+    RunOnEach([](LoopPart& part) { part.Drain(); });
+  });
+  if (WaitUntilEmpty(clock.Now() + options_.stop_grace)) return;
+  RunOnEach([](LoopPart& part) { part.CloseAll(); });
+  WaitUntilEmpty(TimePoint::max());
+}
+
+bool Server::WaitUntilEmpty(TimePoint deadline) {
+  MutexLock lock(mutex_);
+  while (busy_parts_ > 0) {
+    if (!changed_.WaitUntil(mutex_, deadline)) break;
+  }
+  return busy_parts_ == 0;
+}
+
+void Server::OnPartEmpty() {
+  MutexLock lock(mutex_);
+  --busy_parts_;
+  changed_.NotifyAll();
+}
+
+}  // namespace store::rpc

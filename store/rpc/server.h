@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Server: listeners, the connections of N loops, and what each new stream becomes: gRPC by its content type,
+// everything else for the HttpRouter. One port carries HTTP/2 (told by its preface) and HTTP/1.1.
+// Threads: constructed, started and stopped by one thread; connections live on the loops, spread round robin.
+// Owns listeners and connections; method table, router and loops are the caller's and outlive it. Loops must
+// run while the server does.
+// Bounds: limits.h per connection; connections by the process's descriptors.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/base/error.h"
+#include "store/base/thread.h"
+#include "store/rpc/call.h"
+#include "store/rpc/event_loop.h"
+#include "store/rpc/http_router.h"
+#include "store/rpc/limits.h"
+#include "store/rpc/listener.h"
+#include "store/rpc/stats.h"
+
+namespace store::rpc {
+
+struct ServerOptions {
+  Limits limits;
+  // After GOAWAY, for calls under way.
+  Duration stop_grace = std::chrono::seconds(5);
+};
+
+class Server {
+ public:
+  Server(const MethodTable& methods, const HttpRouter& router, std::vector<EventLoop*> loops,
+         ServerOptions options = {});
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Binds; any number of addresses, before Start.
+  Status Listen(const std::string& address);
+  // Accepts from now on.
+  void Start();
+  // No new connections and streams; calls under way have stop_grace, then every connection is closed. Returns
+  // when none is left. Idempotent. Not from a loop.
+  void Stop();
+
+  // In the order of Listen; with the real ports.
+  const std::vector<SocketAddress>& addresses() const { return addresses_; }
+  const TransportStats& stats() const { return stats_; }
+
+ private:
+  class LoopPart;
+
+  void Adopt(int fd);
+  bool WaitUntilEmpty(TimePoint deadline);
+  void OnPartEmpty();
+  template <class F>
+  void RunOnEach(F action);
+
+  const MethodTable& methods_;
+  const HttpRouter& router_;
+  const std::vector<EventLoop*> loops_;
+  const ServerOptions options_;
+  TransportStats stats_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<SocketAddress> addresses_;
+  std::vector<std::unique_ptr<LoopPart>> parts_;
+  size_t next_part_ = 0;  // of the accepting loop
+  bool started_ = false;
+  bool stopped_ = false;
+
+  Mutex mutex_;
+  CondVar changed_;
+  size_t busy_parts_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace store::rpc

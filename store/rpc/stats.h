@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a server or channel counts, for /metrics. Written by its loops, read by any thread; every field only
+// grows except the gauges.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "store/rpc/connection.h"
+
+namespace store::rpc {
+
+struct TransportStats {
+  using Counter = std::atomic<uint64_t>;
+
+  Counter connections_accepted = 0;
+  Counter connections_refused = 0;  // out of descriptors
+  std::atomic<int64_t> connections_open = 0;  // gauge
+  std::array<Counter, static_cast<size_t>(CloseReason::kCount)> connections_closed{};
+  Counter streams_opened = 0;
+  std::atomic<int64_t> streams_open = 0;  // gauge
+  Counter streams_reset_by_peer = 0;
+  Counter http1_requests = 0;
+  Counter bytes_read = 0;  // of closed connections
+  Counter bytes_written = 0;
+
+  static void Add(Counter& counter, uint64_t by = 1) {
+    counter.fetch_add(by, std::memory_order_relaxed);
+  }
+};
+
+}  // namespace store::rpc
