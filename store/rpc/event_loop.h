@@ -8,6 +8,8 @@
 // Bounds: mail is bounded by what its senders admitted (Executor::Post); sockets by the listener's limit.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -120,7 +122,7 @@ class EventLoop final : public Executor {
   std::vector<TurnHook*> hooks_;
   std::vector<TurnHook*> hooks_batch_;
   TimerHeap timers_;
-  std::unique_ptr<struct epoll_event[]> ready_;
+  std::unique_ptr<epoll_event[]> ready_;
   int ready_count_ = 0;
   int ready_next_ = 0;
   std::unique_ptr<char[]> read_buffer_;

@@ -404,7 +404,8 @@ ssize_t H2Session::PullData(H2Stream& stream, size_t bytes_max, uint32_t* flags)
     if (stream.SubmitTrailers()) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     return static_cast<ssize_t>(count);
   }
-  return count > 0 ? static_cast<ssize_t>(count) : NGHTTP2_ERR_DEFERRED;
+  if (count == 0) return NGHTTP2_ERR_DEFERRED;
+  return static_cast<ssize_t>(count);
 }
 
 int H2Session::WriteData(H2Stream& stream, const uint8_t* frame_header, size_t bytes) {

@@ -17,7 +17,7 @@
 namespace store::rpc {
 
 // The connections of one loop. Everything on that loop.
-class Server::LoopPart final : private ConnectionOwner, private H2Acceptor {
+class Server::LoopPart final : public ConnectionOwner, public H2Acceptor {
  public:
   LoopPart(Server& server, EventLoop& loop) : server_(server), loop_(loop) {}
 
