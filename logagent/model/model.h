@@ -41,28 +41,19 @@ struct Warning {
   std::string ToString() const;
 };
 
-// What one line becomes in Kafka.
-enum class LineFormat : uint8_t {
-  kRaw,     // the line, byte for byte
-  kIpData,  // {"ip":"…","data":"…line…"}, generation C of the course
-};
-
 // One collection task: a file or a glob, and the topic its lines go to.
 struct EntryConfig {
   std::string path;
   std::string topic;
-  LineFormat format = LineFormat::kRaw;
   bool strip_cr = false;
-  uint64_t send_rate = 0;  // lines per second, 0 is no limit
-  std::string module;      // names for people; nothing depends on them
-  std::string service;
-  TextPosition position;  // where the entry begins in its text
+  std::string module{};  // names for people; nothing depends on them
+  std::string service{};
+  TextPosition position{};  // where the entry begins in its text
 
   // Same task with the same options; where it stands in the text does not matter.
   friend bool operator==(const EntryConfig& a, const EntryConfig& b) {
-    return a.path == b.path && a.topic == b.topic && a.format == b.format &&
-           a.strip_cr == b.strip_cr && a.send_rate == b.send_rate && a.module == b.module &&
-           a.service == b.service;
+    return a.path == b.path && a.topic == b.topic && a.strip_cr == b.strip_cr &&
+           a.module == b.module && a.service == b.service;
   }
 };
 
