@@ -272,13 +272,14 @@ class Collector {
 
   Status ReadTimeout(const Setting& setting) {
     std::string value = PlainValue(setting.raw);
+    // The course reads a missing number as 0, which means its own default.
+    if (value.empty()) return Ok();
     unsigned seconds = 0;
     auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
     if (error != std::errc() || end != value.data() + value.size() || seconds > 3600) {
       return Refuse(setting.value_position, fmt::format("{}: {} is not a number of seconds",
                                                         Place(setting), JsonQuoted(value)));
     }
-    // The course reads a missing number as 0, which means its own default.
     if (seconds > 0) out_.config.settings.store.timeout = std::chrono::seconds(seconds);
     return Ok();
   }
