@@ -4,9 +4,10 @@
 // state after some batch (3.3 of the design): the batch carries sys/applied, and the raft log replays the
 // rest. Two implementations: RocksEngine, and MemEngine, whose crash goes back to the last flush.
 //
-// Threads: one writer (apply). Get, MultiGet, Scan, Sizes from any thread at any time. Flush, CompactAll and
-// MakeCheckpoint from the maintenance pool, never from apply. Errors of Write other than kNoSpace are fatal
-// for the caller. A refused kNoSpace batch is in no memtable and may be offered again.
+// Threads: two writers, apply and the revision collector, which may write at the same time. Get, MultiGet,
+// Scan, Sizes from any thread at any time. Flush, CompactAll and MakeCheckpoint from the maintenance pool,
+// never from apply. Errors of Write other than kNoSpace are fatal for the caller. A refused kNoSpace batch is
+// in no memtable and may be offered again.
 #pragma once
 
 #include <cstddef>

@@ -29,7 +29,7 @@ struct StateName {
 // Content of `member`/STATE. nullopt: a fresh member (neither STATE nor any state-*). kCorruption when STATE
 // is unreadable, or missing although a state-* exists: then nothing may be deleted.
 Result<std::optional<StateName>> ReadStateName(const Path& member);
-// STATE.new, fsync, rename, fsync of the directory.
+// Atomic and durable: temporary file, fsync, rename, fsync of the directory.
 Status WriteStateName(const Path& member, const StateName& name);
 // ReadStateName; a fresh member gets "state-1". The directory itself is created by the engine.
 Result<StateName> OpenStateDir(const Path& member);
