@@ -23,6 +23,7 @@
 #include "store/apply/report.h"
 #include "store/apply/results.h"
 #include "store/apply/state_view.h"
+#include "store/apply/sys_rows.h"
 #include "store/base/error.h"
 #include "store/engine/engine.h"
 #include "store/lease/lease_table.h"
@@ -82,12 +83,7 @@ class StateMachine {
   // or rebuilds everything from it.
   Status Bootstrap(const InitialState& initial);
   Status Restore();
-  struct AppliedRow {
-    raft::Index index;
-    raft::Term term;
-    raft::ConfState conf;
-    Revision current;
-  };
+  using AppliedRow = apply::AppliedRow;
   // What sys/applied says; of the durable tier with kPersisted. nullopt: an engine never bootstrapped.
   static Result<std::optional<AppliedRow>> ReadApplied(const engine::Engine& engine,
                                                        engine::Tier tier);

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quota: what a request will cost and whether that still fits. Asked twice: by the edge before a request is
+// proposed, and by apply, where a write that no longer fits is applied all the same and answered with
+// NoSpace, because members must not disagree about a committed entry. Values and free functions, any thread.
+#pragma once
+
+#include <cstdint>
+
+#include "store_command.pb.h"
+
+namespace store::apply {
+
+// Bytes a request may add; 0 for requests that the quota never refuses.
+int64_t CostOf(const etcdserverpb::PutRequest& request);
+// The dearer branch, nested transactions included. > 0 exactly when there is a put in it.
+int64_t CostOf(const etcdserverpb::TxnRequest& request);
+int64_t CostOf(const etcdserverpb::LeaseGrantRequest& request);
+int64_t CostOf(const sluice::store::Command& command);
+
+// `quota_bytes` <= 0: no quota.
+bool FitsQuota(int64_t quota_bytes, uint64_t used_bytes, int64_t cost);
+
+}  // namespace store::apply
