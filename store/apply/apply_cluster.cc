@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/apply/apply_cluster.h"
 
-#include <string>
-#include <utility>
-
 #include "store/apply/sys_rows.h"
 #include "store/engine/sys_keys.h"
+
+#include <string>
+#include <utility>
 
 namespace store::apply {
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/apply/apply_kv.h"
 
-#include <memory>
-#include <utility>
-
 #include "store/apply/apply_lease.h"
 #include "store/apply/convert.h"
 #include "store/base/key_range.h"
 #include "store/mvcc/record.h"
+
+#include <memory>
+#include <utility>
 
 namespace store::apply {
 namespace {
@@ -28,8 +28,8 @@ Status CheckPut(const CommandScope& scope, const mvcc::WriteTxn& txn, const PutR
   return Ok();
 }
 
-// What the request says to keep comes from the key as it is. A key that an earlier operation of the same
-// transaction deleted has nothing to keep; the edge refuses such transactions.
+// What the request says to keep comes from the key as it is. A key that an earlier operation of the
+// same transaction deleted has nothing to keep; the edge refuses such transactions.
 Status KeepOld(const mvcc::WriteTxn& txn, const PutRequest& request, SharedBytes* value,
                LeaseId* lease) {
   auto before = txn.Lookup(request.key());

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/apply/apply_lease.h"
 
+#include "store/apply/apply_kv.h"
+#include "store/apply/sys_rows.h"
+#include "store/engine/sys_keys.h"
+
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "store/apply/apply_kv.h"
-#include "store/apply/sys_rows.h"
-#include "store/engine/sys_keys.h"
 
 namespace store::apply {
 
@@ -31,7 +31,8 @@ Status Leases::Restore(const engine::Engine& engine) {
     auto item = DecodeLeaseItem(items->key());
     RETURN_IF_ERROR(item);
     if (!table_.Contains(item->first)) {
-      return Fail(ErrorCode::kCorruption, "a key in the state belongs to a lease that is not there");
+      return Fail(ErrorCode::kCorruption,
+                  "a key in the state belongs to a lease that is not there");
     }
     table_.Attach(item->first, item->second);
   }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Leases: the replicated lease table together with the rows that restore it, and the lease commands. Every
-// change of the table goes into the batch at once, so rows and keys reach the disk at the same cut.
-// Owner: the state machine. Apply thread only. Bounded as lease_table.h says.
+// Leases: the replicated lease table together with the rows that restore it, and the lease
+// commands. Every change of the table goes into the batch at once, so rows and keys reach the disk
+// at the same cut. Owner: the state machine. Apply thread only. Bounded as lease_table.h says.
 #pragma once
-
-#include <etcd/rpc.pb.h>
-
-#include <string_view>
 
 #include "store/apply/scope.h"
 #include "store/lease/lease_table.h"
 #include "store_command.pb.h"
+
+#include <etcd/rpc.pb.h>
+
+#include <string_view>
 
 namespace store::apply {
 
@@ -37,8 +37,8 @@ class Leases {
 // The edge has chosen the id and has raised the TTL to the minimum.
 Result<CallResult> ApplyLeaseGrant(CommandScope& scope,
                                    const etcdserverpb::LeaseGrantRequest& request);
-// One revision for each lease that has keys. Unknown ids are skipped when the leader revokes overdue leases,
-// and are the answer when a client asked.
+// One revision for each lease that has keys. Unknown ids are skipped when the leader revokes
+// overdue leases, and are the answer when a client asked.
 Result<CallResult> ApplyLeaseRevoke(CommandScope& scope,
                                     const sluice::store::LeaseRevokeBatch& request);
 Result<CallResult> ApplyLeaseCheckpoint(CommandScope& scope,

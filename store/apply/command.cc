@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/apply/command.h"
 
+#include "store/base/check.h"
+
 #include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
-
-#include "store/base/check.h"
 
 namespace store::apply {
 namespace {
 
-// A command wraps the client's request in one more message. What the edge could parse (protobuf's own limit
-// is 100) must parse here too: a member that cannot read a committed entry has to stop.
+// A command wraps the client's request in one more message. What the edge could parse (protobuf's
+// own limit is 100) must parse here too: a member that cannot read a committed entry has to stop.
 constexpr int kNestingMax = 200;
 
 }  // namespace
@@ -51,10 +51,11 @@ Status DecodeCommand(std::string_view bytes, sluice::store::Command* command) {
     return Fail(ErrorCode::kCorruption, "a log entry is not a command");
   }
   if (command->format() != kCommandFormat) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("a log entry has command format {}, this release knows {}: run the newer "
-                            "release on this member",
-                            command->format(), kCommandFormat));
+    return Fail(
+        ErrorCode::kUnsupported,
+        fmt::format("a log entry has command format {}, this release knows {}: run the newer "
+                    "release on this member",
+                    command->format(), kCommandFormat));
   }
   if (command->body_case() == sluice::store::Command::BODY_NOT_SET) {
     return Fail(ErrorCode::kUnsupported,

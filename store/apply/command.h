@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log command: the data of a raft entry of kind command, as proto/store_command.proto describes it.
-// Encoded once, on the io loop that took the request; decoded by apply on every member. Free functions,
-// any thread.
+// The log command: the data of a raft entry of kind command, as proto/store_command.proto describes
+// it. Encoded once, on the io loop that took the request; decoded by apply on every member. Free
+// functions, any thread.
 #pragma once
-
-#include <cstdint>
-#include <span>
-#include <string>
-#include <string_view>
 
 #include "store/apply/report.h"
 #include "store/base/error.h"
 #include "store/base/ids.h"
 #include "store_command.pb.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
 
 namespace store::apply {
 
@@ -28,8 +28,8 @@ std::string EncodeCommand(const RequestId& id, sluice::store::Command& command);
 // Revoke of overdue leases by the leader itself.
 std::string EncodeLeaseExpiry(std::span<const LeaseId> ids);
 
-// kUnsupported for a newer format or an unknown body: the member must stop, because skipping an entry would
-// let its state differ from the others'. kCorruption when the bytes are no command.
+// kUnsupported for a newer format or an unknown body: the member must stop, because skipping an
+// entry would let its state differ from the others'. kCorruption when the bytes are no command.
 Status DecodeCommand(std::string_view bytes, sluice::store::Command* command);
 
 }  // namespace store::apply

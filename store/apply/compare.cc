@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/apply/compare.h"
 
+#include "store/apply/convert.h"
+
 #include <compare>
 #include <utility>
-
-#include "store/apply/convert.h"
 
 namespace store::apply {
 namespace {
@@ -29,7 +29,8 @@ bool Judge(const Compare& compare, std::strong_ordering order) {
   }
 }
 
-// A target that does not match the operand compares to 0: the getters of other members of the union are 0.
+// A target that does not match the operand compares to 0: the getters of other members of the union
+// are 0.
 std::strong_ordering Against(const Compare& compare, const mvcc::KeyFacts& facts) {
   switch (compare.target()) {
     case Compare::VERSION:

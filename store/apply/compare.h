@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares of a transaction, over either kind of state: a published view (read-only transactions, at the
-// edge) or the transaction that is being applied. ReadSource is what both can do. All but VALUE compares are
-// answered from memory. Any thread that may read the source; nothing is kept.
+// Compares of a transaction, over either kind of state: a published view (read-only transactions,
+// at the edge) or the transaction that is being applied. ReadSource is what both can do. All but
+// VALUE compares are answered from memory. Any thread that may read the source; nothing is kept.
 #pragma once
-
-#include <absl/functional/function_ref.h>
-#include <etcd/rpc.pb.h>
-
-#include <optional>
-#include <string_view>
 
 #include "store/base/error.h"
 #include "store/base/key_range.h"
 #include "store/mvcc/range.h"
 #include "store/mvcc/read_view.h"
 #include "store/mvcc/write_txn.h"
+
+#include <absl/functional/function_ref.h>
+#include <etcd/rpc.pb.h>
+
+#include <optional>
+#include <string_view>
 
 namespace store::apply {
 
@@ -63,8 +63,8 @@ class TxnSource final : public ReadSource {
   const mvcc::WriteTxn& txn_;
 };
 
-// Whether the compare holds: for every key of its range, or, if there is none, for one absent key, whose
-// numbers are 0 and whose value compares to nothing. Errors are of the engine.
+// Whether the compare holds: for every key of its range, or, if there is none, for one absent key,
+// whose numbers are 0 and whose value compares to nothing. Errors are of the engine.
 Result<bool> Holds(const ReadSource& source, const etcdserverpb::Compare& compare);
 
 }  // namespace store::apply

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between the messages of the API and the key space: shared by apply (operations of a Txn) and by the edge
-// (reads that never enter the log). Values are copied once, into the message; protobuf forces that much.
-// Free functions, any thread.
+// Between the messages of the API and the key space: shared by apply (operations of a Txn) and by
+// the edge (reads that never enter the log). Values are copied once, into the message; protobuf
+// forces that much. Free functions, any thread.
 #pragma once
-
-#include <etcd/rpc.pb.h>
 
 #include "store/base/ids.h"
 #include "store/base/key_range.h"
 #include "store/mvcc/event.h"
 #include "store/mvcc/range.h"
+
+#include <etcd/rpc.pb.h>
 
 namespace store::apply {
 

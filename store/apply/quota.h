@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quota: what a request will cost and whether that still fits. Asked twice: by the edge before a request is
-// proposed, and by apply, where a write that no longer fits is applied all the same and answered with
-// NoSpace, because members must not disagree about a committed entry. Values and free functions, any thread.
+// Quota: what a request will cost and whether that still fits. Asked twice: by the edge before a
+// request is proposed, and by apply, where a write that no longer fits is applied all the same and
+// answered with NoSpace, because members must not disagree about a committed entry. Values and free
+// functions, any thread.
 #pragma once
 
-#include <cstdint>
-
 #include "store_command.pb.h"
+
+#include <cstdint>
 
 namespace store::apply {
 

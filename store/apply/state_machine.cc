@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/apply/state_machine.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <atomic>
-#include <string>
-
 #include "store/apply/apply_cluster.h"
 #include "store/apply/apply_kv.h"
 #include "store/apply/apply_lease.h"
@@ -17,13 +11,19 @@
 #include "store/base/check.h"
 #include "store/raft/conf_change.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+
 namespace store::apply {
 namespace {
 
 using sluice::store::Command;
 
-// How far the durable applied index is looked up behind the applied one: it only decides how much of the log
-// may go, and each look-up costs a read.
+// How far the durable applied index is looked up behind the applied one: it only decides how much
+// of the log may go, and each look-up costs a read.
 constexpr size_t kDurableEveryBatches = 16;
 constexpr size_t kDurableEveryBytes = 1 << 20;
 
@@ -101,12 +101,12 @@ class StateMachine::Impl {
   // The running batch.
   std::unique_ptr<engine::WriteBatch> batch_;
   BatchOutcome outcome_;
-  bool write_pending_ = false;        // the engine refused batch_ for lack of space
-  uint64_t bytes_before_ = 0;         // logical bytes when the batch began
-  uint64_t bytes_written_ = 0;        // added by the batch
-  bool index_full_ = false;           // the key index was over its limit when the batch began
-  std::string row_;                   // scratch
-  Command command_;                   // scratch: keeps its memory from entry to entry
+  bool write_pending_ = false;  // the engine refused batch_ for lack of space
+  uint64_t bytes_before_ = 0;   // logical bytes when the batch began
+  uint64_t bytes_written_ = 0;  // added by the batch
+  bool index_full_ = false;     // the key index was over its limit when the batch began
+  std::string row_;             // scratch
+  Command command_;             // scratch: keeps its memory from entry to entry
 
   raft::Index durable_;
   size_t batches_since_durable_ = 0;
@@ -125,8 +125,9 @@ Status StateMachine::Impl::Bootstrap(const InitialState& initial) {
   batch_->Clear();
   for (const cluster::Member& member : initial.members) {
     if (cluster_.table().Add(member, *batch_)) continue;
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("member {:x} is named twice in the initial cluster", member.id.value()));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("member {:x} is named twice in the initial cluster", member.id.value()));
   }
   applied_ = {raft::Index(0), raft::Term(0), initial.conf, store_->current()};
   PutAppliedRow();
@@ -214,8 +215,7 @@ Status StateMachine::Impl::ApplyCommand(const raft::Entry& entry) {
   RequestId id = IdOf(command_.header());
   bool waited_for =
       id.counter != 0 && id.member == self_.member.value() && id.boot_nonce == self_.boot_nonce;
-  CommandScope scope{*store_, *batch_,        leases_,   outcome_.report,
-                     bytes_written_, waited_for};
+  CommandScope scope{*store_, *batch_, leases_, outcome_.report, bytes_written_, waited_for};
   if (command_.has_lease_revoke() && id.counter == 0) ++outcome_.report.expiry_entries;
   auto result = Run(scope);
   if (!result && !IsAnswer(result.error().code())) {
@@ -316,7 +316,8 @@ Result<BatchOutcome> StateMachine::Impl::WriteBatch() {
 Result<BatchOutcome> StateMachine::Impl::Finish() {
   outcome_.events = store_->Publish();
   PublishView();
-  if (batches_since_durable_ >= kDurableEveryBatches || bytes_since_durable_ >= kDurableEveryBytes) {
+  if (batches_since_durable_ >= kDurableEveryBatches ||
+      bytes_since_durable_ >= kDurableEveryBytes) {
     LookUpDurable();
   }
   outcome_.report.applied = applied_.index;
@@ -333,7 +334,8 @@ void StateMachine::Impl::LookUpDurable() {
   if (row && *row) durable_ = (*row)->index;
 }
 
-// Before the next MvccStore::Publish, as epoch.h wants it: until then the old view names the old root.
+// Before the next MvccStore::Publish, as epoch.h wants it: until then the old view names the old
+// root.
 void StateMachine::Impl::PublishView() {
   auto view = std::make_unique<StateView>();
   view->applied = applied_.index;

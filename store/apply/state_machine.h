@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// StateMachine: the replicated state and the only code that changes it. Committed entries go in, in log order;
-// out come one engine write per batch (which ends with sys/applied), a new StateView, events for the watch
-// hub and the results of the calls that wait on this member. Deterministic: the same entries give the same
-// state on every member, so nothing here looks at a clock, a random number or local configuration beyond
-// ApplyLimits, which must be equal on all members.
+// StateMachine: the replicated state and the only code that changes it. Committed entries go in, in
+// log order; out come one engine write per batch (which ends with sys/applied), a new StateView,
+// events for the watch hub and the results of the calls that wait on this member. Deterministic:
+// the same entries give the same state on every member, so nothing here looks at a clock, a random
+// number or local configuration beyond ApplyLimits, which must be equal on all members.
 //
-// Threads: Apply, RetryWrite, leases and the writing half of mvcc() on one thread (apply; the simulator's
-// loop). Read from any thread. Nothing here starts a thread. Every error of Apply but kNoSpace is fatal for
-// the member: nothing of the batch was written, and the object must not be used again. On kNoSpace the disk
-// is full: the batch is kept, and RetryWrite offers it again until it succeeds; until then Apply is not
-// called. Bounded by: one batch of entries and its results.
+// Threads: Apply, RetryWrite, leases and the writing half of mvcc() on one thread (apply; the
+// simulator's loop). Read from any thread. Nothing here starts a thread. Every error of Apply but
+// kNoSpace is fatal for the member: nothing of the batch was written, and the object must not be
+// used again. On kNoSpace the disk is full: the batch is kept, and RetryWrite offers it again until
+// it succeeds; until then Apply is not called. Bounded by: one batch of entries and its results.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <span>
-#include <utility>
-#include <vector>
 
 #include "store/apply/report.h"
 #include "store/apply/results.h"
@@ -32,13 +24,21 @@
 #include "store/mvcc/read_view.h"
 #include "store/raft/types.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
 namespace store::apply {
 
 struct ApplyLimits {
-  int64_t quota_bytes = 2LL << 30;       // <= 0: none
-  uint64_t index_memory_max = 0;         // bytes of the key index, 0: none
+  int64_t quota_bytes = 2LL << 30;  // <= 0: none
+  uint64_t index_memory_max = 0;    // bytes of the key index, 0: none
   size_t batch_entries_max = 1000;
-  size_t batch_bytes_max = 1 << 20;      // a larger single entry passes alone
+  size_t batch_bytes_max = 1 << 20;  // a larger single entry passes alone
 };
 
 // Who this process is: results are collected only for its own requests.
@@ -55,8 +55,8 @@ struct InitialState {
 
 struct BatchOutcome {
   ApplyReport report;
-  std::vector<LoopResults> results;      // per loop, in log order
-  mvcc::EventBatchPtr events;            // never null
+  std::vector<LoopResults> results;  // per loop, in log order
+  mvcc::EventBatchPtr events;        // never null
 };
 
 // Guard of one reader action: the StateView and a ReadView of the same moment.
@@ -68,7 +68,7 @@ class StateRef {
   const mvcc::ReadView& view() const { return view_; }
 
  private:
-  mvcc::ReadView view_;      // holds the epoch slot that keeps *state_ alive
+  mvcc::ReadView view_;  // holds the epoch slot that keeps *state_ alive
   const StateView* state_;
 };
 
@@ -79,17 +79,19 @@ class StateMachine {
                std::shared_ptr<engine::Engine> engine);
   ~StateMachine();
 
-  // Start-up, one of the two, before anything else: writes the initial state into an empty engine (flushed),
-  // or rebuilds everything from it.
+  // Start-up, one of the two, before anything else: writes the initial state into an empty engine
+  // (flushed), or rebuilds everything from it.
   Status Bootstrap(const InitialState& initial);
   Status Restore();
   using AppliedRow = apply::AppliedRow;
-  // What sys/applied says; of the durable tier with kPersisted. nullopt: an engine never bootstrapped.
+  // What sys/applied says; of the durable tier with kPersisted. nullopt: an engine never
+  // bootstrapped.
   static Result<std::optional<AppliedRow>> ReadApplied(const engine::Engine& engine,
                                                        engine::Tier tier);
 
-  // Applies a prefix of `entries` that fits one batch; `*taken` says how many, also with kNoSpace. Indexes
-  // must follow the applied one without a gap; entries at or below it are skipped (replay after a start).
+  // Applies a prefix of `entries` that fits one batch; `*taken` says how many, also with kNoSpace.
+  // Indexes must follow the applied one without a gap; entries at or below it are skipped (replay
+  // after a start).
   Result<BatchOutcome> Apply(std::span<const raft::EntryPtr> entries, size_t* taken);
   // After kNoSpace: the outcome of the batch that was kept, or kNoSpace again.
   Result<BatchOutcome> RetryWrite();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/apply/sys_rows.h"
 
+#include "store/base/coding.h"
+#include "store/engine/sys_keys.h"
+
 #include <fmt/format.h>
 
 #include <vector>
-
-#include "store/base/coding.h"
-#include "store/engine/sys_keys.h"
 
 namespace store::apply {
 namespace {
@@ -24,8 +24,9 @@ Status ReadFormat(ByteReader* in, std::string_view what) {
   uint8_t format = 0;
   if (!in->ReadU8(&format)) return Malformed(what);
   if (format == kRowFormat) return Ok();
-  return Fail(ErrorCode::kUnsupported, fmt::format("{} in the state has format {}, this release reads {}",
-                                                   what, format, kRowFormat));
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("{} in the state has format {}, this release reads {}", what, format,
+                          kRowFormat));
 }
 
 void AppendNodes(std::string* out, const std::vector<raft::NodeId>& nodes) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows that apply owns in table `sys` (sections: engine/sys_keys.h). Integers are varints, ids eight bytes
-// big endian:
+// Rows that apply owns in table `sys` (sections: engine/sys_keys.h). Integers are varints, ids
+// eight bytes big endian:
 //
-//   kApplied                   u8 format (1) · index · term · revision · voters · outgoing · learners
+//   kApplied                   u8 format (1) · index · term · revision · voters · outgoing ·
+//   learners
 //                              (each list: count, then ids)
 //   kLease     id (8)          u8 format (1) · granted TTL · remaining TTL   (zigzag)
 //   kLeaseItem id (8) · key    empty
@@ -11,15 +12,15 @@
 // Pure functions, any thread.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <utility>
-
 #include "store/base/error.h"
 #include "store/base/ids.h"
 #include "store/cluster/alarm_table.h"
 #include "store/raft/types.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
 
 namespace store::apply {
 

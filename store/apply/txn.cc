@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/apply/txn.h"
 
-#include <algorithm>
-#include <utility>
-#include <vector>
-
 #include "store/apply/apply_kv.h"
 #include "store/apply/apply_lease.h"
 #include "store/apply/compare.h"
 #include "store/apply/convert.h"
 #include "store/base/check.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace store::apply {
 namespace {

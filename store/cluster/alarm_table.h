@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Alarms: replicated facts that close doors: NOSPACE refuses writes that need room, CORRUPT all writes.
-// A set of (member, kind), ordered, small. Owned by apply; the edge reads the copy in StateView.
+// Alarms: replicated facts that close doors: NOSPACE refuses writes that need room, CORRUPT all
+// writes. A set of (member, kind), ordered, small. Owned by apply; the edge reads the copy in
+// StateView.
 #pragma once
 
 #include <cstdint>

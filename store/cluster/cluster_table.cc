@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/cluster/cluster_table.h"
 
+#include "store/base/coding.h"
+#include "store/engine/sys_keys.h"
+
 #include <fmt/format.h>
 
 #include <optional>
 #include <utility>
-
-#include "store/base/coding.h"
-#include "store/engine/sys_keys.h"
 
 namespace store::cluster {
 namespace {

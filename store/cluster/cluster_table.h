@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// ClusterTable: the replicated membership: who belongs to the cluster and which ids never may again, and the
-// version all members have agreed on. Every change also writes its row into the batch, so a restored table
-// is the table. Rows in `sys`:
+// ClusterTable: the replicated membership: who belongs to the cluster and which ids never may
+// again, and the version all members have agreed on. Every change also writes its row into the
+// batch, so a restored table is the table. Rows in `sys`:
 //
-//   kMember 'm' · id (8)   u8 format (1) · u8 flags (1 learner) · name · count · peer URLs · count · client URLs
-//   kMember 'r' · id (8)   empty: this id was removed
-//   kClusterVersion        the version as text
+//   kMember 'm' · id (8)   u8 format (1) · u8 flags (1 learner) · name · count · peer URLs · count
+//   · client URLs kMember 'r' · id (8)   empty: this id was removed kClusterVersion        the
+//   version as text
 //
 // with strings length-prefixed and counts as varints.
-// One owner: the apply thread; readers get the shared copies, which are immutable and made anew only by a
-// change. Bounded by: the number of membership changes ever made.
+// One owner: the apply thread; readers get the shared copies, which are immutable and made anew
+// only by a change. Bounded by: the number of membership changes ever made.
 #pragma once
+
+#include "store/base/error.h"
+#include "store/cluster/member.h"
+#include "store/engine/engine.h"
+#include "store/raft/types.h"
 
 #include <cstdint>
 #include <map>
@@ -20,11 +25,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "store/base/error.h"
-#include "store/cluster/member.h"
-#include "store/engine/engine.h"
-#include "store/raft/types.h"
 
 namespace store::cluster {
 

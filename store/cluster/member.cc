@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/cluster/member.h"
 
+#include "store/base/check.h"
+#include "store/base/coding.h"
+
 #include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
-
-#include "store/base/check.h"
-#include "store/base/coding.h"
 
 namespace store::cluster {
 namespace {

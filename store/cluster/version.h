@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Version: major.minor.patch of a member or of the cluster. The cluster version is the lowest that all members
-// run, with patch 0; it is replicated (one row of sys) and decides which commands may be proposed. This
-// release speaks the API of etcd 3.7. Values, any thread.
+// Version: major.minor.patch of a member or of the cluster. The cluster version is the lowest that
+// all members run, with patch 0; it is replicated (one row of sys) and decides which commands may
+// be proposed. This release speaks the API of etcd 3.7. Values, any thread.
 #pragma once
 
 #include <compare>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/cluster/cluster_table.h"
 
-#include <gtest/gtest.h>
-
 #include "store/cluster/alarm_table.h"
 #include "store/engine/mem_engine.h"
+
+#include <gtest/gtest.h>
 
 namespace store::cluster {
 namespace {
@@ -56,7 +56,8 @@ TEST_F(ClusterTableTest, ARemovedIdNeverComesBack) {
 TEST_F(ClusterTableTest, AMemberPublishesItself) {
   ASSERT_TRUE(table_.Add(MakeMember(1), *batch_));
   auto before = table_.members();
-  EXPECT_TRUE(table_.Publish(raft::NodeId(1), "infra1", {"http://a:2379", "http://b:2379"}, *batch_));
+  EXPECT_TRUE(
+      table_.Publish(raft::NodeId(1), "infra1", {"http://a:2379", "http://b:2379"}, *batch_));
   EXPECT_FALSE(table_.Publish(raft::NodeId(2), "ghost", {}, *batch_));
   EXPECT_EQ((*before)[0].name, "") << "a list that a reader holds has changed";
   ClusterTable restored = Restored();

@@ -2,9 +2,9 @@
 // Ids, against the values that every etcd prints for the same members.
 #include "store/cluster/member.h"
 
-#include <gtest/gtest.h>
-
 #include "store/cluster/version.h"
+
+#include <gtest/gtest.h>
 
 namespace store::cluster {
 namespace {
@@ -42,7 +42,8 @@ TEST(VersionTest, ParsesWhatItPrints) {
 }
 
 TEST(VersionTest, RefusesWhatIsNoVersion) {
-  for (std::string_view text : {"", "3", "3.", "a.b.c", "3.7.0.1", "3.7.", "3.7.0-rc.1", "-3.7.0"}) {
+  for (std::string_view text :
+       {"", "3", "3.", "a.b.c", "3.7.0.1", "3.7.", "3.7.0-rc.1", "-3.7.0"}) {
     EXPECT_EQ(ParseVersion(text), std::nullopt) << text;
   }
 }
