@@ -167,6 +167,12 @@ class Fixture {
       : engine_(std::move(engine)), options_(options) {
     Reopen(engine_);
   }
+  // Lets go of the engine.
+  void Close() {
+    collector_.reset();
+    store_.reset();
+    engine_.reset();
+  }
   void Reopen(std::shared_ptr<engine::Engine> engine) {
     collector_.reset();
     store_.reset();

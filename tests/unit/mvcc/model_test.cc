@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "store/engine/mem_engine.h"
+#include "store/engine/rocks_engine.h"
 #include "tests/unit/base/seed.h"
+#include "tests/unit/base/temp_dir.h"
 #include "tests/unit/mvcc/model.h"
 
 namespace store::mvcc {
@@ -22,10 +25,10 @@ std::shared_ptr<engine::Engine> ReopenMem(std::shared_ptr<engine::Engine> engine
 
 class Walk {
  public:
-  using Reopen = std::shared_ptr<engine::Engine> (*)(std::shared_ptr<engine::Engine>);
+  using Reopen = std::function<std::shared_ptr<engine::Engine>(std::shared_ptr<engine::Engine>)>;
 
   Walk(Random random, std::shared_ptr<engine::Engine> engine, Reopen reopen)
-      : random_(random), engine_(std::move(engine)), reopen_(reopen), fixture_(engine_) {}
+      : random_(random), engine_(std::move(engine)), reopen_(std::move(reopen)), fixture_(engine_) {}
 
   void Steps(int count) {
     for (int i = 0; i < count && !testing::Test::HasFailure(); ++i) {
@@ -212,7 +215,8 @@ class Walk {
   }
   void Restart() {
     ASSERT_TRUE(engine_->Flush());
-    engine_ = reopen_(engine_);
+    fixture_.Close();
+    engine_ = reopen_(std::move(engine_));
     fixture_.Reopen(engine_);
     ASSERT_EQ(fixture_.store().current().value(), model_.current);
     ASSERT_EQ(fixture_.store().compacted().value(), model_.compacted);
@@ -254,6 +258,21 @@ TEST(MvccModel, RandomLifeOnMemEngine) {
     Walk(random.Fork(std::to_string(life)), std::make_shared<engine::MemEngine>(), &ReopenMem)
         .Steps(1000);
   }
+}
+
+TEST(MvccModel, RandomLifeOnRocksEngine) {
+  Random random = SeededRandom("mvcc_model_rocks");
+  TempDir directory;
+  auto open = [&directory] {
+    auto engine = engine::RocksEngine::Open(engine::Path(directory.path()) / "state", {});
+    EXPECT_TRUE(engine) << engine.error().ToString();
+    return std::shared_ptr<engine::Engine>(std::move(*engine));
+  };
+  Walk(random, open(), [&open](std::shared_ptr<engine::Engine> engine) {
+    EXPECT_EQ(engine.use_count(), 1);
+    engine.reset();
+    return open();
+  }).Steps(StepsFromEnvironment(20'000) / 10);
 }
 
 }  // namespace

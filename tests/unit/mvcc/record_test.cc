@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/mvcc/record.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "store/base/crc32c.h"
+#include "store/mvcc/key_meta.h"
+#include "tests/unit/base/seed.h"
+
+namespace store::mvcc {
+namespace {
+
+RecordHeader RandomHeader(Random& random, const std::string& key) {
+  RecordHeader header;
+  header.key = key;
+  header.tombstone = random.Chance(0.3);
+  if (random.Chance(0.5)) {
+    header.previous = {Revision(static_cast<int64_t>(random.Between(1, INT64_MAX))),
+                       static_cast<uint32_t>(random.Next())};
+  }
+  if (header.tombstone) return header;
+  header.create = Revision(static_cast<int64_t>(random.Between(1, INT64_MAX)));
+  header.version = static_cast<int64_t>(random.Between(1, INT64_MAX));
+  if (random.Chance(0.5)) header.lease = LeaseId(static_cast<int64_t>(random.Next()));
+  header.value_size = static_cast<uint32_t>(random.Next());
+  header.value_crc = static_cast<uint32_t>(random.Next());
+  return header;
+}
+
+TEST(Record, HeaderSurvivesItsBytesAndEveryTruncationIsRefused) {
+  Random random = SeededRandom("record");
+  for (int i = 0; i < 500; ++i) {
+    const std::string key(random.Below(40), static_cast<char>(random.Next()));
+    const RecordHeader header = RandomHeader(random, key);
+    std::string bytes;
+    AppendRecordHeader(header, &bytes);
+    auto parsed = ParseRecordHeader(bytes);
+    ASSERT_TRUE(parsed) << parsed.error().ToString();
+    EXPECT_EQ(parsed->key, header.key);
+    EXPECT_EQ(parsed->tombstone, header.tombstone);
+    EXPECT_EQ(parsed->previous, header.previous);
+    EXPECT_EQ(parsed->create, header.create);
+    EXPECT_EQ(parsed->version, header.version);
+    EXPECT_EQ(parsed->lease, header.lease);
+    EXPECT_EQ(parsed->value_size, header.value_size);
+    EXPECT_EQ(parsed->value_crc, header.value_crc);
+    for (size_t size = 0; size < bytes.size(); ++size) {
+      EXPECT_FALSE(ParseRecordHeader(std::string_view(bytes).substr(0, size)));
+    }
+    EXPECT_FALSE(ParseRecordHeader(bytes + '\0'));
+  }
+}
+
+TEST(Record, NewerFormatIsUnsupported) {
+  std::string bytes;
+  RecordHeader header;
+  header.key = "k";
+  header.tombstone = true;
+  AppendRecordHeader(header, &bytes);
+  EXPECT_EQ(bytes, std::string("\x11\x01k", 3));
+  bytes[0] = 0x21;
+  EXPECT_EQ(ParseRecordHeader(bytes).error().code(), ErrorCode::kUnsupported);
+}
+
+TEST(Record, DamagedValueIsFound) {
+  RecordHeader header;
+  header.value_size = 5;
+  header.value_crc = Crc32c("hello");
+  EXPECT_TRUE(CheckValue(header, {Revision(2), 0}, "hello"));
+  EXPECT_EQ(CheckValue(header, {Revision(2), 0}, "hellp").error().code(), ErrorCode::kCorruption);
+  EXPECT_EQ(CheckValue(header, {Revision(2), 0}, "hell").error().code(), ErrorCode::kCorruption);
+}
+
+TEST(Record, KeysSortAsRecordsHappened) {
+  Random random = SeededRandom("record_keys");
+  std::vector<RecordId> ids;
+  for (int i = 0; i < 300; ++i) {
+    ids.push_back({Revision(static_cast<int64_t>(random.Below(random.Chance(0.5) ? 4 : INT64_MAX))),
+                   static_cast<uint32_t>(random.Below(random.Chance(0.5) ? 4 : UINT32_MAX))});
+  }
+  std::vector<std::string> keys;
+  for (RecordId id : ids) keys.push_back(RecordKey(id));
+  std::sort(ids.begin(), ids.end());
+  std::sort(keys.begin(), keys.end());
+  for (size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ParseRecordKey(keys[i]), ids[i]);
+  EXPECT_FALSE(ParseRecordKey("short"));
+}
+
+KeyFacts Facts(int64_t main, int64_t version) {
+  KeyFacts facts;
+  facts.mod = {Revision(main), 0};
+  facts.version = version;
+  return facts;
+}
+
+TEST(KeyMeta, CompactionRuleOnEveryCut) {
+  // put 2, put 3, delete 4, put 6, delete 7, put 9
+  const std::vector<KeyFacts> all = {Facts(2, 1), Facts(3, 2), Facts(4, 0),
+                                     Facts(6, 1), Facts(7, 0), Facts(9, 1)};
+  auto kept = [&](int64_t at) {
+    std::vector<int64_t> mods;
+    for (const KeyFacts& f : KeptByCompaction(all, Revision(at))) mods.push_back(f.mod.main.value());
+    return mods;
+  };
+  using Mods = std::vector<int64_t>;
+  EXPECT_EQ(kept(1), (Mods{2, 3, 4, 6, 7, 9}));
+  EXPECT_EQ(kept(2), (Mods{2, 3, 4, 6, 7, 9}));
+  EXPECT_EQ(kept(3), (Mods{3, 4, 6, 7, 9}));
+  EXPECT_EQ(kept(4), (Mods{4, 6, 7, 9})) << "a tombstone exactly there stays";
+  EXPECT_EQ(kept(5), (Mods{6, 7, 9}));
+  EXPECT_EQ(kept(6), (Mods{6, 7, 9}));
+  EXPECT_EQ(kept(7), (Mods{7, 9}));
+  EXPECT_EQ(kept(8), (Mods{9}));
+  EXPECT_EQ(kept(9), (Mods{9}));
+}
+
+}  // namespace
+}  // namespace store::mvcc
