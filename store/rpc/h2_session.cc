@@ -204,7 +204,7 @@ void H2Session::OnClosed(CloseReason) {
 }
 
 bool H2Session::Open(const std::shared_ptr<H2Stream>& stream, std::span<const H2Header> headers) {
-  if (ended_ || draining_) return false;
+  if (ended_ || draining_ || opening_stopped_) return false;
   HeaderArray array = ToNghttp2(headers);
   nghttp2_data_provider provider{};
   provider.source.ptr = stream.get();

@@ -64,6 +64,9 @@ class H2Session final : public Session {
   void OnPeerReady(Action action) { on_peer_ready_ = std::move(action); }
   void OnPeerGoaway(Action action) { on_peer_goaway_ = std::move(action); }
 
+  // Client: the peer goes away; no new streams, the connection ends with the last.
+  void StopOpening() { opening_stopped_ = true; }
+
   // Client: sends the request headers; false if the session takes no more streams.
   bool Open(const std::shared_ptr<H2Stream>& stream, std::span<const H2Header> headers);
   // Server: response headers; the body follows from the stream's queue unless `end`.
@@ -113,6 +116,7 @@ class H2Session final : public Session {
   size_t partial_bytes_ = 0;
   std::vector<std::shared_ptr<H2Stream>> drained_;
   bool draining_ = false;
+  bool opening_stopped_ = false;
   bool ended_ = false;
   bool failed_ = false;  // a GOAWAY with an error was sent
   bool peer_ready_ = false;

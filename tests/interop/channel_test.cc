@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// The channel (client half) against the server: both ends are ours, so every window and limit can be chosen.
+#include "store/rpc/channel.h"
+
+#include <google/protobuf/wrappers.pb.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/interop/echo_server.h"
+
+namespace store::rpc::test {
+namespace {
+
+using google::protobuf::BytesValue;
+using namespace std::chrono_literals;
+
+const std::string kService = "/sluice.test.Echo/";
+
+MessageBody Body(std::string bytes) {
+  BytesValue value;
+  value.set_value(std::move(bytes));
+  return Encode(value);
+}
+
+std::string Text(const SharedBytes& bytes) {
+  BytesValue value;
+  value.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  return value.value();
+}
+
+// A channel on a loop of its own, driven from the test thread.
+class TestChannel {
+ public:
+  explicit TestChannel(const std::string& address, Limits limits = {}) {
+    loop_.Start();
+    ChannelOptions options;
+    options.address = address;
+    options.limits = limits;
+    options.backoff_min = 5ms;
+    options.backoff_max = 20ms;
+    Run([&] {
+      channel_ = std::make_unique<Channel>(loop_, options);
+      channel_->Connect();
+    });
+  }
+  ~TestChannel() {
+    Run([&] { channel_.reset(); });
+  }
+
+  void Run(Action action) {
+    std::promise<void> done;
+    loop_.Post([&] {
+      action();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  struct Answer {
+    RpcStatus status;
+    std::string text;
+  };
+  Answer Unary(const std::string& method, std::string request, CallOptions options = {}) {
+    auto answer = std::make_shared<std::promise<Answer>>();
+    std::future<Answer> future = answer->get_future();
+    loop_.Post([&, answer] {
+      channel_->Unary(kService + method, Body(std::move(request)), std::move(options),
+                      [answer](const RpcStatus& status, const SharedBytes& bytes) {
+                        answer->set_value({status, Text(bytes)});
+                      });
+    });
+    return future.get();
+  }
+  bool WaitFor(Channel::State state) {
+    TimePoint deadline = clock_.Now() + 10s;
+    Channel::State now = Channel::State::kIdle;
+    while (now != state && clock_.Now() < deadline) {
+      Run([&] { now = channel_->state(); });
+    }
+    return now == state;
+  }
+  EventLoop& loop() { return loop_; }
+  Channel& channel() { return *channel_; }
+
+ private:
+  SystemClock clock_;
+  EventLoop loop_{LoopId(9), clock_, "client"};
+  std::unique_ptr<Channel> channel_;
+};
+
+TEST(Channel, UnaryOfEverySize) {
+  EchoServer server;
+  TestChannel client(server.address());
+  for (size_t size : {size_t{0}, size_t{1}, size_t{16'384}, size_t{2'000'000}}) {
+    auto answer = client.Unary("Unary", std::string(size, 'a'));
+    ASSERT_TRUE(answer.status.ok()) << answer.status.message;
+    EXPECT_EQ(answer.text.size(), size);
+  }
+  EXPECT_EQ(client.Unary("Fail", "why").status.message, "why");
+}
+
+TEST(Channel, WindowsOfOneByteBothWays) {
+  ServerOptions options;
+  options.limits.stream_window = 1;
+  options.limits.connection_window = 1;
+  EchoServer server(options);
+  Limits limits;
+  limits.stream_window = 1;
+  limits.connection_window = 1;
+  TestChannel client(server.address(), limits);
+  auto answer = client.Unary("Unary", std::string(3000, 'b'));
+  ASSERT_TRUE(answer.status.ok()) << answer.status.message;
+  EXPECT_EQ(answer.text, std::string(3000, 'b'));
+}
+
+TEST(Channel, TheServersDeadlineHasGosText) {
+  EchoServer server;
+  TestChannel client(server.address());
+  // Metadata carries the deadline, so that only the server enforces it.
+  CallOptions options;
+  options.metadata.Add("grpc-timeout", "50m");
+  auto answer = client.Unary("Hang", "x", std::move(options));
+  EXPECT_EQ(answer.status.code, GrpcCode::kDeadlineExceeded);
+  EXPECT_EQ(answer.status.message, "context deadline exceeded");
+  EXPECT_EQ(server.counters().cancelled, 1);
+}
+
+TEST(Channel, ItsOwnDeadlineAndCancel) {
+  EchoServer server;
+  TestChannel client(server.address());
+  CallOptions options;
+  options.timeout = 50ms;
+  EXPECT_EQ(client.Unary("Hang", "x", std::move(options)).status.code,
+            GrpcCode::kDeadlineExceeded);
+  EXPECT_TRUE(server.WaitFor([&] { return server.counters().cancelled == 1; }));
+
+  std::promise<RpcStatus> finished;
+  client.Run([&] {
+    ClientCallPtr call = client.channel().Start(kService + "Deaf");
+    call->OnFinish([&](const RpcStatus& status) { finished.set_value(status); });
+    call->Send(Body("x"));
+    client.loop().After(20ms, [call] { call->Cancel(); });
+  });
+  EXPECT_EQ(finished.get_future().get().code, GrpcCode::kCancelled);
+  EXPECT_TRUE(server.WaitFor([&] { return server.counters().cancelled == 2; }));
+}
+
+TEST(Channel, MalformedHeadersAreRefusedAsHttp) {
+  EchoServer server;
+  TestChannel client(server.address());
+  CallOptions options;
+  options.metadata.Add("grpc-timeout", "soon");
+  auto answer = client.Unary("Unary", "x", std::move(options));
+  EXPECT_EQ(answer.status.code, GrpcCode::kInternal);
+  EXPECT_EQ(answer.status.message, "malformed grpc-timeout: \"soon\"");
+}
+
+TEST(Channel, TenThousandStreamsAtOnce) {
+  constexpr int kStreams = 10'000;
+  EchoServer server;
+  TestChannel client(server.address());
+  ASSERT_TRUE(client.WaitFor(Channel::State::kReady));
+  std::vector<ClientCallPtr> calls;
+  std::atomic<int> answered = 0;
+  std::atomic<int> finished = 0;
+  client.Run([&] {
+    for (int i = 0; i < kStreams; ++i) {
+      ClientCallPtr call = client.channel().Start(kService + "Bidi");
+      call->OnMessage([&answered](const SharedBytes&) { ++answered; });
+      call->OnFinish([&finished](const RpcStatus& status) { finished += status.ok() ? 1 : 0; });
+      call->Send(Body("hello"));
+      calls.push_back(std::move(call));
+    }
+  });
+  EXPECT_TRUE(server.WaitFor([&] { return answered == kStreams; })) << answered;
+  EXPECT_EQ(server.server().stats().streams_open, kStreams);
+  client.Run([&] {
+    for (auto& call : calls) {
+      call->Send(Body("again"));
+      call->CloseSend();
+    }
+  });
+  EXPECT_TRUE(server.WaitFor([&] { return finished == kStreams; })) << finished;
+  EXPECT_EQ(answered, 2 * kStreams);
+  EXPECT_TRUE(server.WaitFor([&] { return server.server().stats().streams_open == 0; }));
+  client.Run([&] { calls.clear(); });
+}
+
+TEST(Channel, AStreamLimitMakesLaterCallsWait) {
+  ServerOptions options;
+  options.limits.streams_max = 3;
+  EchoServer server(options);
+  TestChannel client(server.address());
+  ASSERT_TRUE(client.WaitFor(Channel::State::kReady));
+  std::atomic<int> done = 0;
+  client.Run([&] {
+    for (int i = 0; i < 20; ++i) {
+      client.channel().Unary(kService + "Later", Body("x"), {},
+                             [&](const RpcStatus& status, const SharedBytes&) {
+                               done += status.ok() ? 1 : 0;
+                             });
+    }
+  });
+  EXPECT_TRUE(server.WaitFor([&] { return done == 20; })) << done;
+}
+
+TEST(Channel, FailsCallsWhileAwayAndComesBack) {
+  auto server = std::make_unique<EchoServer>();
+  std::string address = server->address();
+  TestChannel client(address);
+  ASSERT_TRUE(client.Unary("Unary", "x").status.ok());
+  server.reset();
+  ASSERT_TRUE(client.WaitFor(Channel::State::kBackoff));
+  EXPECT_EQ(client.Unary("Unary", "x").status.code, GrpcCode::kUnavailable);
+
+  SystemClock clock;
+  EventLoop loop(LoopId(0), clock);
+  loop.Start();
+  MethodTable methods;
+  HttpRouter router;
+  EchoCounters counters;
+  RegisterEcho(&methods, &counters);
+  Server again(methods, router, {&loop});
+  ASSERT_TRUE(again.Listen(address).has_value());
+  again.Start();
+  ASSERT_TRUE(client.WaitFor(Channel::State::kReady));
+  EXPECT_TRUE(client.Unary("Unary", "x").status.ok());
+}
+
+TEST(Channel, AServerThatNeverAnswersTheConnectIsGivenUp) {
+  // Accepts in the kernel, says nothing.
+  auto listener = Listener::Open("127.0.0.1:0");
+  ASSERT_TRUE(listener.has_value());
+  SystemClock clock;
+  EventLoop loop(LoopId(0), clock);
+  loop.Start();
+  std::promise<std::string> failed;
+  std::unique_ptr<Channel> channel;
+  loop.Post([&] {
+    ChannelOptions options;
+    options.address = (*listener)->address().ToString();
+    options.connect_timeout = 50ms;
+    channel = std::make_unique<Channel>(loop, options);
+    channel->OnStateChange([&](Channel::State state) {
+      if (state == Channel::State::kBackoff) {
+        failed.set_value(channel->last_error());
+        channel->OnStateChange([](Channel::State) {});
+      }
+    });
+    channel->Connect();
+  });
+  EXPECT_NE(failed.get_future().get().find("timed out"), std::string::npos);
+  std::promise<void> gone;
+  loop.Post([&] {
+    channel.reset();
+    gone.set_value();
+  });
+  gone.get_future().wait();
+}
+
+TEST(Server, APortInUseIsOneClearError) {
+  EchoServer server;
+  auto second = Listener::Open(server.address());
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code(), ErrorCode::kBusy);
+  EXPECT_NE(second.error().message().find(server.address() + ": address already in use"),
+            std::string::npos)
+      << second.error().message();
+}
+
+TEST(Server, ServesUnixSocketsAndRemovesThem) {
+  std::string path = ::testing::TempDir() + "rpc_test.sock";
+  {
+    SystemClock clock;
+    EventLoop loop(LoopId(0), clock);
+    loop.Start();
+    MethodTable methods;
+    HttpRouter router;
+    EchoCounters counters;
+    RegisterEcho(&methods, &counters);
+    Server server(methods, router, {&loop});
+    ASSERT_TRUE(server.Listen("unix:" + path).has_value());
+    server.Start();
+    TestChannel client("unix:" + path);
+    EXPECT_TRUE(client.Unary("Unary", "x").status.ok());
+  }
+  EXPECT_NE(access(path.c_str(), F_OK), 0);
+}
+
+}  // namespace
+}  // namespace store::rpc::test

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// What no library sends: floods, half requests, odd content types, frames cut anywhere.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+
+#include "store/rpc/grpc_frame.h"
+#include "tests/interop/echo_server.h"
+#include "tests/interop/raw_client.h"
+
+namespace store::rpc::test {
+namespace {
+
+const std::string kUnary = "/sluice.test.Echo/Unary";
+constexpr uint32_t kEnhanceYourCalm = 11;
+
+uint32_t ErrorCodeOf(const RawFrame& goaway) {
+  uint32_t code = 0;
+  for (size_t i = 4; i < 8; ++i) code = code << 8 | static_cast<uint8_t>(goaway.payload[i]);
+  return code;
+}
+
+std::string Message(std::string_view bytes) {
+  auto prefix = GrpcPrefix(bytes.size());
+  return std::string(prefix.begin(), prefix.end()) + std::string(bytes);
+}
+
+uint64_t Closed(EchoServer& server, CloseReason reason) {
+  return server.server().stats().connections_closed[static_cast<size_t>(reason)];
+}
+
+
+TEST(RawFrames, PingFloodGetsTooManyPings) {
+  EchoServer server;
+  RawClient client(server.address());
+  client.SendPreface();
+  std::string ping = RawClient::Frame(RawClient::kPing, 0, 0, "12345678");
+  for (int i = 0; i < 10; ++i) client.Send(ping);
+  auto goaway = client.ReadUntil(RawClient::kGoaway);
+  ASSERT_TRUE(goaway);
+  EXPECT_EQ(ErrorCodeOf(*goaway), kEnhanceYourCalm);
+  EXPECT_EQ(goaway->payload.substr(8), "too_many_pings");
+  EXPECT_TRUE(server.WaitFor([&] { return Closed(server, CloseReason::kTooManyPings) == 1; }));
+}
+
+TEST(RawFrames, SettingsFloodEndsTheConnection) {
+  EchoServer server;
+  RawClient client(server.address());
+  client.SendPreface();
+  std::string settings = RawClient::Frame(RawClient::kSettings, 0, 0, "");
+  for (int i = 0; i < 300; ++i) client.Send(settings);
+  auto goaway = client.ReadUntil(RawClient::kGoaway);
+  ASSERT_TRUE(goaway);
+  EXPECT_EQ(ErrorCodeOf(*goaway), kEnhanceYourCalm);
+  EXPECT_TRUE(server.WaitFor([&] { return Closed(server, CloseReason::kFlood) == 1; }));
+}
+
+TEST(RawFrames, RapidResetEndsTheConnectionAndCancelsEveryCall) {
+  ServerOptions options;
+  options.limits.resets = {100, 10};
+  EchoServer server(options);
+  RawClient client(server.address());
+  client.SendPreface();
+  std::string request = RawClient::Request("/sluice.test.Echo/Deaf");
+  for (uint32_t i = 0; i < 200; ++i) {
+    client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 2 * i + 1, request) +
+                RawClient::Frame(RawClient::kReset, 0, 2 * i + 1, RawClient::Number(8)));
+  }
+  auto goaway = client.ReadUntil(RawClient::kGoaway);
+  ASSERT_TRUE(goaway);
+  EXPECT_EQ(ErrorCodeOf(*goaway), kEnhanceYourCalm);
+  EXPECT_TRUE(server.WaitFor([&] { return Closed(server, CloseReason::kFlood) == 1; }));
+  EXPECT_EQ(server.counters().cancelled, server.counters().hanging);
+  EXPECT_EQ(server.server().stats().streams_open, 0);
+}
+
+TEST(RawFrames, EmptyDataFloodEndsTheConnection) {
+  ServerOptions options;
+  options.limits.empty_frames = {50, 1};
+  EchoServer server(options);
+  RawClient client(server.address());
+  client.SendPreface();
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
+                               RawClient::Request("/sluice.test.Echo/Deaf")));
+  for (int i = 0; i < 100; ++i) client.Send(RawClient::Frame(RawClient::kData, 0, 1, ""));
+  ASSERT_TRUE(client.ReadUntil(RawClient::kGoaway));
+  EXPECT_TRUE(server.WaitFor([&] { return Closed(server, CloseReason::kFlood) == 1; }));
+}
+
+TEST(RawFrames, ARequestSentByteByByteIsAnswered) {
+  EchoServer server;
+  RawClient client(server.address());
+  std::string bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
+                      RawClient::Frame(RawClient::kSettings, 0, 0, "") +
+                      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
+                                       RawClient::Request(kUnary)) +
+                      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
+                                       Message("\x0a\x03"
+                                               "abc"));
+  for (char c : bytes) client.Send({&c, 1});
+  auto data = client.ReadUntil(RawClient::kData);
+  ASSERT_TRUE(data);
+  EXPECT_EQ(data->payload, Message("\x0a\x03"
+                                   "abc"));
+}
+
+TEST(RawFrames, AnswersFitIntoAWindowOfOneByte) {
+  EchoServer server;
+  RawClient client(server.address());
+  // SETTINGS_INITIAL_WINDOW_SIZE = 1.
+  client.SendPreface(std::string("\0\4\0\0\0\1", 6));
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
+                               RawClient::Request(kUnary)) +
+              RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
+                               Message("\x0a\x03"
+                                       "abc")));
+  std::string received;
+  while (received.size() < 10) {
+    auto data = client.ReadUntil(RawClient::kData);
+    ASSERT_TRUE(data);
+    ASSERT_EQ(data->payload.size(), 1u);
+    received += data->payload;
+    client.Send(RawClient::Frame(RawClient::kWindowUpdate, 0, 1, RawClient::Number(1)));
+  }
+  EXPECT_EQ(received, Message("\x0a\x03"
+                              "abc"));
+  auto trailers = client.ReadUntil(RawClient::kHeaders);
+  ASSERT_TRUE(trailers);
+  EXPECT_TRUE(trailers->flags & RawClient::kEndStream);
+}
+
+TEST(RawFrames, TooLargeIsAnsweredBeforeTheBytesCome) {
+  EchoServer server;
+  RawClient client(server.address());
+  client.SendPreface();
+  auto prefix = GrpcPrefix(3'000'000'000);
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
+                               RawClient::Request(kUnary)) +
+              RawClient::Frame(RawClient::kData, 0, 1, {prefix.data(), prefix.size()}));
+  auto headers = client.ReadUntil(RawClient::kHeaders);
+  ASSERT_TRUE(headers);
+  EXPECT_TRUE(headers->flags & RawClient::kEndStream) << "trailers only";
+  auto reset = client.ReadUntil(RawClient::kReset);
+  ASSERT_TRUE(reset);
+  EXPECT_EQ(reset->payload, RawClient::Number(0)) << "NO_ERROR: the answer is complete";
+}
+
+TEST(RawFrames, UnaryWithoutAMessageIsAnError) {
+  EchoServer server;
+  RawClient client(server.address());
+  client.SendPreface();
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders | RawClient::kEndStream,
+                               1, RawClient::Request(kUnary)));
+  auto headers = client.ReadUntil(RawClient::kHeaders);
+  ASSERT_TRUE(headers);
+  EXPECT_TRUE(headers->flags & RawClient::kEndStream);
+  const Method* method = server.methods().Find(kUnary);
+  EXPECT_EQ(method->counters->handled[static_cast<size_t>(GrpcCode::kInternal)], 1u);
+}
+
+TEST(RawFrames, AMessageCutByTheEndOfTheStreamIsAnError) {
+  EchoServer server;
+  RawClient client(server.address());
+  client.SendPreface();
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
+                               RawClient::Request(kUnary)) +
+              RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
+                               Message("hello").substr(0, 7)));
+  ASSERT_TRUE(client.ReadUntil(RawClient::kHeaders));
+  const Method* method = server.methods().Find(kUnary);
+  EXPECT_EQ(method->counters->handled[static_cast<size_t>(GrpcCode::kInternal)], 1u);
+  EXPECT_EQ(method->counters->messages_received, 0u);
+}
+
+TEST(RawFrames, ServerPingsASilentClientAndCloses) {
+  ServerOptions options;
+  options.limits.keepalive.interval = std::chrono::milliseconds(50);
+  options.limits.keepalive.timeout = std::chrono::milliseconds(50);
+  EchoServer server(options);
+  RawClient client(server.address());
+  client.SendPreface();
+  auto ping = client.ReadUntil(RawClient::kPing);
+  ASSERT_TRUE(ping);
+  client.Send(RawClient::Frame(RawClient::kPing, RawClient::kAck, 0, ping->payload));
+  ASSERT_TRUE(client.ReadUntil(RawClient::kPing)) << "answered, so asked again";
+  EXPECT_FALSE(client.ReadUntil(RawClient::kGoaway)) << "not answered: closed";
+  EXPECT_TRUE(server.WaitFor([&] { return Closed(server, CloseReason::kKeepaliveTimeout) == 1; }));
+}
+
+TEST(RawFrames, ShutdownNamesTheLastStream) {
+  EchoServer server;
+  RawClient client(server.address());
+  client.SendPreface();
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 5,
+                               RawClient::Request("/sluice.test.Echo/Later")) +
+              RawClient::Frame(RawClient::kData, RawClient::kEndStream, 5, Message("")));
+  ASSERT_TRUE(server.WaitFor([&] { return server.server().stats().streams_opened == 1; }));
+  std::thread stopper([&] { server.server().Stop(); });
+  auto goaway = client.ReadUntil(RawClient::kGoaway);
+  ASSERT_TRUE(goaway);
+  EXPECT_EQ(goaway->payload.substr(0, 4), RawClient::Number(5));
+  EXPECT_EQ(ErrorCodeOf(*goaway), 0u);
+  EXPECT_TRUE(client.ReadUntil(RawClient::kData)) << "the call under way is still answered";
+  stopper.join();
+  EXPECT_EQ(server.server().stats().connections_open, 0);
+}
+
+TEST(RawFrames, HeadersBeyondTheLimitAreRefused) {
+  ServerOptions options;
+  options.limits.header_bytes_max = 1000;
+  EchoServer server(options);
+  RawClient client(server.address());
+  client.SendPreface();
+  std::string extra;
+  for (int i = 0; i < 20; ++i) extra += RawClient::Header("x-" + std::to_string(i), std::string(60, 'v'));
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders | RawClient::kEndStream,
+                               1, RawClient::Request(kUnary, "application/grpc", extra)));
+  auto headers = client.ReadUntil(RawClient::kHeaders);
+  ASSERT_TRUE(headers);
+  EXPECT_TRUE(headers->flags & RawClient::kEndStream);
+  EXPECT_EQ(server.methods().Find(kUnary)->counters->started, 0u);
+}
+
+TEST(RawFrames, AClientThatDoesNotReadIsNotBufferedFor) {
+  ServerOptions options;
+  options.limits.send_buffer_bytes = 64 << 10;
+  EchoServer server(options);
+  RawClient client(server.address());
+  // Windows as large as they can be; then not a byte is read.
+  client.SendPreface(std::string("\0\4\x7f\xff\xff\xff", 6));
+  client.Send(RawClient::Frame(RawClient::kWindowUpdate, 0, 0, RawClient::Number(0x7fff0000 - 65535)));
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
+                               RawClient::Request("/sluice.test.Echo/Source")) +
+              RawClient::Frame(RawClient::kData, 0, 1, Message("\x0a\x0c" "100000 10000")));
+  ASSERT_TRUE(server.WaitFor([&] { return server.counters().source_waits > 0; }));
+  const Method* method = server.methods().Find("/sluice.test.Echo/Source");
+  // Kernel buffers and ours together are far below the gigabyte that waits.
+  EXPECT_LT(method->counters->messages_sent, 5000u);
+  client.Send(RawClient::Frame(RawClient::kReset, 0, 1, RawClient::Number(8)));
+  EXPECT_TRUE(server.WaitFor([&] {
+    return server.counters().cancelled == 1 || method->counters->messages_sent > 5000u;
+  }));
+  EXPECT_LT(method->counters->messages_sent, 5000u);
+}
+
+}  // namespace
+}  // namespace store::rpc::test
