@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/base/url.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace store {
+namespace {
+
+Result<uint16_t> ParsePort(std::string_view text, std::string_view url) {
+  unsigned port = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size() || port > 65535) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("invalid port \"{}\" in URL {}", text, url));
+  }
+  return static_cast<uint16_t>(port);
+}
+
+}  // namespace
+
+std::string Url::Authority() const {
+  if (is_unix()) return host;
+  if (host.find(':') != std::string::npos) return fmt::format("[{}]:{}", host, port);
+  return fmt::format("{}:{}", host, port);
+}
+
+std::string Url::ToString() const { return scheme + "://" + Authority(); }
+
+Result<Url> ParseUrl(std::string_view text) {
+  size_t separator = text.find("://");
+  if (separator == std::string_view::npos) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("URL scheme must be http, https, unix, or unixs: {}", text));
+  }
+  Url url;
+  url.scheme = std::string(text.substr(0, separator));
+  std::string_view rest = text.substr(separator + 3);
+  if (url.is_unix()) {
+    url.host = std::string(rest);
+    if (rest.empty()) {
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("no path in URL {}", text));
+    }
+    return url;
+  }
+  if (url.scheme != "http" && url.scheme != "https") {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("URL scheme must be http, https, unix, or unixs: {}", text));
+  }
+  if (rest.ends_with('/')) rest.remove_suffix(1);
+  if (rest.find('/') != std::string_view::npos) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("URL must not contain a path: {}", text));
+  }
+  size_t colon = rest.rfind(':');
+  bool in_brackets = colon != std::string_view::npos && rest.find(']', colon) != rest.npos;
+  if (colon == std::string_view::npos || in_brackets) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("URL address does not have the form \"host:port\": {}", text));
+  }
+  std::string_view host = rest.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  url.host = std::string(host);
+  auto port = ParsePort(rest.substr(colon + 1), text);
+  RETURN_IF_ERROR(port);
+  url.port = *port;
+  return url;
+}
+
+Result<std::vector<Url>> ParseUrls(std::string_view text) {
+  std::vector<Url> urls;
+  while (true) {
+    size_t comma = text.find(',');
+    std::string_view one = text.substr(0, comma);
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    auto url = ParseUrl(one);
+    RETURN_IF_ERROR(url);
+    urls.push_back(std::move(*url));
+    if (comma == std::string_view::npos) return urls;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+bool IsIpAddress(const std::string& host) {
+  unsigned char address[16];
+  return inet_pton(AF_INET, host.c_str(), address) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), address) == 1;
+}
+
+}  // namespace store
