@@ -78,6 +78,7 @@ class Raft {
   Output TakeOutput();  // must be executed
   // Term of an entry still in the log or just before it.
   Term TermAt(Index index) const;
+  Position position() const;
   Status status() const;
 
  private:

@@ -9,6 +9,17 @@
 
 namespace store::raft {
 
+Position Raft::position() const {
+  return {.role = CurrentRole().role,
+          .leader = LeaderId(),
+          .term = term_,
+          .commit = log_.commit(),
+          .applied = log_.applied(),
+          .first = log_.first(),
+          .last = log_.last(),
+          .window_bytes = log_.window_bytes()};
+}
+
 Status Raft::status() const {
   Status status{.id = config_.id,
                 .role = CurrentRole().role,

@@ -15,6 +15,18 @@ namespace store::raft {
 
 enum class ProgressState : uint8_t { kProbe, kReplicate, kSnapshot };
 
+// What a host looks at on every turn; copies nothing that allocates.
+struct Position {
+  Role role = Role::kFollower;
+  NodeId leader;
+  Term term;
+  Index commit;
+  Index applied;
+  Index first;               // first index still in the log (truncated + 1)
+  Index last;
+  size_t window_bytes = 0;
+};
+
 struct PeerStatus {
   NodeId id;
   Index match;
