@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/api/kv_service.h"
+
+#include <utility>
+
+#include "store/api/range_stream.h"
+#include "store/api/validate.h"
+#include "store/apply/convert.h"
+#include "store/apply/quota.h"
+#include "store/apply/txn.h"
+
+namespace store::api {
+namespace {
+
+using sluice::store::Command;
+
+// How often a physical compaction looks whether its revision is collected.
+constexpr Duration kCollectedPoll = std::chrono::milliseconds(10);
+
+// Whether the index alone decides where the answer ends, so that `limit` bounds the work.
+bool StopsAtLimit(const mvcc::RangeQuery& query) {
+  bool filtered = query.min_mod || query.max_mod || query.min_create || query.max_create;
+  return query.limit > 0 && query.order == mvcc::SortOrder::kNone && !filtered;
+}
+
+// A range that would keep the loop from its other calls. Counting at an old revision walks the keys.
+bool IsLong(const mvcc::ReadView& view, const mvcc::RangeQuery& query, int64_t keys_max) {
+  if (query.range.IsPoint() || query.range.Empty()) return false;
+  bool newest = query.at.value() <= 0 || query.at == view.current();
+  if (newest && (query.count_only || (StopsAtLimit(query) && query.limit <= keys_max))) return false;
+  return view.Count(query.range) > keys_max || !newest;
+}
+
+Result<rpc::MessageBody> ReadHeld(const ServiceContext& context, const mvcc::RangeQuery& query) {
+  auto held = context.state.mvcc().Hold(query.at);
+  RETURN_IF_ERROR(held);
+  auto result = held->Range(query);
+  RETURN_IF_ERROR(result);
+  return EncodeRangeResponse(context.header.Fields(result->current), *result);
+}
+
+// Refused for lack of room: etcd answers only when the alarm stands, so that every member refuses from then on.
+template <class Request, class Response>
+void RefuseNoSpace(const ServiceContext& context, rpc::Call<Request, Response> call) {
+  PendingCalls& pending = context.At(call.info().loop);
+  pending.RaiseNoSpace([call = std::move(call)](apply::CallResult) mutable {
+    call.Fail(StatusOf(ErrorCode::kSpaceExceeded));
+  });
+}
+
+}  // namespace
+
+void KvService::Register(rpc::MethodTable& table) const {
+  using namespace etcdserverpb;
+  table.AddUnary<RangeRequest, RangeResponse>(
+      "/etcdserverpb.KV/Range", [this](RangeCall call) { Range(std::move(call)); });
+  table.AddUnary<PutRequest, PutResponse>("/etcdserverpb.KV/Put",
+                                          [this](PutCall call) { Put(std::move(call)); });
+  table.AddUnary<DeleteRangeRequest, DeleteRangeResponse>(
+      "/etcdserverpb.KV/DeleteRange", [this](DeleteCall call) { DeleteRange(std::move(call)); });
+  table.AddUnary<TxnRequest, TxnResponse>("/etcdserverpb.KV/Txn",
+                                          [this](TxnCall call) { Txn(std::move(call)); });
+  table.AddUnary<CompactionRequest, CompactionResponse>(
+      "/etcdserverpb.KV/Compact", [this](CompactCall call) { Compact(std::move(call)); });
+  table.AddStream<RangeRequest, RangeStreamResponse>(
+      "/etcdserverpb.KV/RangeStream",
+      [this](StreamCall stream) { RangeStream(std::move(stream)); });
+}
+
+void KvService::Range(RangeCall call) const {
+  if (Status valid = CheckRange(call.request()); !valid) {
+    return call.Fail(StatusOf(valid.error()));
+  }
+  bool serializable = call.request().serializable();
+  AwaitRead(context_, std::move(call), serializable,
+            [this](RangeCall granted) { AnswerRange(std::move(granted)); });
+}
+
+void KvService::AnswerRange(RangeCall call) const {
+  mvcc::RangeQuery query = apply::ToQuery(call.request());
+  mvcc::ReadView view = context_.state.mvcc().View();
+  if (IsLong(view, query, context_.limits.inline_keys_max)) {
+    auto work = [&context = context_, query = std::move(query)] {
+      return ReadHeld(context, query);
+    };
+    return RunInPool(context_, std::move(call), std::move(work));
+  }
+  auto result = view.Range(query);
+  if (!result) return call.Fail(StatusOf(result.error()));
+  call.Reply(EncodeRangeResponse(context_.header.Fields(result->current), *result));
+}
+
+void KvService::Put(PutCall call) const {
+  if (!context_.HasRoom(apply::CostOf(call.request()))) {
+    return RefuseNoSpace(context_, std::move(call));
+  }
+  if (Status valid = CheckPut(call.request()); !valid) return call.Fail(StatusOf(valid.error()));
+  Command command;
+  *command.mutable_put() = std::move(call.mutable_request());
+  ProposeCall(context_, std::move(call), command);
+}
+
+void KvService::DeleteRange(DeleteCall call) const {
+  if (Status valid = CheckDeleteRange(call.request()); !valid) {
+    return call.Fail(StatusOf(valid.error()));
+  }
+  Command command;
+  *command.mutable_delete_range() = std::move(call.mutable_request());
+  ProposeCall(context_, std::move(call), command);
+}
+
+void KvService::Txn(TxnCall call) const {
+  if (!context_.HasRoom(apply::CostOf(call.request()))) {
+    return RefuseNoSpace(context_, std::move(call));
+  }
+  if (Status valid = CheckTxn(call.request(), context_.limits.txn_ops_max); !valid) {
+    return call.Fail(StatusOf(valid.error()));
+  }
+  if (apply::IsReadOnlyTxn(call.request())) {
+    bool serializable = apply::IsSerializableTxn(call.request());
+    return AwaitRead(context_, std::move(call), serializable,
+                     [this](TxnCall granted) { AnswerReadOnlyTxn(std::move(granted)); });
+  }
+  Command command;
+  *command.mutable_txn() = std::move(call.mutable_request());
+  ProposeCall(context_, std::move(call), command);
+}
+
+void KvService::AnswerReadOnlyTxn(TxnCall call) const {
+  mvcc::ReadView view = context_.state.mvcc().View();
+  auto response = apply::EvaluateReadOnlyTxn(view, call.request());
+  if (!response) return call.Fail(StatusOf(response.error()));
+  context_.header.Fill(view.current(), (*response)->mutable_header());
+  call.Reply(**response);
+}
+
+void KvService::Compact(CompactCall call) const {
+  Command command;
+  *command.mutable_compaction() = std::move(call.mutable_request());
+  rpc::RawCallPtr raw = call.raw();
+  PendingCalls& pending = context_.At(call.info().loop);
+  CallHandle handle = pending.Propose(
+      command, call.info().deadline,
+      [this, call = std::move(call)](apply::CallResult result) mutable {
+        AnswerCompact(std::move(call), std::move(result));
+      });
+  DropOnCancel(raw, pending, handle);
+}
+
+// A physical compaction also waits when it was refused as compacted already: its space may still be under way.
+void KvService::AnswerCompact(CompactCall call, apply::CallResult result) const {
+  if (call.done()) return;
+  bool collected = context_.state.mvcc().collected() >= result.wait_collected;
+  if (result.wait_collected.value() <= 0 || collected) {
+    return ReplyResult(context_, call, result);
+  }
+  Executor& executor = context_.At(call.info().loop).executor();
+  executor.After(kCollectedPoll,
+                 [this, call = std::move(call), result = std::move(result)]() mutable {
+                   AnswerCompact(std::move(call), std::move(result));
+                 });
+}
+
+void KvService::RangeStream(StreamCall stream) const {
+  auto call = std::make_shared<RangeStreamCall>(context_, stream);
+  stream.OnMessage([call](etcdserverpb::RangeRequest&& request) {
+    call->Start(std::move(request));
+  });
+}
+
+}  // namespace store::api

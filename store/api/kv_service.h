@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// KvService: etcdserverpb.KV. Writes are checked here as far as that needs no state, then go through the log;
+// reads wait for their ticket and are answered on the loop, or, above 64 keys, on the range pool.
+// Order of checks of a write: quota, static validation, admission, size, then apply (see README.md).
+// Threads: handlers on the loops. Owns nothing; the context outlives it. Bounds: each waiting call is in PendingCalls;
+// a RangeStream holds one piece at a time.
+#pragma once
+
+#include <etcd/rpc.pb.h>
+
+#include "store/api/service_context.h"
+#include "store/rpc/call.h"
+
+namespace store::api {
+
+class KvService {
+ public:
+  explicit KvService(const ServiceContext& context) : context_(context) {}
+  KvService(const KvService&) = delete;
+  KvService& operator=(const KvService&) = delete;
+
+  void Register(rpc::MethodTable& table) const;
+
+ private:
+  using RangeCall = rpc::Call<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>;
+  using PutCall = rpc::Call<etcdserverpb::PutRequest, etcdserverpb::PutResponse>;
+  using DeleteCall =
+      rpc::Call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>;
+  using TxnCall = rpc::Call<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>;
+  using CompactCall =
+      rpc::Call<etcdserverpb::CompactionRequest, etcdserverpb::CompactionResponse>;
+  using StreamCall =
+      rpc::Stream<etcdserverpb::RangeRequest, etcdserverpb::RangeStreamResponse>;
+
+  void Range(RangeCall call) const;
+  void AnswerRange(RangeCall call) const;
+  void Put(PutCall call) const;
+  void DeleteRange(DeleteCall call) const;
+  void Txn(TxnCall call) const;
+  void AnswerReadOnlyTxn(TxnCall call) const;
+  void Compact(CompactCall call) const;
+  void AnswerCompact(CompactCall call, apply::CallResult result) const;
+  void RangeStream(StreamCall stream) const;
+
+  const ServiceContext& context_;
+};
+
+}  // namespace store::api
