@@ -19,21 +19,21 @@ namespace store {
 
 // [from, to); without `to` it has no end. Empty if to <= from: such a range holds and meets nothing.
 template <std::totally_ordered Key>
-struct KeyRange {
+struct Interval {
   Key from;
   std::optional<Key> to;
 
-  friend bool operator==(const KeyRange&, const KeyRange&) = default;
+  friend bool operator==(const Interval&, const Interval&) = default;
 };
 
 // Gets each hit in the order of the tree; may return bool: false ends the query.
 template <class V, class Key, class Value>
-concept IntervalVisitor = std::invocable<V&, const KeyRange<Key>&, const Value&>;
+concept IntervalVisitor = std::invocable<V&, const Interval<Key>&, const Value&>;
 
 template <std::totally_ordered Key, std::totally_ordered Value>
 class IntervalTree {
  public:
-  using Range = KeyRange<Key>;
+  using Range = Interval<Key>;
 
   // False if exactly this range with this value is there already.
   bool Insert(Range range, Value value) {

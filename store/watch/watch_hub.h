@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// WatchHub: owns all watchers of this member. One owner thread runs it (in the simulator: whoever calls
-// RunTurn). Publish, Reset and every request only post; the answers come back through WatchStream::Offer on
-// the owner thread, so a client can never see an event before "created" or a progress notice that overtakes an
-// event (etcd #15220).
+// WatchHub: owns all watchers of this member. One owner thread runs it (in the simulator: whoever
+// calls RunTurn). Publish, Reset and every request only post; the answers come back through
+// WatchStream::Offer on the owner thread, so a client can never see an event before "created" or a
+// progress notice that overtakes an event (etcd #15220).
 //
-// Bounded by construction: the queue from apply holds Limits::queue_bytes_max; a batch that does not fit is
-// dropped and the hub reads those revisions from the store again. A stream that refuses an Offer gets nothing
-// buffered: its watchers become "lagging at revision r" and are caught up from the store in slices once the
-// stream has drained (etcd #17529). Apply never waits for watchers.
+// Bounded by construction: the queue from apply holds Limits::queue_bytes_max; a batch that does
+// not fit is dropped and the hub reads those revisions from the store again. A stream that refuses
+// an Offer gets nothing buffered: its watchers become "lagging at revision r" and are caught up
+// from the store in slices once the stream has drained (etcd #17529). Apply never waits for
+// watchers.
 #pragma once
+
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/base/ids.h"
+#include "store/base/key_range.h"
+#include "store/mvcc/event.h"
 
 #include <absl/functional/any_invocable.h>
 
@@ -17,12 +24,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "store/base/clock.h"
-#include "store/base/error.h"
-#include "store/base/ids.h"
-#include "store/base/key_range.h"
-#include "store/mvcc/event.h"
 
 namespace store::mvcc {
 class MvccStore;
@@ -41,7 +42,7 @@ inline constexpr WatchId kAutoWatch = 0;  // create: the server picks the smalle
 struct WatchSpec {
   WatchId id = kAutoWatch;
   KeyRange range;
-  Revision start;               // 0: from now (the revision of the hub's newest post) on
+  Revision start;  // 0: from now on (above the revision published when Create was called)
   bool no_put = false;
   bool no_delete = false;
   bool prev_kv = false;
@@ -55,7 +56,8 @@ struct WatchEvent {
   std::shared_ptr<const mvcc::KeyValue> prev;  // null: none, compacted, or nobody asked
 };
 
-// The part that all watchers of one batch and filter class share. `encoded` is what Encoder made of it.
+// The part that all watchers of one batch and filter class share. `encoded` is what Encoder made of
+// it.
 struct WatchEvents {
   std::vector<WatchEvent> events;
   bool with_prev = false;
@@ -65,20 +67,24 @@ struct WatchEvents {
 
 struct WatchResponse {
   WatchId id = kNoWatch;
-  Revision header;              // 0 in a compaction cancel
+  Revision header;  // 0 in a compaction cancel
   bool created = false;
   bool canceled = false;
-  bool fragment = false;        // more pieces of the same revision follow
-  Revision compacted;           // set when canceled because of compaction
+  bool fragment = false;  // more pieces of the same revision follow
+  Revision compacted;     // set when canceled because of compaction
   std::string cancel_reason;
   std::shared_ptr<const WatchEvents> events;  // null: none
   size_t bytes() const { return 64 + cancel_reason.size() + (events ? events->bytes : 0); }
 };
 using WatchResponsePtr = std::shared_ptr<const WatchResponse>;
 
-// The transport's side of one stream. Offer is called on the owner thread only: it counts (128 responses or
-// 1 MiB; an empty stream takes any one response) and passes the response on to the stream's loop. false:
-// full, nothing was taken; the stream calls WatchHub::OnDrained when it is below half.
+// The transport's side of one stream. Offer is called on the owner thread only: it counts (128
+// responses or 1 MiB; an empty stream takes any one response) and passes the response on to the
+// stream's loop. false: full, nothing was taken; from then on, each time credit comes back and the
+// stream is below half, it calls WatchHub::OnDrained, until an Offer is taken. The refusal and the
+// return of credit are decided under one lock, else the last credit can slip past the refusal and
+// nobody wakes the stream again. A transport reads no request from a client whose stream is full:
+// answers are kept in the hub meanwhile.
 class WatchStream {
  public:
   virtual bool Offer(WatchResponsePtr response) = 0;
@@ -86,9 +92,9 @@ class WatchStream {
 };
 
 struct WatchLimits {
-  size_t queue_bytes_max = 64 << 20;       // from apply
-  size_t slice_revisions_max = 1000;       // one catch-up step
-  size_t slice_bytes_max = 1 << 20;
+  size_t queue_bytes_max = 64 << 20;   // from apply
+  size_t slice_revisions_max = 1000;   // one catch-up step
+  size_t slice_bytes_max = 512 << 10;  // half a stream: one below half takes what a slice gives it
   Duration slice_time_max = std::chrono::milliseconds(5);
   size_t fragment_bytes_max = (1536 << 10) + (512 << 10);
   Duration progress_interval = std::chrono::minutes(10);
@@ -114,13 +120,13 @@ class WatchHub {
   ~WatchHub();
 
   // Any thread.
-  void Publish(mvcc::EventBatchPtr batch);      // apply thread, after the index root is visible
-  void Reset(Revision installed);               // after a snapshot install
+  void Publish(mvcc::EventBatchPtr batch);  // apply thread, after the index root is visible
+  void Reset(Revision installed);           // after a snapshot install
   void Open(StreamId stream, std::shared_ptr<WatchStream> sink);
-  void Close(StreamId stream);                  // no Offer starts after the hub has handled it
+  void Close(StreamId stream);  // no Offer starts after the hub has handled it
   void Create(StreamId stream, WatchSpec spec);
-  // The caller refused the request (permission): answered in order with the other creates of the stream,
-  // as created + canceled with id -1.
+  // The caller refused the request (permission): answered in order with the other creates of the
+  // stream, as created + canceled with id -1.
   void Refuse(StreamId stream, std::string reason);
   void Cancel(StreamId stream, WatchId watch);
   void OnDrained(StreamId stream);
