@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Engine: the door to the state on disk. Three tables of ordered keys; a WriteBatch is atomic over them and
-// becomes durable only with Flush, which cuts all tables at one point. After a crash the state is exactly the
-// state after some batch (3.3 of the design): the batch carries sys/applied, and the raft log replays the
-// rest. Two implementations: RocksEngine, and MemEngine, whose crash goes back to the last flush.
+// Engine: the door to the state on disk. Three tables of ordered keys; a WriteBatch is atomic over
+// them and becomes durable only with Flush, which cuts all tables at one point. After a crash the
+// state is exactly the state after some batch (3.3 of the design): the batch carries sys/applied,
+// and the raft log replays the rest. Two implementations: RocksEngine, and MemEngine, whose crash
+// goes back to the last flush.
 //
-// Threads: two writers, apply and the revision collector, which may write at the same time. Get, MultiGet,
-// Scan, Sizes from any thread at any time. Flush, CompactAll and MakeCheckpoint from the maintenance pool,
-// never from apply. Errors of Write other than kNoSpace are fatal for the caller. A refused kNoSpace batch is
-// in no memtable and may be offered again.
+// Threads: two writers, apply and the revision collector, which may write at the same time. Get,
+// MultiGet, Scan, Sizes from any thread at any time. Flush, CompactAll and MakeCheckpoint from the
+// maintenance pool, never from apply. Errors of Write other than kNoSpace are fatal for the caller.
+// A refused kNoSpace batch is in no memtable and may be offered again.
 #pragma once
+
+#include "store/base/bytes.h"
+#include "store/base/error.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -19,9 +23,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "store/base/bytes.h"
-#include "store/base/error.h"
 
 namespace store::engine {
 
@@ -51,8 +52,8 @@ class WriteBatch {
   virtual ~WriteBatch() = default;
 };
 
-// Positioned on a row while Valid(); key() and value() live until the next move. Sees the engine as it was
-// when Scan was called.
+// Positioned on a row while Valid(); key() and value() live until the next move. Sees the engine as
+// it was when Scan was called.
 class Cursor {
  public:
   virtual bool Valid() const = 0;
@@ -69,8 +70,8 @@ struct ScanOptions {
 };
 
 struct EngineSizes {
-  uint64_t disk_bytes = 0;       // files
-  uint64_t live_bytes = 0;       // estimate of what a full compaction would leave
+  uint64_t disk_bytes = 0;  // files
+  uint64_t live_bytes = 0;  // estimate of what a full compaction would leave
   uint64_t memtable_bytes = 0;
   uint64_t cache_bytes = 0;
 };

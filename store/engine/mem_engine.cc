@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/engine/mem_engine.h"
 
+#include "store/base/check.h"
+#include "store/base/coding.h"
+#include "store/base/crc32c.h"
+#include "store/base/file.h"
+#include "store/base/thread.h"
+
 #include <absl/container/inlined_vector.h>
 #include <fmt/format.h>
 
@@ -8,12 +14,6 @@
 #include <map>
 #include <set>
 #include <utility>
-
-#include "store/base/check.h"
-#include "store/base/coding.h"
-#include "store/base/crc32c.h"
-#include "store/base/file.h"
-#include "store/base/thread.h"
 
 namespace store::engine {
 namespace {
@@ -66,8 +66,9 @@ const Version* VersionAt(const Row& row, uint64_t sequence) {
 
 }  // namespace
 
-// The rows with their versions. A version is kept while the newest state, the flushed one or an open cursor
-// sees it. Map nodes are erased only while no cursor is open, so cursors may keep iterators and keys.
+// The rows with their versions. A version is kept while the newest state, the flushed one or an
+// open cursor sees it. Map nodes are erased only while no cursor is open, so cursors may keep
+// iterators and keys.
 class MemEngine::Tables {
  public:
   void Write(const std::vector<Operation>& operations) {
@@ -81,8 +82,7 @@ class MemEngine::Tables {
     const RowMap& rows = maps_[static_cast<size_t>(table)];
     auto it = rows.find(key);
     if (it == rows.end()) return std::nullopt;
-    const Version* version =
-        VersionAt(it->second, tier == Tier::kPersisted ? flushed_ : sequence_);
+    const Version* version = VersionAt(it->second, tier == Tier::kPersisted ? flushed_ : sequence_);
     return version == nullptr ? std::nullopt : version->value;
   }
 
@@ -108,7 +108,8 @@ class MemEngine::Tables {
     for (size_t table = 0; table < kTableCount; ++table) {
       for (const auto& [key, row] : maps_[table]) {
         const Version* version = VersionAt(row, flushed_);
-        if (version != nullptr && version->value) visit(static_cast<Table>(table), key, *version->value);
+        if (version != nullptr && version->value)
+          visit(static_cast<Table>(table), key, *version->value);
       }
     }
   }
@@ -242,7 +243,8 @@ Result<std::unique_ptr<MemEngine>> MemEngine::OpenCheckpoint(const Path& directo
     std::string_view value;
     if (!reader.ReadU8(&table) || table >= kTableCount || !reader.ReadLengthPrefixed(&key) ||
         !reader.ReadLengthPrefixed(&value)) {
-      return Fail(ErrorCode::kCorruption, fmt::format("{}: bad row near {}", path, reader.position()));
+      return Fail(ErrorCode::kCorruption,
+                  fmt::format("{}: bad row near {}", path, reader.position()));
     }
     rows.push_back({static_cast<Table>(table), std::string(key), SharedBytes::Copy(value)});
   }
@@ -255,7 +257,8 @@ Result<std::unique_ptr<MemEngine>> MemEngine::OpenCheckpoint(const Path& directo
 std::unique_ptr<WriteBatch> MemEngine::NewBatch() { return std::make_unique<MemBatch>(); }
 
 Status MemEngine::Write(WriteBatch& batch) {
-  if (full_.load(std::memory_order_relaxed)) return Fail(ErrorCode::kNoSpace, "memory engine is full");
+  if (full_.load(std::memory_order_relaxed))
+    return Fail(ErrorCode::kNoSpace, "memory engine is full");
   tables_->Write(static_cast<MemBatch&>(batch).operations());
   return Ok();
 }
@@ -276,7 +279,8 @@ std::unique_ptr<Cursor> MemEngine::Scan(Table table, Key from, Key to, const Sca
 }
 
 Status MemEngine::Flush() {
-  if (full_.load(std::memory_order_relaxed)) return Fail(ErrorCode::kNoSpace, "memory engine is full");
+  if (full_.load(std::memory_order_relaxed))
+    return Fail(ErrorCode::kNoSpace, "memory engine is full");
   tables_->Flush();
   return Ok();
 }

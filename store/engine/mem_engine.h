@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// MemEngine: an Engine in memory for tests and the simulator: ordered maps with several versions per row, so
-// that cursors see the state of their creation and Tier::kPersisted the state of the last Flush. A crash is
-// AfterCrash(): what a disk would hold then. SetFull makes Write refuse with kNoSpace.
+// MemEngine: an Engine in memory for tests and the simulator: ordered maps with several versions
+// per row, so that cursors see the state of their creation and Tier::kPersisted the state of the
+// last Flush. A crash is AfterCrash(): what a disk would hold then. SetFull makes Write refuse with
+// kNoSpace.
 //
-// Threads as engine.h; one mutex guards the maps. Unbounded by itself: tests bound what they put in.
+// Threads as engine.h; one mutex guards the maps. Unbounded by itself: tests bound what they put
+// in.
 #pragma once
+
+#include "store/engine/engine.h"
 
 #include <atomic>
 #include <memory>
 #include <span>
-
-#include "store/engine/engine.h"
 
 namespace store::engine {
 

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/engine/rocks_engine.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <rocksdb/db.h>
-#include <rocksdb/env.h>
-#include <rocksdb/listener.h>
-#include <rocksdb/utilities/checkpoint.h>
-#include <rocksdb/write_batch.h>
-#include <unistd.h>
-
-#include <array>
-#include <utility>
-
 #include "store/base/check.h"
 #include "store/base/crc32c.h"
 #include "store/base/failpoint.h"
 #include "store/base/file.h"
 #include "store/engine/rocks_file_system.h"
 #include "store/engine/rocks_options.h"
+
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/utilities/checkpoint.h>
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <fcntl.h>
+#include <unistd.h>
+#include <utility>
 
 namespace store::engine {
 namespace {
@@ -30,7 +30,8 @@ rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.siz
 std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 ErrorCode CodeOf(const rocksdb::Status& status) {
-  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace) return ErrorCode::kNoSpace;
+  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace)
+    return ErrorCode::kNoSpace;
   if (status.IsCorruption()) return ErrorCode::kCorruption;
   if (status.IsNotFound()) return ErrorCode::kNotFound;
   if (status.IsBusy()) return ErrorCode::kBusy;
@@ -141,9 +142,8 @@ Status RocksEngine::Impl::Open(const Path& directory) {
   rocksdb::DB* db = nullptr;
   const std::string path = directory.string();
   const rocksdb::Status status =
-      settings_.read_only
-          ? rocksdb::DB::OpenForReadOnly(options, path, tables, &handles, &db)
-          : rocksdb::DB::Open(options, path, tables, &handles, &db);
+      settings_.read_only ? rocksdb::DB::OpenForReadOnly(options, path, tables, &handles, &db)
+                          : rocksdb::DB::Open(options, path, tables, &handles, &db);
   if (!status.ok()) return Fail(ToError(status, fmt::format("open state {}", path)));
   db_.reset(db);
   CHECK(handles.size() == handles_.size());
@@ -180,8 +180,8 @@ class RocksBatch final : public WriteBatch {
 
 class RocksCursor final : public Cursor {
  public:
-  RocksCursor(std::shared_ptr<const void> owner, rocksdb::DB& db, rocksdb::ColumnFamilyHandle* table,
-              Key from, Key to, const ScanOptions& options)
+  RocksCursor(std::shared_ptr<const void> owner, rocksdb::DB& db,
+              rocksdb::ColumnFamilyHandle* table, Key from, Key to, const ScanOptions& options)
       : owner_(std::move(owner)), to_(to), upper_(to_) {
     rocksdb::ReadOptions read;
     read.fill_cache = options.fill_cache;
@@ -233,9 +233,8 @@ Result<std::unique_ptr<RocksEngine>> RocksEngine::Open(const Path& directory,
 RocksEngine::~RocksEngine() = default;
 
 std::unique_ptr<WriteBatch> RocksEngine::NewBatch() {
-  return std::make_unique<RocksBatch>(std::array{impl_->handle(Table::kRev),
-                                                 impl_->handle(Table::kVal),
-                                                 impl_->handle(Table::kSys)});
+  return std::make_unique<RocksBatch>(std::array{
+      impl_->handle(Table::kRev), impl_->handle(Table::kVal), impl_->handle(Table::kSys)});
 }
 
 Status RocksEngine::Write(WriteBatch& batch) {
@@ -318,8 +317,8 @@ Status RocksEngine::CompactAll() {
   options.exclusive_manual_compaction = false;  // automatic ones go on beside it
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   for (rocksdb::ColumnFamilyHandle* table : impl_->tables()) {
-    RETURN_IF_ERROR(ToStatus(impl_->db().CompactRange(options, table, nullptr, nullptr),
-                             "engine compaction"));
+    RETURN_IF_ERROR(
+        ToStatus(impl_->db().CompactRange(options, table, nullptr, nullptr), "engine compaction"));
   }
   return Ok();
 }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// RocksEngine: the Engine on disk: one RocksDB with three column families, its WAL off and atomic flush on,
-// so that a crash leaves the state after some whole batch. Every option has its reason in rocks_options.cc.
-// Values read from the block cache are shared with it (the block stays pinned while the SharedBytes lives),
-// not copied.
+// RocksEngine: the Engine on disk: one RocksDB with three column families, its WAL off and atomic
+// flush on, so that a crash leaves the state after some whole batch. Every option has its reason in
+// rocks_options.cc. Values read from the block cache are shared with it (the block stays pinned
+// while the SharedBytes lives), not copied.
 //
-// Threads as engine.h. Background errors arrive on RocksDB's threads through Options::on_error. Bounded by:
-// block cache (64 MiB, soft), memtables (128 MiB).
+// Threads as engine.h. Background errors arrive on RocksDB's threads through Options::on_error.
+// Bounded by: block cache (64 MiB, soft), memtables (128 MiB).
 #pragma once
+
+#include "store/engine/engine.h"
 
 #include <absl/functional/any_invocable.h>
 
 #include <memory>
 #include <span>
-
-#include "store/engine/engine.h"
 
 namespace store::engine {
 

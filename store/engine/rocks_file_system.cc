@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/engine/rocks_file_system.h"
 
+#include "store/base/failpoint.h"
+
 #include <string>
 #include <utility>
-
-#include "store/base/failpoint.h"
 
 namespace store::engine {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file system RocksDB writes through: the default one with failpoints at the two calls that a disk makes
-// fail: "rocks-append" (as error(no_space) or error(io)) and "rocks-sync". Private to store/engine and its
-// tests. Any thread.
+// The file system RocksDB writes through: the default one with failpoints at the two calls that a
+// disk makes fail: "rocks-append" (as error(no_space) or error(io)) and "rocks-sync". Private to
+// store/engine and its tests. Any thread.
 #pragma once
 
 #include <rocksdb/file_system.h>

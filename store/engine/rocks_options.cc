@@ -13,9 +13,12 @@ constexpr size_t kMiB = size_t{1} << 20;
 
 size_t WriteBufferBytes(Table table) {
   switch (table) {
-    case Table::kRev: return 16 * kMiB;
-    case Table::kVal: return 32 * kMiB;  // values are most of the bytes
-    case Table::kSys: return 4 * kMiB;   // few rows, the same again and again
+    case Table::kRev:
+      return 16 * kMiB;
+    case Table::kVal:
+      return 32 * kMiB;  // values are most of the bytes
+    case Table::kSys:
+      return 4 * kMiB;  // few rows, the same again and again
   }
   return 4 * kMiB;
 }
@@ -24,9 +27,12 @@ size_t WriteBufferBytes(Table table) {
 
 std::string_view TableName(Table table) {
   switch (table) {
-    case Table::kRev: return "rev";
-    case Table::kVal: return "val";
-    case Table::kSys: return "sys";
+    case Table::kRev:
+      return "rev";
+    case Table::kVal:
+      return "val";
+    case Table::kSys:
+      return "sys";
   }
   return "";
 }
@@ -39,14 +45,15 @@ rocksdb::DBOptions MakeDbOptions(const RocksSettings& settings) {
   options.atomic_flush = true;
   // Closing is not a way to make data durable: Flush is, and a test may take closing for a crash.
   options.avoid_flush_during_shutdown = true;
-  // Memtables of all tables together, apart from the block cache: charged to it they would evict it.
+  // Memtables of all tables together, apart from the block cache: charged to it they would evict
+  // it.
   options.write_buffer_manager =
       std::make_shared<rocksdb::WriteBufferManager>(settings.memtable_bytes_max);
   // Two cores: one flush and one compaction, never more.
   options.max_background_jobs = 2;
   // Background writing must leave the disk to the log's fsync.
-  options.rate_limiter.reset(rocksdb::NewGenericRateLimiter(
-      static_cast<int64_t>(settings.background_bytes_per_second)));
+  options.rate_limiter.reset(
+      rocksdb::NewGenericRateLimiter(static_cast<int64_t>(settings.background_bytes_per_second)));
   // Write-back in small portions instead of one burst that an fsync of the log would wait for.
   options.bytes_per_sync = kMiB;
   // RocksDB's own log: only what is wrong, and bounded.
@@ -65,8 +72,8 @@ rocksdb::ColumnFamilyOptions MakeTableOptions(Table table,
   options.write_buffer_size = WriteBufferBytes(table);
   // Apply goes on while a flush runs; four cover a slow disk before writes are slowed.
   options.max_write_buffer_number = 4;
-  // One compression on all levels: a change on the way down forbids trivial moves, and keys that only grow
-  // move down without being rewritten (measured: 0 against 390-440 MB rewritten).
+  // One compression on all levels: a change on the way down forbids trivial moves, and keys that
+  // only grow move down without being rewritten (measured: 0 against 390-440 MB rewritten).
   options.compression = rocksdb::kLZ4Compression;
   // Level sizes follow the data: less space amplification for small states.
   options.level_compaction_dynamic_level_bytes = true;
@@ -78,7 +85,8 @@ rocksdb::ColumnFamilyOptions MakeTableOptions(Table table,
   blocks.cache_index_and_filter_blocks_with_high_priority = true;
   // Files of level 0 are read by every scan.
   blocks.pin_l0_filter_and_index_blocks_in_cache = true;
-  // Reads are scans, or of rows known to exist: a filter would only cost. Larger blocks compress better.
+  // Reads are scans, or of rows known to exist: a filter would only cost. Larger blocks compress
+  // better.
   blocks.block_size = 16 * kKiB;
   blocks.format_version = 5;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));

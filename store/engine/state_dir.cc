@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/engine/state_dir.h"
 
+#include "store/base/crc32c.h"
+#include "store/base/file.h"
+
 #include <fmt/format.h>
 
 #include <array>
 #include <charconv>
 #include <string_view>
-
-#include "store/base/crc32c.h"
-#include "store/base/file.h"
 
 namespace store::engine {
 namespace {
@@ -67,9 +67,10 @@ Result<std::optional<StateName>> ReadStateName(const Path& member) {
     auto states = NamesWith(member, kPrefix);
     if (!states) return Fail(std::move(states).error());
     if (states->empty()) return std::optional<StateName>();
-    return Fail(ErrorCode::kCorruption,
-                fmt::format("{} is missing although {} exists: restore the file or replace this member",
-                            path, states->front()));
+    return Fail(
+        ErrorCode::kCorruption,
+        fmt::format("{} is missing although {} exists: restore the file or replace this member",
+                    path, states->front()));
   }
   auto text = ReadFile(path, 4096);
   if (!text) return Fail(std::move(text).error());

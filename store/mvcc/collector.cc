@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/collector.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "store/base/failpoint.h"
 #include "store/mvcc/mvcc_store.h"
 #include "store/mvcc/restore.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace store::mvcc {
 namespace {
@@ -56,7 +56,8 @@ bool Collector::ViewsAllow(Revision target, TimePoint now) {
 }
 
 Result<CollectStep> Collector::CollectBatch() {
-  const size_t removed_max = FAILPOINT_BRANCH("mvcc-collect-one") ? 1 : store_.options_.collect_batch;
+  const size_t removed_max =
+      FAILPOINT_BRANCH("mvcc-collect-one") ? 1 : store_.options_.collect_batch;
   const size_t scanned_max = removed_max * kScansPerDelete;
   CollectStep step;
   step.trim.target = run_->target;

@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collector: removes from the engine what compaction made unreachable, in batches. It reads headers of
-// [finished, target] in order; a header with a previous record removes that record, a tombstone below the
-// target removes itself, a tombstone exactly at the target stays until the next compaction (etcd #18089,
-// #19179). After the last batch sys/compact/finished = target. A crash repeats work harmlessly.
+// Collector: removes from the engine what compaction made unreachable, in batches. It reads headers
+// of [finished, target] in order; a header with a previous record removes that record, a tombstone
+// below the target removes itself, a tombstone exactly at the target stays until the next
+// compaction (etcd #18089, #19179). After the last batch sys/compact/finished = target. A crash
+// repeats work harmlessly.
 //
-// Step runs on the maintenance pool, one at a time, whenever MvccStore::compacted() > collected(); what it
-// returns in `trim` goes to MvccStore::Trim on the apply thread (between batches; lost trims are found again
-// by the next restore). It waits while a held view reads below the target, at most 60 s, then cancels it.
+// Step runs on the maintenance pool, one at a time, whenever MvccStore::compacted() > collected();
+// what it returns in `trim` goes to MvccStore::Trim on the apply thread (between batches; lost
+// trims are found again by the next restore). It waits while a held view reads below the target, at
+// most 60 s, then cancels it.
 #pragma once
+
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/base/ids.h"
+#include "store/engine/engine.h"
+#include "store/mvcc/revision.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,12 +23,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "store/base/clock.h"
-#include "store/base/error.h"
-#include "store/base/ids.h"
-#include "store/engine/engine.h"
-#include "store/mvcc/revision.h"
 
 namespace store::mvcc {
 

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// CowBtree: an ordered map of items by their key as a copy-on-write B-tree of fan-out 64 whose inner nodes
-// count the live items of each child, so the number of live items below a key costs O(log n). One writer
-// edits the working tree: nodes made since the last NextEpoch in place, older ones through a copy. A root
-// that was published is immutable for ever; its replaced nodes go to the garbage list, which the owner hands
-// to an EpochDomain after the new root is visible.
+// CowBtree: an ordered map of items by their key as a copy-on-write B-tree of fan-out 64 whose
+// inner nodes count the live items of each child, so the number of live items below a key costs
+// O(log n). One writer edits the working tree: nodes made since the last NextEpoch in place, older
+// ones through a copy. A root that was published is immutable for ever; its replaced nodes go to
+// the garbage list, which the owner hands to an EpochDomain after the new root is visible.
 //
-// Separators between children are short byte strings of their own, because the item a separator was cut
-// from may be gone long before the separator. Items are not owned.
+// Separators between children are short byte strings of their own, because the item a separator was
+// cut from may be gone long before the separator. Items are not owned.
 //
-// Writer functions: one thread. Static functions on a published root: any thread under an epoch guard.
+// Writer functions: one thread. Static functions on a published root: any thread under an epoch
+// guard.
 #pragma once
+
+#include "store/base/check.h"
+#include "store/base/key_range.h"
 
 #include <algorithm>
 #include <array>
@@ -20,9 +24,6 @@
 #include <new>
 #include <string_view>
 #include <vector>
-
-#include "store/base/check.h"
-#include "store/base/key_range.h"
 
 namespace store::mvcc {
 
@@ -43,8 +44,9 @@ template <TreeItem Item>
 class CowBtree {
  public:
   static constexpr uint32_t kFanOut = 64;
-  static constexpr uint32_t kMergeBelow = kFanOut / 4;      // a node this small looks for a neighbour
-  static constexpr uint32_t kMergedMax = kFanOut * 3 / 4;   // and joins it if both together are this small
+  static constexpr uint32_t kMergeBelow = kFanOut / 4;  // a node this small looks for a neighbour
+  static constexpr uint32_t kMergedMax =
+      kFanOut * 3 / 4;  // and joins it if both together are this small
   static constexpr size_t kDepthMax = 16;
 
   struct Node {
@@ -59,15 +61,16 @@ class CowBtree {
   CowBtree(const CowBtree&) = delete;
   CowBtree& operator=(const CowBtree&) = delete;
 
-  // --- Writer ---------------------------------------------------------------------------------------
+  // --- Writer
+  // ---------------------------------------------------------------------------------------
   const Node* root() const { return root_; }
   void NextEpoch() { ++epoch_; }
   uint64_t epoch() const { return epoch_; }
   std::vector<Garbage>& garbage() { return garbage_; }
   size_t bytes() const { return bytes_; }
 
-  // Puts `item` in the place of the one with its key (`replaces`) or inserts it. `live_change` is by how much
-  // the number of live items changes: -1, 0 or 1.
+  // Puts `item` in the place of the one with its key (`replaces`) or inserts it. `live_change` is
+  // by how much the number of live items changes: -1, 0 or 1.
   void Set(Item* item, bool replaces, int live_change) {
     const std::string_view key = item->key();
     root_ = Mutable(root_);
@@ -98,7 +101,8 @@ class CowBtree {
     }
   }
 
-  // --- Any root -------------------------------------------------------------------------------------
+  // --- Any root
+  // -------------------------------------------------------------------------------------
   static Item* Find(const Node* node, std::string_view key) {
     while (!node->leaf) {
       auto* inner = static_cast<const Inner*>(node);
@@ -301,8 +305,7 @@ class CowBtree {
     CHECK(found == replaces);
     const uint64_t bit = uint64_t{1} << i;
     if (!replaces) {
-      std::copy_backward(leaf->items + i, leaf->items + leaf->count,
-                         leaf->items + leaf->count + 1);
+      std::copy_backward(leaf->items + i, leaf->items + leaf->count, leaf->items + leaf->count + 1);
       leaf->live = (leaf->live & (bit - 1)) | ((leaf->live & ~(bit - 1)) << 1);
       ++leaf->count;
     }
@@ -320,7 +323,8 @@ class CowBtree {
     SplitChild(inner, 0, key);
   }
 
-  // Splits the full, mutable child i in two. Keys that arrive in ascending order leave full nodes behind.
+  // Splits the full, mutable child i in two. Keys that arrive in ascending order leave full nodes
+  // behind.
   void SplitChild(Inner* parent, uint32_t i, std::string_view key) {
     Node* right = nullptr;
     Separator* separator = nullptr;
@@ -392,7 +396,8 @@ class CowBtree {
     leaf->live = (leaf->live & below) | ((leaf->live >> 1) & ~below);
     --leaf->count;
   }
-  // Takes slot i and the separator in front of what follows out of `inner`; the child is the caller's.
+  // Takes slot i and the separator in front of what follows out of `inner`; the child is the
+  // caller's.
   void EraseChild(Inner* inner, uint32_t i) {
     if (i > 0) {
       Discard(inner->low[i]);

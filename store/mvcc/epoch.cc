@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/epoch.h"
 
+#include "store/base/check.h"
+
 #include <functional>
 #include <limits>
 #include <memory>
 #include <thread>
-
-#include "store/base/check.h"
 
 namespace store::mvcc {
 namespace {
@@ -26,9 +26,9 @@ EpochDomain::~EpochDomain() {
   Free(open_);
 }
 
-// The exchange and the writer's scan of the slots are sequentially consistent: either the scan sees this
-// slot, or the pointer stores before the scan are visible to the reader's load after it. An epoch that was
-// read too early is only too careful.
+// The exchange and the writer's scan of the slots are sequentially consistent: either the scan sees
+// this slot, or the pointer stores before the scan are visible to the reader's load after it. An
+// epoch that was read too early is only too careful.
 EpochDomain::Guard EpochDomain::Enter() const {
   const size_t start = std::hash<std::thread::id>{}(std::this_thread::get_id());
   for (size_t i = 0; i < kSlots; ++i) {

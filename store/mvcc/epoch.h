@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// EpochDomain: when memory that readers may still look at can be freed. Readers enter through slots and are
-// never blocked; the writer (apply) hands over what it unlinked and frees it once no slot is old enough to
-// see it.
+// EpochDomain: when memory that readers may still look at can be freed. Readers enter through slots
+// and are never blocked; the writer (apply) hands over what it unlinked and frees it once no slot
+// is old enough to see it.
 //
 //   reader:  auto guard = epochs.Enter();  const State* state = pointer.load();   // in this order
 //   writer:  pointer.store(next);  epochs.Retire(old);  ...  epochs.Seal();
 //
-// Seal belongs to the *next* publish, never to the one that unlinked: apply publishes two pointers one after
-// the other (the index root and the StateView that names it), and between the two a reader still finds the
-// old root through the old StateView. MvccStore::Publish seals what was retired before it was called, so the
-// rule for apply is only: publish the StateView of a batch before the next MvccStore::Publish.
+// Seal belongs to the *next* publish, never to the one that unlinked: apply publishes two pointers
+// one after the other (the index root and the StateView that names it), and between the two a
+// reader still finds the old root through the old StateView. MvccStore::Publish seals what was
+// retired before it was called, so the rule for apply is only: publish the StateView of a batch
+// before the next MvccStore::Publish.
 //
-// Enter from any thread, at most kSlots guards at once in the process. Retire and Seal: apply thread.
-// Bounded by: guards are held for one turn (views that live longer enter again at every step, see
-// read_view.h); retired_bytes() is the gauge.
+// Enter from any thread, at most kSlots guards at once in the process. Retire and Seal: apply
+// thread. Bounded by: guards are held for one turn (views that live longer enter again at every
+// step, see read_view.h); retired_bytes() is the gauge.
 #pragma once
 
 #include <absl/functional/any_invocable.h>
@@ -73,8 +74,8 @@ class EpochDomain {
   void RetireObject(const T* object, size_t bytes = sizeof(T)) {
     Retire(const_cast<T*>(object), [](void* p) { delete static_cast<T*>(p); }, bytes);
   }
-  // Closes the current epoch (what was retired since the last Seal belongs to it) and frees what no slot
-  // can see any more.
+  // Closes the current epoch (what was retired since the last Seal belongs to it) and frees what no
+  // slot can see any more.
   void Seal();
 
   // Waiting to be freed. Any thread.
@@ -99,8 +100,8 @@ class EpochDomain {
 
   mutable std::array<Slot, kSlots> slots_;
   std::atomic<uint64_t> epoch_{1};
-  Generation open_;                 // retired since the last Seal
-  std::deque<Generation> sealed_;   // ascending epochs
+  Generation open_;                // retired since the last Seal
+  std::deque<Generation> sealed_;  // ascending epochs
   std::atomic<size_t> retired_bytes_{0};
 };
 

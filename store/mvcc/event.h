@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the key space tells others: the facts of a key, a key with its value, one change, and the changes of
-// whole revisions as one immutable batch. Bytes are shared with the log entry or the engine, never copied.
-// Values; an EventBatch is immutable once published and may be held by any thread.
+// What the key space tells others: the facts of a key, a key with its value, one change, and the
+// changes of whole revisions as one immutable batch. Bytes are shared with the log entry or the
+// engine, never copied. Values; an EventBatch is immutable once published and may be held by any
+// thread.
 #pragma once
+
+#include "store/base/bytes.h"
+#include "store/base/ids.h"
+#include "store/mvcc/revision.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
-
-#include "store/base/bytes.h"
-#include "store/base/ids.h"
-#include "store/mvcc/revision.h"
 
 namespace store::mvcc {
 
@@ -43,8 +44,8 @@ struct Event {
   RecordId previous;  // the record this one replaced; not valid() when the key did not exist
 };
 
-// Events of the revisions [first, last], whole and in order. Published also when empty, with the current
-// revision in `last`, so that the hub knows what "now" is.
+// Events of the revisions [first, last], whole and in order. Published also when empty, with the
+// current revision in `last`, so that the hub knows what "now" is.
 struct EventBatch {
   Revision first;
   Revision last;

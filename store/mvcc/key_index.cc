@@ -86,8 +86,7 @@ void KeyIndex::PushHistory(KeyMeta* meta, const KeyFacts& facts) {
     key_bytes_ += wider->bytes();
     Discard(chunk);
   } else {
-    HistoryChunk* next =
-        HistoryChunk::Make(chunk == nullptr ? 2 : HistoryChunk::kCapacityMax);
+    HistoryChunk* next = HistoryChunk::Make(chunk == nullptr ? 2 : HistoryChunk::kCapacityMax);
     next->older = chunk;
     next->older_count = meta->history_count;
     meta->history = next;

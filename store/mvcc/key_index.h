@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// KeyIndex: all keys with their facts, the working copy of the writer. Reads of disk are not needed for a
-// put, a compare, a count. Everything it unlinks collects in its garbage until TakeGarbage, which the owner
-// calls after the new root is visible and hands to the EpochDomain (see epoch.h for the order).
+// KeyIndex: all keys with their facts, the working copy of the writer. Reads of disk are not needed
+// for a put, a compare, a count. Everything it unlinks collects in its garbage until TakeGarbage,
+// which the owner calls after the new root is visible and hands to the EpochDomain (see epoch.h for
+// the order).
 //
-// IndexRoot is what readers get: one published state of the tree with its revisions and the engine that
-// holds its values. Immutable; freed through the EpochDomain.
+// IndexRoot is what readers get: one published state of the tree with its revisions and the engine
+// that holds its values. Immutable; freed through the EpochDomain.
 //
-// KeyIndex: apply thread only. IndexRoot: any thread under an epoch guard. bytes() is the memory of nodes,
-// keys and history, which the member's index limit bounds.
+// KeyIndex: apply thread only. IndexRoot: any thread under an epoch guard. bytes() is the memory of
+// nodes, keys and history, which the member's index limit bounds.
 #pragma once
+
+#include "store/base/ids.h"
+#include "store/engine/engine.h"
+#include "store/mvcc/cow_btree.h"
+#include "store/mvcc/key_meta.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -16,11 +22,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "store/base/ids.h"
-#include "store/engine/engine.h"
-#include "store/mvcc/cow_btree.h"
-#include "store/mvcc/key_meta.h"
 
 namespace store::mvcc {
 

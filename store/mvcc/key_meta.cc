@@ -66,8 +66,7 @@ std::vector<KeyFacts> KeptByCompaction(const std::vector<KeyFacts>& facts, Revis
   for (size_t i = 0; i < facts.size(); ++i) {
     const Revision mod = facts[i].mod.main;
     const bool superseded = i + 1 < facts.size() && facts[i + 1].mod.main <= at;
-    const bool keep =
-        mod > at || (IsTombstone(facts[i]) ? mod == at : !superseded);
+    const bool keep = mod > at || (IsTombstone(facts[i]) ? mod == at : !superseded);
     if (keep) kept.push_back(facts[i]);
   }
   return kept;

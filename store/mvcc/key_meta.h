@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// KeyMeta: one key of the index: its newest facts in place, older ones in a chain of chunks. A published
-// KeyMeta never changes, but its newest chunk may grow: a chunk is append-only, each KeyMeta knows how many
-// of its facts are its own, and readers look only at those. So a put costs one small allocation and no copy
-// of history, however long it is. Facts with version 0 are a tombstone.
+// KeyMeta: one key of the index: its newest facts in place, older ones in a chain of chunks. A
+// published KeyMeta never changes, but its newest chunk may grow: a chunk is append-only, each
+// KeyMeta knows how many of its facts are its own, and readers look only at those. So a put costs
+// one small allocation and no copy of history, however long it is. Facts with version 0 are a
+// tombstone.
 //
-// Made, changed and unlinked by the apply thread (through KeyIndex); read by any thread under an epoch guard.
-// A key's history is bounded by compaction.
+// Made, changed and unlinked by the apply thread (through KeyIndex); read by any thread under an
+// epoch guard. A key's history is bounded by compaction.
 #pragma once
+
+#include "store/mvcc/event.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
-
-#include "store/mvcc/event.h"
 
 namespace store::mvcc {
 
@@ -23,8 +24,8 @@ inline bool IsTombstone(const KeyFacts& facts) { return facts.version == 0; }
 struct HistoryChunk {
   static constexpr uint32_t kCapacityMax = 32;
 
-  HistoryChunk* older;     // null: none
-  uint32_t older_count;    // facts in it
+  HistoryChunk* older;   // null: none
+  uint32_t older_count;  // facts in it
   uint32_t capacity;
 
   KeyFacts* facts() { return reinterpret_cast<KeyFacts*>(this + 1); }
@@ -47,8 +48,8 @@ struct KeyMeta {
   bool live() const { return !IsTombstone(newest); }
   size_t bytes() const { return sizeof(KeyMeta) + key_size; }
 
-  // The last facts with mod <= at, tombstones included; null: the key did not exist yet (or its history
-  // there was compacted).
+  // The last facts with mod <= at, tombstones included; null: the key did not exist yet (or its
+  // history there was compacted).
   const KeyFacts* At(Revision at) const;
   // The same, but null for tombstones.
   const KeyFacts* LiveAt(Revision at) const {
@@ -62,8 +63,9 @@ struct KeyMeta {
   static void Destroy(void* meta);
 };
 
-// Of facts in ascending order, those that a compaction at `at` keeps: the newest with mod <= at unless it is
-// a tombstone, a tombstone exactly at `at` (until the next compaction; etcd #18089), and all above.
+// Of facts in ascending order, those that a compaction at `at` keeps: the newest with mod <= at
+// unless it is a tombstone, a tombstone exactly at `at` (until the next compaction; etcd #18089),
+// and all above.
 std::vector<KeyFacts> KeptByCompaction(const std::vector<KeyFacts>& facts, Revision at);
 
 }  // namespace store::mvcc

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/kv_hash.h"
 
-#include <fmt/format.h>
-
-#include <utility>
-
 #include "store/base/coding.h"
 #include "store/base/crc32c.h"
 #include "store/mvcc/key_index.h"
 #include "store/mvcc/mvcc_store.h"
+
+#include <fmt/format.h>
+
+#include <utility>
 
 namespace store::mvcc {
 namespace {

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// KvHash: one number over the history up to a revision, equal on all members with the same history and equal
-// to what etcd computes for it: CRC-32C over the bucket name "key", then for each record with main <= at, in
-// order, its revision key (8 bytes main, '_', 8 bytes sub, big endian, and 't' for a tombstone) and its
-// protobuf KeyValue. Records at or below the compacted revision count only if they are live at it; a
-// tombstone exactly there is skipped, because older etcd releases removed it. So the value does not depend
-// on how far collection has come. Pure functions and values, any thread.
+// KvHash: one number over the history up to a revision, equal on all members with the same history
+// and equal to what etcd computes for it: CRC-32C over the bucket name "key", then for each record
+// with main <= at, in order, its revision key (8 bytes main, '_', 8 bytes sub, big endian, and 't'
+// for a tombstone) and its protobuf KeyValue. Records at or below the compacted revision count only
+// if they are live at it; a tombstone exactly there is skipped, because older etcd releases removed
+// it. So the value does not depend on how far collection has come. Pure functions and values, any
+// thread.
 #pragma once
-
-#include <cstdint>
-#include <string>
-#include <string_view>
 
 #include "store/base/ids.h"
 #include "store/mvcc/record.h"
 #include "store/mvcc/revision.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace store::mvcc {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/mvcc_store.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "store/base/check.h"
 #include "store/mvcc/key_index.h"
 #include "store/mvcc/restore.h"
 #include "store/mvcc/writer.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace store::mvcc {
 
@@ -35,7 +35,8 @@ ReadView MvccStore::ViewAt(EpochDomain::Guard guard, const IndexRoot* root) cons
 }
 
 Result<HeldView> MvccStore::Hold(Revision at) const {
-  // Registered first, checked then: either the collector sees the view, or the view sees the compaction.
+  // Registered first, checked then: either the collector sees the view, or the view sees the
+  // compaction.
   const Revision revision = at.value() <= 0 ? current() : at;
   if (revision > current()) return Fail(ErrorCode::kFutureRevision);
   HeldView view(this, views_.Add(revision));
@@ -103,11 +104,12 @@ EventBatchPtr MvccStore::Publish() {
 }
 
 void MvccStore::PublishRoot() {
-  // What was retired before this call is sealed now; what this batch replaced stays open until the next
-  // one, because a StateView may still name the old root (epoch.h).
+  // What was retired before this call is sealed now; what this batch replaced stays open until the
+  // next one, because a StateView may still name the old root (epoch.h).
   epochs_.Seal();
   KeyIndex& index = *writer_->index;
-  auto* root = new IndexRoot{index.top(), pending_current_, pending_compacted_, writer_->engine, this};
+  auto* root =
+      new IndexRoot{index.top(), pending_current_, pending_compacted_, writer_->engine, this};
   const IndexRoot* old = root_.exchange(root, std::memory_order_seq_cst);
   for (const Garbage& garbage : index.TakeGarbage()) {
     epochs_.Retire(garbage.object, garbage.deleter, garbage.bytes);

@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// MvccStore: the key space with its history. Facade over the index in memory (key_index.h) and the records
-// in the engine. Apply is the only writer and works like this for each batch:
+// MvccStore: the key space with its history. Facade over the index in memory (key_index.h) and the
+// records in the engine. Apply is the only writer and works like this for each batch:
 //
 //   for each command:  auto txn = store.Begin(*batch);  txn.Put(...);  txn.Commit();
 //   engine.Write(*batch);  EventBatchPtr events = store.Publish();
 //   publish a StateView that names store.root();  hub.Publish(events);
 //
-// Nothing of a batch is visible to readers before Publish. When Write is refused (kNoSpace), Publish is not
-// called, nothing else is applied, and the same batch is offered again.
+// Nothing of a batch is visible to readers before Publish. When Write is refused (kNoSpace),
+// Publish is not called, nothing else is applied, and the same batch is offered again.
 //
 // Threads: Begin, Compact, Publish, Trim, Install, root: apply. Everything const: any thread.
-// Owned: the index (nodes freed through epochs()), a share of the engine. Bounded by: index_bytes() against
-// the member's limit (NOSPACE alarm), retired nodes by MvccOptions::retired_bytes_max.
+// Owned: the index (nodes freed through epochs()), a share of the engine. Bounded by: index_bytes()
+// against the member's limit (NOSPACE alarm), retired nodes by MvccOptions::retired_bytes_max.
 #pragma once
-
-#include <atomic>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string_view>
 
 #include "store/base/error.h"
 #include "store/base/ids.h"
@@ -32,12 +25,19 @@
 #include "store/mvcc/revision_scan.h"
 #include "store/mvcc/write_txn.h"
 
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
 namespace store::mvcc {
 
 struct MvccOptions {
-  size_t retired_bytes_max = 256 << 20;  // beyond it the oldest held view is cancelled
+  size_t retired_bytes_max = 256 << 20;               // beyond it the oldest held view is cancelled
   Duration view_hold_max = std::chrono::seconds(60);  // how long a view may hold up collection
-  size_t collect_batch = 1000;           // deletes per batch
+  size_t collect_batch = 1000;                        // deletes per batch
 };
 
 struct MvccStats {
@@ -63,7 +63,8 @@ class MvccStore {
 
   // Reading, any thread.
   ReadView View() const;  // newest published
-  // The pair {StateView, ReadView}: enter epochs(), load the StateView, then make the view of its root.
+  // The pair {StateView, ReadView}: enter epochs(), load the StateView, then make the view of its
+  // root.
   ReadView ViewAt(EpochDomain::Guard guard, const IndexRoot* root) const;
   // `at` <= 0: the newest. kFutureRevision, kCompacted.
   Result<HeldView> Hold(Revision at = Revision()) const;
@@ -82,20 +83,23 @@ class MvccStore {
 
   // Writing, apply thread.
   WriteTxn Begin(engine::WriteBatch& batch);
-  // Logical compaction: kCompacted at or below the compacted revision, kFutureRevision above the current
-  // one (of the running batch). Reads below fail from the next Publish on; the collector does the rest.
+  // Logical compaction: kCompacted at or below the compacted revision, kFutureRevision above the
+  // current one (of the running batch). Reads below fail from the next Publish on; the collector
+  // does the rest.
   Status Compact(Revision at, engine::WriteBatch& batch);
   // After the batch is in the engine: new root, its events (also when there are none).
   EventBatchPtr Publish();
-  // Newest published root, for the StateView; valid until the StateView is retired through epochs().
+  // Newest published root, for the StateView; valid until the StateView is retired through
+  // epochs().
   const IndexRoot* root() const { return root_.load(std::memory_order_relaxed); }
   // Newest revision and compacted revision of the running batch, not yet published.
   Revision pending_current() const { return pending_current_; }
   Revision pending_compacted() const { return pending_compacted_; }
-  // Drops collected history from the index; visible (as less memory, nothing else) at the next Publish.
+  // Drops collected history from the index; visible (as less memory, nothing else) at the next
+  // Publish.
   void Trim(const TrimBatch& batch);
-  // After a snapshot install: everything from another engine. The old one closes when its last reader is
-  // gone; held views are cancelled. Publishes at once. Not while a Collector step runs.
+  // After a snapshot install: everything from another engine. The old one closes when its last
+  // reader is gone; held views are cancelled. Publishes at once. Not while a Collector step runs.
   Status Install(std::shared_ptr<engine::Engine> engine);
 
  private:

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/range_reader.h"
 
+#include "store/base/check.h"
+#include "store/base/coding.h"
+#include "store/mvcc/revision.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <tuple>
 #include <utility>
-
-#include "store/base/check.h"
-#include "store/base/coding.h"
-#include "store/mvcc/revision.h"
 
 namespace store::mvcc {
 namespace {
@@ -122,8 +122,9 @@ Status RangeReader::LoadValues(ValueLoader load) {
     size_t bytes = 0;
     for (const RangeRow& row : rows_) bytes += row.facts.value_size;
     if (bytes > kValueSortBytesMax) {
-      return Fail(ErrorCode::kRequestTooLarge,
-                  fmt::format("sorting {} bytes of values; the limit is {}", bytes, kValueSortBytesMax));
+      return Fail(
+          ErrorCode::kRequestTooLarge,
+          fmt::format("sorting {} bytes of values; the limit is {}", bytes, kValueSortBytesMax));
     }
   }
   std::span<RangeRow> rows(rows_);
@@ -145,7 +146,8 @@ void RangeReader::Sort() {
 }
 
 void RangeReader::SortBy(SortTarget target, bool descend) {
-  // Stable, so that equal rows stay in key order: any order is allowed, a reproducible one is better.
+  // Stable, so that equal rows stay in key order: any order is allowed, a reproducible one is
+  // better.
   std::stable_sort(rows_.begin(), rows_.end(), [&](const RangeRow& a, const RangeRow& b) {
     const RangeRow& low = descend ? b : a;
     const RangeRow& high = descend ? a : b;
@@ -205,10 +207,10 @@ Status LoadFromEngine(const engine::Engine& engine, std::span<RangeRow> rows) {
   for (size_t i = 0; i < count; ++i) {
     if (!values[i]) return Fail(ErrorCode::kCompacted);
     if (values[i]->size() != targets[i]->facts.value_size) {
-      return Fail(ErrorCode::kCorruption, fmt::format("value of record {}.{} has {} bytes, expected {}",
-                                                      targets[i]->facts.mod.main,
-                                                      targets[i]->facts.mod.sub, values[i]->size(),
-                                                      targets[i]->facts.value_size));
+      return Fail(
+          ErrorCode::kCorruption,
+          fmt::format("value of record {}.{} has {} bytes, expected {}", targets[i]->facts.mod.main,
+                      targets[i]->facts.mod.sub, values[i]->size(), targets[i]->facts.value_size));
     }
     targets[i]->value = std::move(*values[i]);
   }

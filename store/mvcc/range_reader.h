@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// RangeReader: one Range over the index in steps, so that the caller may change roots between them (a held
-// view enters anew every 64 keys). First Begin and Step collect keys and facts from memory, then Finish
-// filters, sorts, cuts and reads the values that are wanted, all with the rules of a RangeRequest:
+// RangeReader: one Range over the index in steps, so that the caller may change roots between them
+// (a held view enters anew every 64 keys). First Begin and Step collect keys and facts from memory,
+// then Finish filters, sorts, cuts and reads the values that are wanted, all with the rules of a
+// RangeRequest:
 //
 //   key order            stops at limit + 1 matches
-//   another target, no   the first limit + 1 keys by key, sorted by the target, cut to limit (as etcd)
+//   another target, no   the first limit + 1 keys by key, sorted by the target, cut to limit (as
+//   etcd)
 //     order, no filter
 //   everything else      the whole range, filtered, sorted, cut
 //
-// Sorting by value is the only case that needs values of rows it does not return; they may take 64 MiB.
-// One thread; nothing of a root is kept between calls.
+// Sorting by value is the only case that needs values of rows it does not return; they may take 64
+// MiB. One thread; nothing of a root is kept between calls.
 #pragma once
+
+#include "store/base/error.h"
+#include "store/engine/engine.h"
+#include "store/mvcc/event.h"
+#include "store/mvcc/key_index.h"
+#include "store/mvcc/range.h"
 
 #include <absl/functional/function_ref.h>
 
@@ -20,12 +28,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "store/base/error.h"
-#include "store/engine/engine.h"
-#include "store/mvcc/event.h"
-#include "store/mvcc/key_index.h"
-#include "store/mvcc/range.h"
 
 namespace store::mvcc {
 
@@ -47,8 +49,9 @@ class RangeReader {
   // `at` is the revision to read; query.at is not looked at.
   RangeReader(const RangeQuery& query, Revision at);
 
-  // For pieces of a range, before Begin: no count, and rows of at most `bytes_max` of keys and values (but
-  // always one). cut() says that it stopped there, next_key() where the next piece begins.
+  // For pieces of a range, before Begin: no count, and rows of at most `bytes_max` of keys and
+  // values (but always one). cut() says that it stopped there, next_key() where the next piece
+  // begins.
   void ReadPiece(size_t bytes_max) {
     piece_ = true;
     bytes_max_ = bytes_max;
@@ -78,16 +81,16 @@ class RangeReader {
 
   const RangeQuery query_;
   const Revision at_;
-  int64_t wanted_ = -1;      // rows to collect at most; -1: all
-  bool counting_ = false;    // count_ is found by walking
+  int64_t wanted_ = -1;    // rows to collect at most; -1: all
+  bool counting_ = false;  // count_ is found by walking
   int64_t count_ = 0;
   bool finished_ = false;
   bool piece_ = false;
   bool cut_ = false;
-  size_t bytes_ = 0;         // of the rows, only for pieces
+  size_t bytes_ = 0;  // of the rows, only for pieces
   size_t bytes_max_ = 0;
-  std::string next_;         // key to go on at
-  std::string keys_;         // bytes of the collected keys
+  std::string next_;  // key to go on at
+  std::string keys_;  // bytes of the collected keys
   std::vector<RangeRow> rows_;
 };
 

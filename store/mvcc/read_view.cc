@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/read_view.h"
 
-#include <fmt/format.h>
-
-#include <utility>
-
 #include "store/mvcc/key_index.h"
 #include "store/mvcc/mvcc_store.h"
 #include "store/mvcc/range_reader.h"
 #include "store/mvcc/revision_scan.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 namespace store::mvcc {
 namespace {
 
-// A value can only be missing because collection removed it, and collection goes no further than the
-// compacted revision; above that, bytes were lost.
+// A value can only be missing because collection removed it, and collection goes no further than
+// the compacted revision; above that, bytes were lost.
 Error ExplainMissing(Error error, const MvccStore& store, Revision at) {
   if (error.code() != ErrorCode::kCompacted || store.compacted() > at) return error;
   return Error(ErrorCode::kCorruption,

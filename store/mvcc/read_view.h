@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReadView: the store at one published root. A stack value (an epoch slot and a pointer): take it, read,
-// let it go within the same turn, because replaced index nodes wait for it. Reads are never blocked and
-// never block apply. Copies nothing from the index but what it returns.
+// ReadView: the store at one published root. A stack value (an epoch slot and a pointer): take it,
+// read, let it go within the same turn, because replaced index nodes wait for it. Reads are never
+// blocked and never block apply. Copies nothing from the index but what it returns.
 //
-// HeldView: for work that goes on over several turns or more than 64 keys (range pool, streams, hash). It
-// keeps only a revision, registered so that collection leaves that revision readable, and enters again on
-// the newest root at each step. It carries a cancel flag: a view that held up collection for 60 s, or the
-// oldest one when retired memory exceeds its limit, ends with kCompacted.
+// HeldView: for work that goes on over several turns or more than 64 keys (range pool, streams,
+// hash). It keeps only a revision, registered so that collection leaves that revision readable, and
+// enters again on the newest root at each step. It carries a cancel flag: a view that held up
+// collection for 60 s, or the oldest one when retired memory exceeds its limit, ends with
+// kCompacted.
 //
 // Any thread; one object by one thread at a time. A view must not outlive its MvccStore.
 #pragma once
+
+#include "store/base/error.h"
+#include "store/base/ids.h"
+#include "store/base/key_range.h"
+#include "store/base/thread.h"
+#include "store/engine/engine.h"
+#include "store/mvcc/epoch.h"
+#include "store/mvcc/event.h"
+#include "store/mvcc/range.h"
 
 #include <absl/functional/function_ref.h>
 
@@ -21,15 +31,6 @@
 #include <span>
 #include <string_view>
 #include <vector>
-
-#include "store/base/error.h"
-#include "store/base/ids.h"
-#include "store/base/key_range.h"
-#include "store/base/thread.h"
-#include "store/engine/engine.h"
-#include "store/mvcc/epoch.h"
-#include "store/mvcc/event.h"
-#include "store/mvcc/range.h"
 
 namespace store::mvcc {
 
@@ -46,14 +47,15 @@ class ReadView {
   Revision current() const;
   // Reads below fail. -1: never compacted.
   Revision compacted() const;
-  // kFutureRevision above current(), kCompacted below compacted(). Negative revisions are compacted, as
-  // inside a Txn; 0 is fine.
+  // kFutureRevision above current(), kCompacted below compacted(). Negative revisions are
+  // compacted, as inside a Txn; 0 is fine.
   Status CheckRevision(Revision at) const;
 
-  // kFutureRevision, kCompacted, or an engine error. Values of the result are shared with the engine.
+  // kFutureRevision, kCompacted, or an engine error. Values of the result are shared with the
+  // engine.
   Result<RangeResult> Range(const RangeQuery& query) const;
-  // From memory. `at` <= 0 is the newest revision; nullopt: the key does not exist there (also below
-  // compacted()).
+  // From memory. `at` <= 0 is the newest revision; nullopt: the key does not exist there (also
+  // below compacted()).
   std::optional<KeyFacts> Lookup(std::string_view key, Revision at = Revision()) const;
   // The key with its value.
   Result<std::optional<KeyValue>> Get(std::string_view key, Revision at = Revision()) const;
@@ -69,7 +71,8 @@ class ReadView {
   friend class MvccStore;
   friend class HeldView;
   friend class RangeStream;
-  ReadView(EpochDomain::Guard guard, const IndexRoot* root) : guard_(std::move(guard)), root_(root) {}
+  ReadView(EpochDomain::Guard guard, const IndexRoot* root)
+      : guard_(std::move(guard)), root_(root) {}
 
   EpochDomain::Guard guard_;
   const IndexRoot* root_;
@@ -133,8 +136,8 @@ struct RangeChunk {
   Revision current;
 };
 
-// A Range in key order in pieces of bounded size, at one revision. Order and filters of the query are not
-// supported here (the caller refuses them).
+// A Range in key order in pieces of bounded size, at one revision. Order and filters of the query
+// are not supported here (the caller refuses them).
 class RangeStream {
  public:
   RangeStream(HeldView view, RangeQuery query);
@@ -146,9 +149,9 @@ class RangeStream {
   Status Count();
 
   HeldView view_;
-  RangeQuery query_;      // range.from and limit move on
+  RangeQuery query_;  // range.from and limit move on
   bool begun_ = false;
-  int64_t count_ = 0;     // known after the first step, as is current_
+  int64_t count_ = 0;  // known after the first step, as is current_
   Revision current_;
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/record.h"
 
-#include <fmt/format.h>
-
 #include "store/base/coding.h"
 #include "store/base/crc32c.h"
+
+#include <fmt/format.h>
 
 namespace store::mvcc {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// RecordHeader: the row of table kRev that describes one change; its value bytes stand in kVal under the same
-// key (no row for tombstones and empty values). Restore, watch catch-up, collection and hashing read headers
-// only. Bytes, all integers varints unless said:
+// RecordHeader: the row of table kRev that describes one change; its value bytes stand in kVal
+// under the same key (no row for tombstones and empty values). Restore, watch catch-up, collection
+// and hashing read headers only. Bytes, all integers varints unless said:
 //
 //   u8   format (high four bits, 1) and flags (low four: 1 tombstone, 2 has lease, 4 has previous)
 //   key  length-prefixed
@@ -15,24 +15,24 @@
 // Values and pure functions, any thread.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-
 #include "store/base/error.h"
 #include "store/base/ids.h"
 #include "store/mvcc/event.h"
 #include "store/mvcc/revision.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace store::mvcc {
 
 inline constexpr uint8_t kRecordFormat = 1;
 
 struct RecordHeader {
-  std::string_view key;     // lives as long as the parsed bytes
+  std::string_view key;  // lives as long as the parsed bytes
   bool tombstone = false;
-  RecordId previous;        // record of the same key this one replaced; not valid() when there was none
-  Revision create;          // of a put; 0 in a tombstone, as are the following
+  RecordId previous;  // record of the same key this one replaced; not valid() when there was none
+  Revision create;    // of a put; 0 in a tombstone, as are the following
   int64_t version = 0;
   LeaseId lease;
   uint32_t value_size = 0;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/restore.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "store/base/coding.h"
 #include "store/engine/sys_keys.h"
 #include "store/mvcc/record.h"
 #include "store/mvcc/revision.h"
 #include "store/mvcc/revision_scan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace store::mvcc {
 namespace {
@@ -54,8 +54,8 @@ Result<Restored> RestoreIndex(const engine::Engine& engine) {
     const RecordHeader& header = scan.header();
     const KeyFacts* known = restored.index->Find(header.key);
     if (known != nullptr && known->mod >= scan.id()) {
-      return Fail(ErrorCode::kCorruption, fmt::format("record {}.{} is out of order", scan.id().main,
-                                                      scan.id().sub));
+      return Fail(ErrorCode::kCorruption,
+                  fmt::format("record {}.{} is out of order", scan.id().main, scan.id().sub));
     }
     restored.index->Add(header.key, FactsOf(scan.id(), header));
     restored.live_bytes += RecordBytes(header.key.size(), header.value_size);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// RecordId: where one change stands in the history: its transaction's main revision and its place inside.
-// Its 12-byte key (main 8 big endian, sub 4 big endian) orders records as they happened. Values.
+// RecordId: where one change stands in the history: its transaction's main revision and its place
+// inside. Its 12-byte key (main 8 big endian, sub 4 big endian) orders records as they happened.
+// Values.
 #pragma once
+
+#include "store/base/ids.h"
 
 #include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "store/base/ids.h"
 
 namespace store::mvcc {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/revision_scan.h"
 
+#include "store/base/check.h"
+
 #include <fmt/format.h>
 
 #include <utility>
-
-#include "store/base/check.h"
 
 namespace store::mvcc {
 
@@ -15,8 +15,8 @@ RevisionScan::RevisionScan(std::shared_ptr<const engine::Engine> engine, Revisio
   if (last < first) return;
   engine::ScanOptions options;
   options.fill_cache = false;
-  cursor_ = engine_->Scan(engine::Table::kRev, RecordKey({first, 0}), RecordKey({last + 1, 0}),
-                          options);
+  cursor_ =
+      engine_->Scan(engine::Table::kRev, RecordKey({first, 0}), RecordKey({last + 1, 0}), options);
   Parse();
 }
 
@@ -92,8 +92,9 @@ Result<SharedBytes> ReadValue(const engine::Engine& engine, RecordId id, uint32_
   if (!value) return Fail(std::move(value).error());
   if (!value->has_value()) return Fail(ErrorCode::kCompacted);
   if ((*value)->size() != value_size) {
-    return Fail(ErrorCode::kCorruption, fmt::format("value of record {}.{} has {} bytes, expected {}",
-                                                    id.main, id.sub, (*value)->size(), value_size));
+    return Fail(ErrorCode::kCorruption,
+                fmt::format("value of record {}.{} has {} bytes, expected {}", id.main, id.sub,
+                            (*value)->size(), value_size));
   }
   return std::move(**value);
 }

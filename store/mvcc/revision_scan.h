@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// RevisionScan: the history of revisions [first, last] in the order it happened, headers first; the value of
-// a record is read only when asked for. Made by MvccStore::Scan; sees the engine as it was then and keeps it
-// open. Rows that compaction has removed are simply not there: whoever needs every event compares
-// MvccStore::compacted() with the revision it started from *after* reading a slice (etcd #17780, #18089).
-// One thread at a time, any thread.
+// RevisionScan: the history of revisions [first, last] in the order it happened, headers first; the
+// value of a record is read only when asked for. Made by MvccStore::Scan; sees the engine as it was
+// then and keeps it open. Rows that compaction has removed are simply not there: whoever needs
+// every event compares MvccStore::compacted() with the revision it started from *after* reading a
+// slice (etcd #17780, #18089). One thread at a time, any thread.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string_view>
 
 #include "store/base/bytes.h"
 #include "store/base/error.h"
@@ -18,6 +12,12 @@
 #include "store/mvcc/event.h"
 #include "store/mvcc/record.h"
 #include "store/mvcc/revision.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
 
 namespace store::mvcc {
 
@@ -50,9 +50,11 @@ class RevisionScan {
   RecordHeader header_;
 };
 
-// The record `id` as clients see it, with its value; nullopt when compaction removed it or it is a tombstone.
+// The record `id` as clients see it, with its value; nullopt when compaction removed it or it is a
+// tombstone.
 Result<std::optional<KeyValue>> ReadRecord(const engine::Engine& engine, RecordId id);
-// The value bytes of a record of `value_size` bytes, without its header. kCompacted when they are gone.
+// The value bytes of a record of `value_size` bytes, without its header. kCompacted when they are
+// gone.
 Result<SharedBytes> ReadValue(const engine::Engine& engine, RecordId id, uint32_t value_size);
 
 }  // namespace store::mvcc

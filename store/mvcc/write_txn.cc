@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/write_txn.h"
 
-#include <utility>
-
 #include "store/base/check.h"
 #include "store/base/crc32c.h"
 #include "store/mvcc/mvcc_store.h"
 #include "store/mvcc/writer.h"
+
+#include <utility>
 
 namespace store::mvcc {
 
@@ -35,8 +35,8 @@ void MvccStore::Writer::Change(engine::WriteBatch& batch, SharedBytes key, Share
 
   Event& event = events.emplace_back();
   event.type = header.tombstone ? EventType::kDelete : EventType::kPut;
-  event.kv = {std::move(key), std::move(value), facts.create, facts.mod.main, facts.version,
-              facts.lease};
+  event.kv = {std::move(key), std::move(value), facts.create,
+              facts.mod.main, facts.version,    facts.lease};
   event.id = facts.mod;
   event.previous = previous;
 }

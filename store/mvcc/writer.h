@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// MvccStore::Writer: what only the apply thread touches: the working index, the values of the running batch
-// (until the batch is in the engine they can be read nowhere else) and the events that Publish hands out.
-// Private to store/mvcc. Bounded by the apply batch.
+// MvccStore::Writer: what only the apply thread touches: the working index, the values of the
+// running batch (until the batch is in the engine they can be read nowhere else) and the events
+// that Publish hands out. Private to store/mvcc. Bounded by the apply batch.
 #pragma once
+
+#include "store/mvcc/key_index.h"
+#include "store/mvcc/mvcc_store.h"
+#include "store/mvcc/range_reader.h"
 
 #include <absl/container/flat_hash_map.h>
 
@@ -10,10 +14,6 @@
 #include <memory>
 #include <utility>
 #include <vector>
-
-#include "store/mvcc/key_index.h"
-#include "store/mvcc/mvcc_store.h"
-#include "store/mvcc/range_reader.h"
 
 namespace store::mvcc {
 

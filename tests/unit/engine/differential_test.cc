@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same random calls to MemEngine and RocksEngine must give the same answers: writes, reads of both
-// tiers, scans that stay open during writes, flushes, crashes and clean reopening.
+// The same random calls to MemEngine and RocksEngine must give the same answers: writes, reads of
+// both tiers, scans that stay open during writes, flushes, crashes and clean reopening.
+#include "store/engine/mem_engine.h"
+#include "store/engine/rocks_engine.h"
+#include "tests/unit/base/seed.h"
+#include "tests/unit/base/temp_dir.h"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -8,11 +13,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "store/engine/mem_engine.h"
-#include "store/engine/rocks_engine.h"
-#include "tests/unit/base/seed.h"
-#include "tests/unit/base/temp_dir.h"
 
 namespace store::engine {
 namespace {

@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
-
-#include <atomic>
-#include <memory>
-#include <string>
-
 #include "store/base/crc32c.h"
 #include "store/base/failpoint.h"
 #include "store/base/file.h"
@@ -14,6 +8,12 @@
 #include "store/engine/state_dir.h"
 #include "store/engine/sys_keys.h"
 #include "tests/unit/base/temp_dir.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
 
 namespace store::engine {
 namespace {
@@ -148,7 +148,8 @@ TEST(RocksEngine, OpeningAMissingStateWithoutCreateFails) {
 TEST(RocksEngine, CompactAllKeepsRowsAndSizesAreKnown) {
   TempDir directory;
   auto engine = *Open(Path(directory.path()) / "s");
-  for (int i = 0; i < 500; ++i) ASSERT_TRUE(PutRow(*engine, std::to_string(i), std::string(1000, 'v')));
+  for (int i = 0; i < 500; ++i)
+    ASSERT_TRUE(PutRow(*engine, std::to_string(i), std::string(1000, 'v')));
   EXPECT_GT(engine->Sizes().memtable_bytes, 0U);
   ASSERT_TRUE(engine->CompactAll());
   EXPECT_GT(engine->Sizes().disk_bytes, 0U);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compaction and collection: what stays, exactly, at and around every revision.
+#include "store/engine/mem_engine.h"
+#include "tests/unit/base/seed.h"
+#include "tests/unit/mvcc/model.h"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "store/engine/mem_engine.h"
-#include "tests/unit/base/seed.h"
-#include "tests/unit/mvcc/model.h"
 
 namespace store::mvcc {
 namespace {
@@ -94,7 +94,8 @@ TEST(Collector, CrashAfterAnyBatchRepeatsHarmlessly) {
     EXPECT_EQ(Ids(fixture.Records()), Ids(model.Kept(8)));
     const MvccStats stats = fixture.store().stats();
     size_t bytes = 0;
-    for (const ModelRecord& r : fixture.Records()) bytes += RecordBytes(r.key.size(), r.value.size());
+    for (const ModelRecord& r : fixture.Records())
+      bytes += RecordBytes(r.key.size(), r.value.size());
     EXPECT_EQ(stats.live_bytes, bytes);
     EXPECT_EQ(stats.current, Revision(9));
   }
@@ -104,11 +105,11 @@ TEST(Collector, RevisionStaysWhenEverythingWasCompactedAway) {
   auto engine = std::make_shared<engine::MemEngine>();
   Fixture fixture(engine);
   fixture.Put("a", "1");
-  fixture.Delete("a");                    // 3
+  fixture.Delete("a");  // 3
   ASSERT_TRUE(fixture.Compact(3));
   fixture.CollectAll();
   fixture.Run([](WriteTxn& txn) { txn.Put(Bytes("b"), Bytes("2"), LeaseId()); });  // 4
-  fixture.Delete("b");                    // 5
+  fixture.Delete("b");                                                             // 5
   ASSERT_TRUE(fixture.Compact(5));
   fixture.CollectAll();
   EXPECT_EQ(Ids(fixture.Records()), (std::vector<std::string>{"5.0t b"}));

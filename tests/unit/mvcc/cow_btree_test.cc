@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/cow_btree.h"
 
+#include "tests/unit/base/seed.h"
+
 #include <gtest/gtest.h>
 
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "tests/unit/base/seed.h"
 
 namespace store::mvcc {
 namespace {
@@ -91,7 +91,8 @@ TEST(CowBtree, BehavesAsMapAndOldRootsNeverChange) {
         expected[key] = alive;
       }
       if (random.Chance(0.02)) {
-        if (snapshots.size() < 40 && random.Chance(0.05)) snapshots.push_back({tree.root(), expected});
+        if (snapshots.size() < 40 && random.Chance(0.05))
+          snapshots.push_back({tree.root(), expected});
         tree.NextEpoch();
       }
       if (step % 5000 == 0) {

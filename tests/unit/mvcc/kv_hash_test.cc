@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// HashKV: the bytes written out by hand, and a slow second implementation of the checksum and of the rules.
+// HashKV: the bytes written out by hand, and a slow second implementation of the checksum and of
+// the rules.
 #include "store/mvcc/kv_hash.h"
+
+#include "tests/unit/base/seed.h"
+#include "tests/unit/mvcc/model.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
-
-#include "tests/unit/base/seed.h"
-#include "tests/unit/mvcc/model.h"
 
 namespace store::mvcc {
 namespace {
@@ -67,10 +68,10 @@ TEST(KvHash, OnePutByHand) {
   fixture.Put("foo", "bar", 9);
   const std::string row(
       "key"
-      "\0\0\0\0\0\0\0\x02_\0\0\0\0\0\0\0\0"                        // revision 2, sub 0
+      "\0\0\0\0\0\0\0\x02_\0\0\0\0\0\0\0\0"  // revision 2, sub 0
       "\x0a\x03"
-      "foo\x10\x02\x18\x02\x20\x01\x2a\x03"                        // create 2, mod 2, version 1
-      "bar\x30\x09",                                               // lease 9
+      "foo\x10\x02\x18\x02\x20\x01\x2a\x03"  // create 2, mod 2, version 1
+      "bar\x30\x09",                         // lease 9
       3 + 17 + 2 + 3 + 8 + 3 + 2);
   auto hash = fixture.store().HashByRevision(Revision());
   ASSERT_TRUE(hash);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The key space as a list of everything that ever happened, and every question answered by walking it: slow
-// and obviously right. Tests compare MvccStore with it. Also a Fixture that runs a store as apply does.
+// The key space as a list of everything that ever happened, and every question answered by walking
+// it: slow and obviously right. Tests compare MvccStore with it. Also a Fixture that runs a store
+// as apply does.
 #pragma once
+
+#include "store/engine/mem_engine.h"
+#include "store/mvcc/mvcc_store.h"
 
 #include <gtest/gtest.h>
 
@@ -11,9 +15,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "store/engine/mem_engine.h"
-#include "store/mvcc/mvcc_store.h"
 
 namespace store::mvcc {
 
@@ -54,7 +55,7 @@ class Model {
   void Put(int64_t main, uint32_t sub, const std::string& key, const std::string& value,
            int64_t lease) {
     const ModelRecord* old = At(key, INT64_MAX);
-    ModelRecord record{{Revision(main), sub}, key, false, value, old ? old->create : main,
+    ModelRecord record{{Revision(main), sub},      key,  false, value, old ? old->create : main,
                        old ? old->version + 1 : 1, lease};
     Append(record);
   }
@@ -117,11 +118,16 @@ class Model {
   static void Sort(const RangeQuery& query, std::vector<ModelRecord>& rows) {
     auto less = [&](const ModelRecord& a, const ModelRecord& b) {
       switch (query.target) {
-        case SortTarget::kKey: return a.key < b.key;
-        case SortTarget::kVersion: return a.version < b.version;
-        case SortTarget::kCreate: return a.create < b.create;
-        case SortTarget::kMod: return a.id.main < b.id.main;
-        case SortTarget::kValue: return a.value < b.value;
+        case SortTarget::kKey:
+          return a.key < b.key;
+        case SortTarget::kVersion:
+          return a.version < b.version;
+        case SortTarget::kCreate:
+          return a.create < b.create;
+        case SortTarget::kMod:
+          return a.id.main < b.id.main;
+        case SortTarget::kValue:
+          return a.value < b.value;
       }
       return false;
     };
@@ -150,8 +156,8 @@ inline std::string Show(const KeyValue& kv) {
 }
 inline std::string Show(const Result<RangeResult>& result) {
   if (!result) return std::string(Name(result.error().code()));
-  std::string out = fmt::format("count {} more {} current {}:", result->count, result->more,
-                                result->current);
+  std::string out =
+      fmt::format("count {} more {} current {}:", result->count, result->more, result->current);
   for (const KeyValue& kv : result->kvs) out += " [" + Show(kv) + "]";
   return out;
 }

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random life of a store against the model: puts, deletes, transactions, batches of several transactions,
-// compactions with collection at any pace, restarts and crashes. SLUICE_MVCC_STEPS sets the length.
+// Random life of a store against the model: puts, deletes, transactions, batches of several
+// transactions, compactions with collection at any pace, restarts and crashes. SLUICE_MVCC_STEPS
+// sets the length.
+#include "tests/unit/mvcc/model.h"
+
+#include "store/engine/mem_engine.h"
+#include "store/engine/rocks_engine.h"
+#include "tests/unit/base/seed.h"
+#include "tests/unit/base/temp_dir.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -8,12 +16,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "store/engine/mem_engine.h"
-#include "store/engine/rocks_engine.h"
-#include "tests/unit/base/seed.h"
-#include "tests/unit/base/temp_dir.h"
-#include "tests/unit/mvcc/model.h"
 
 namespace store::mvcc {
 namespace {
@@ -28,7 +30,10 @@ class Walk {
   using Reopen = std::function<std::shared_ptr<engine::Engine>(std::shared_ptr<engine::Engine>)>;
 
   Walk(Random random, std::shared_ptr<engine::Engine> engine, Reopen reopen)
-      : random_(random), engine_(std::move(engine)), reopen_(std::move(reopen)), fixture_(engine_) {}
+      : random_(random),
+        engine_(std::move(engine)),
+        reopen_(std::move(reopen)),
+        fixture_(engine_) {}
 
   void Steps(int count) {
     for (int i = 0; i < count && !testing::Test::HasFailure(); ++i) {
@@ -59,10 +64,14 @@ class Walk {
   std::string RandomKey() { return fmt::format("k{}", random_.Below(60)); }
   KeyRange RandomKeys() {
     switch (random_.Below(5)) {
-      case 0: return KeyRange::Point(RandomKey());
-      case 1: return All();
-      case 2: return KeyRange::FromRequest(RandomKey(), std::string_view("\0", 1));
-      default: return KeyRange::FromRequest(RandomKey(), RandomKey());
+      case 0:
+        return KeyRange::Point(RandomKey());
+      case 1:
+        return All();
+      case 2:
+        return KeyRange::FromRequest(RandomKey(), std::string_view("\0", 1));
+      default:
+        return KeyRange::FromRequest(RandomKey(), RandomKey());
     }
   }
   std::string RandomValue() {
@@ -164,7 +173,8 @@ class Walk {
     return query;
   }
   Revision RandomRevision() {
-    return Revision(static_cast<int64_t>(random_.Between(1, static_cast<uint64_t>(model_.current))));
+    return Revision(
+        static_cast<int64_t>(random_.Between(1, static_cast<uint64_t>(model_.current))));
   }
 
   void CompareRange() {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Range: every combination of order, target, limit, filter and revision against the model.
+#include "tests/unit/mvcc/model.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
-
-#include "tests/unit/mvcc/model.h"
 
 namespace store::mvcc {
 namespace {
@@ -43,7 +43,8 @@ class RangeOptions : public testing::Test {
   }
   // Calls `run` with every pair of bounds worth trying for one field.
   template <class Run>
-  void WithBounds(Revision RangeQuery::*low, Revision RangeQuery::*high, RangeQuery query, Run run) {
+  void WithBounds(Revision RangeQuery::* low, Revision RangeQuery::* high, RangeQuery query,
+                  Run run) {
     for (int64_t from : {0, 20, 70}) {
       for (int64_t to : {0, 20, 90}) {
         query.*low = Revision(from);

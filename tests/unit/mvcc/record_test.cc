@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/mvcc/record.h"
 
+#include "store/base/crc32c.h"
+#include "store/mvcc/key_meta.h"
+#include "tests/unit/base/seed.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <string>
 #include <vector>
-
-#include "store/base/crc32c.h"
-#include "store/mvcc/key_meta.h"
-#include "tests/unit/base/seed.h"
 
 namespace store::mvcc {
 namespace {
@@ -103,7 +103,8 @@ TEST(KeyMeta, CompactionRuleOnEveryCut) {
                                      Facts(6, 1), Facts(7, 0), Facts(9, 1)};
   auto kept = [&](int64_t at) {
     std::vector<int64_t> mods;
-    for (const KeyFacts& f : KeptByCompaction(all, Revision(at))) mods.push_back(f.mod.main.value());
+    for (const KeyFacts& f : KeptByCompaction(all, Revision(at)))
+      mods.push_back(f.mod.main.value());
     return mods;
   };
   using Mods = std::vector<int64_t>;

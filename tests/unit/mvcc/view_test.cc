@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Views: what readers see while apply goes on, when memory is freed, and that threads agree.
+#include "store/base/thread.h"
+#include "store/engine/mem_engine.h"
+#include "tests/unit/base/seed.h"
+#include "tests/unit/mvcc/model.h"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "store/base/thread.h"
-#include "store/engine/mem_engine.h"
-#include "tests/unit/base/seed.h"
-#include "tests/unit/mvcc/model.h"
 
 namespace store::mvcc {
 namespace {
