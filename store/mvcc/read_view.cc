@@ -54,6 +54,8 @@ Result<RangeResult> ReadView::Range(const RangeQuery& query) const {
 }
 
 std::optional<KeyFacts> ReadView::Lookup(std::string_view key, Revision at) const {
+  // Otherwise the answer would depend on how far the index has been trimmed.
+  if (at.value() > 0 && at < root_->compacted) return std::nullopt;
   const KeyMeta* meta = KeyTree::Find(root_->top, key);
   if (meta == nullptr) return std::nullopt;
   const KeyFacts* facts = meta->LiveAt(Resolve(at, root_->current));
