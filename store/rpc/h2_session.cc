@@ -12,6 +12,9 @@ namespace store::rpc {
 namespace {
 
 constexpr int kPingStrikesMax = 2;
+// With a stream limit up to this, nghttp2 remembers as many closed streams and tells a frame on one from a
+// new request; without a limit it would remember all of them, so it ignores such frames instead.
+constexpr uint32_t kRememberedStreamsMax = 1000;
 
 using HeaderArray = absl::InlinedVector<nghttp2_nv, 16>;
 
@@ -123,7 +126,7 @@ H2Session::H2Session(Connection& connection, const Limits& limits, TransportStat
   nghttp2_option* option = nullptr;
   CHECK(nghttp2_option_new(&option) == 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
-  nghttp2_option_set_no_closed_streams(option, 1);
+  nghttp2_option_set_no_closed_streams(option, limits.streams_max > kRememberedStreamsMax);
   // Our own budget decides, with a clear GOAWAY; nghttp2's (33 a second) is less than a busy client cancels.
   nghttp2_option_set_stream_reset_rate_limit(option, 1 << 30, 1 << 30);
   nghttp2_session_callbacks* callbacks = Callbacks::Make();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// rpc_echo [address] [loops]: the echo service on a port, for h2spec, curl, h2load and clients in other
+// rpc_echo [address] [loops] [streams]: the echo service on a port, for h2spec, curl, h2load and clients in other
 // languages. Prints "listening <address>" and serves until SIGTERM or SIGINT; then prints
 // the processor time it used.
 #include <sys/resource.h>
@@ -37,7 +37,9 @@ int main(int argc, char** argv) {
   test::EchoCounters counters;
   test::RegisterEcho(&methods, &counters);
   test::RegisterEchoHttp(&router);
-  Server server(methods, router, loop_pointers);
+  ServerOptions options;
+  if (argc > 3) options.limits.streams_max = static_cast<uint32_t>(std::atoi(argv[3]));
+  Server server(methods, router, loop_pointers, options);
   Status listening = server.Listen(argc > 1 ? argv[1] : "127.0.0.1:0");
   if (!listening) {
     std::fprintf(stderr, "%s\n", listening.error().ToString().c_str());
