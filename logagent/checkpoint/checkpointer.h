@@ -21,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -77,9 +78,9 @@ class Checkpointer {
   };
 
   void Run();
-  bool WaitForWork();
+  void WaitForWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Round TakeRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Write(Round round);
+  bool Write(Round& round);
   void Remember(const SavedChanges& changes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::unique_ptr<CheckpointStore> store_;  // of the thread, once started
@@ -100,6 +101,7 @@ class Checkpointer {
   CheckpointerStats stats_ ABSL_GUARDED_BY(mutex_);
   store::TimePoint next_progress_;  // of the thread
   store::TimePoint next_sync_;
+  store::TimePoint retry_at_;  // not before this after a failure
   bool unsynced_ = false;
   store::Thread thread_;
 };

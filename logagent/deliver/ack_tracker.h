@@ -16,8 +16,12 @@ namespace logagent {
 
 class AckTracker {
  public:
-  explicit AckTracker(uint64_t start) : low_water_(start), high_water_(start) {}
+  // Ids begin at `first`, so that those of two trackers never meet.
+  AckTracker(uint64_t start, RangeId first)
+      : first_(first), low_water_(start), high_water_(start) {}
 
+  // What Begin will return next.
+  RangeId NextRange() const { return first_ + ranges_.size(); }
   // The next range, [high water, end).
   RangeId Begin(uint64_t end);
   // New low-water mark, if it moved. Unknown ranges (answered before a Reset) are ignored.
@@ -44,7 +48,7 @@ class AckTracker {
   Range* Find(RangeId range);
 
   std::deque<Range> ranges_;  // file order; the front is not acknowledged
-  RangeId first_{1};          // of ranges_.front(); ids grow by one and are never reused
+  RangeId first_;             // of ranges_.front(); ids grow by one and are never reused
   uint64_t low_water_;        // <= high_water_
   uint64_t high_water_;
   size_t unanswered_ = 0;

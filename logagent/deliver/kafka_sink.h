@@ -60,52 +60,62 @@ class KafkaSink final : public Sink {
  private:
   struct InFlight;
   struct TopicEntry;
-
-  KafkaSink(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
-            store::Logger log);
-  static void OnLog(const rd_kafka_t* producer, int level, const char* facility, const char* text);
-
-  Status Connect();
-  void Disconnect();
-  TopicEntry& FindTopic(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Probe();
-  void ProbeTopic(TopicEntry& topic);
-  void Enqueue(InFlight& range, int32_t partition, const std::vector<Line>& lines);
-  void OnEvent(rd_kafka_event_t* event, absl::FunctionRef<void(Delivery)> deliver);
-  void OnReports(rd_kafka_event_t* event, absl::FunctionRef<void(Delivery)> deliver);
-  void OnFailed(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error);
-  void Settle(InFlight* range, uint32_t lines, absl::FunctionRef<void(Delivery)> deliver);
-  void SettleLocalFailures(absl::FunctionRef<void(Delivery)> deliver);
-  void RetryQueueFull(absl::FunctionRef<void(Delivery)> deliver);
-  void Rebuild(absl::FunctionRef<void(Delivery)> deliver);
-  void SetTopicError(TopicEntry& topic, std::string text);
-
   struct Refused {
     InFlight* range = nullptr;
     std::string_view payload;
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
   };
+  using DeliverFn = absl::FunctionRef<void(Delivery)>;
+
+  KafkaSink(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
+            store::Logger log);
+  static void OnLog(const rd_kafka_t* producer, int level, const char* facility, const char* text);
+
+  Status Connect();     // producer_mutex_ held exclusively
+  void Disconnect();    // the same
+  TopicEntry& FindTopic(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partition,
+               const std::vector<Line>& lines);
+
+  void Probe();
+  TopicEntry* NextToProbe() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ProbeTopic(TopicEntry& topic);
+  void OnMetadata(TopicEntry& topic, rd_kafka_resp_err_t error, int32_t partitions)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void OnEvent(rd_kafka_event_t* event, DeliverFn deliver);
+  void OnReports(rd_kafka_event_t* event, DeliverFn deliver);
+  void OnFailed(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error);
+  void SpoolLine(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error);
+  void Settle(InFlight* range, uint32_t lines, DeliverFn deliver);
+  void SettleRefused(DeliverFn deliver);
+  void Rebuild(DeliverFn deliver);
+  void NoteError(std::string text);
 
   const KafkaConfig config_;
   DeadLetterSpool& spool_;
   const store::Clock& clock_;
-  store::Logger log_;
+  const store::Logger log_;
+  store::LogEvery log_every_;
 
-  // Held shared while the library is used, exclusively while it is replaced. Taken before mutex_.
+  // Held shared while the library is used, exclusively while it is replaced. Taken before mutex_. It guards
+  // producer_ and queue_; the poller thread, which alone replaces them, reads them without it.
   mutable std::shared_mutex producer_mutex_;
-  rd_kafka_t* producer_ = nullptr;     // guarded by producer_mutex_
-  rd_kafka_queue_t* queue_ = nullptr;  // guarded by producer_mutex_
+  rd_kafka_t* producer_ = nullptr;
+  rd_kafka_queue_t* queue_ = nullptr;
+  bool fatal_ = false;  // of the poller thread
 
   mutable store::Mutex mutex_;
   store::CondVar probe_;
   std::map<std::string, std::unique_ptr<TopicEntry>, std::less<>> topics_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_set<InFlight*> in_flight_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<InFlight*> in_flight_ ABSL_GUARDED_BY(mutex_);  // owned here
   std::vector<Refused> refused_ ABSL_GUARDED_BY(mutex_);  // not taken by the library, for Poll
   std::string error_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::atomic<uint64_t> in_flight_bytes_ = 0;
   std::atomic<bool> holding_ = false;  // refused_ waits or a rebuild runs: Produce answers kFull
+  std::atomic<bool> has_error_ = false;
   std::atomic<uint64_t> lines_delivered_ = 0;
   std::atomic<uint64_t> lines_dead_ = 0;
   std::atomic<uint64_t> ranges_rejected_ = 0;

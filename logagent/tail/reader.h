@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,7 @@ struct Resume {
 
 struct ReadStep {
   enum class Kind {
-    kLines,      // lines of [begin, end)
+    kLines,      // lines of [begin, end); none when it only searched for the end of a long one
     kOversize,   // [begin, end) is one line longer than the limit, newline included: for the spool
     kEnd,        // nothing more now: end of file, or an unfinished line
     kNoBudget,   // nothing read: no memory now
@@ -47,6 +48,7 @@ struct ReadStep {
   uint64_t begin = 0;  // file offsets, newlines included
   uint64_t end = 0;
   uint64_t chunk_offset = 0;  // file offset of the chunk's first byte
+  TailMark mark;              // of the bytes before `end`
   std::shared_ptr<const Chunk> chunk;
   std::vector<Line> lines;
 };
@@ -65,10 +67,10 @@ class Reader {
   Result<ReadStep> Read();
   // The unfinished last line of a file that is finished; kEnd if there is none.
   Result<ReadStep> ReadUnfinished();
-  // Goes back to a position that was read before, which is a line boundary.
-  Status Rewind(uint64_t offset);
-  // The tail mark of a position at or before the current one, for its checkpoint.
-  Result<TailMark> Mark(uint64_t offset);
+  // Goes back to a line boundary that was handed over before. False if the content there is another one
+  // by now: a new generation began at 0. A file that cannot be read now counts as unchanged; the next
+  // read tells.
+  bool Rewind(uint64_t offset, const TailMark& mark);
   // Bytes of a range that was answered with kOversize.
   Result<size_t> Copy(uint64_t offset, std::span<char> into) {
     return files_.ReadAt(*file_, offset, into);
@@ -77,23 +79,27 @@ class Reader {
   Result<FileFacts> Facts() const { return files_.Stat(*file_); }
   const FileKey& key() const { return key_; }
   const HeadHash& head() const { return head_; }
+  // Of the bytes before offset().
+  TailMark mark() const { return MarkOf(mark_); }
   uint64_t offset() const { return offset_; }
   // As of the last read; includes an unfinished line.
   uint64_t size_seen() const { return size_seen_; }
   bool resumed() const { return resumed_; }
 
  private:
-  Reader(FileSystem& files, FileHandlePtr file, BudgetSharePtr budget,
-         const ReaderOptions& options);
+  Reader(FileSystem& files, FileHandlePtr file, BudgetSharePtr budget, const ReaderOptions& options);
 
   Status Begin(const std::optional<Resume>& resume, Start start, const FileFacts& facts);
-  Status SeekEnd(uint64_t size);
-  Status RememberMark();
+  Result<uint64_t> EndOfLastLine(uint64_t size);
+  Result<std::string> ReadBefore(uint64_t offset);
   Status GrowHead(uint64_t size);
-  void BeginGeneration();
-  Result<ReadStep> ReadAtPosition(uint64_t size, size_t line_bytes);
+  ReadStep BeginGeneration();
+  // Null when there is no memory now, empty when the content is another one.
+  Result<std::shared_ptr<Chunk>> ReadChunk(uint64_t bytes);
+  Result<ReadStep> ReadLines(uint64_t size);
+  Result<ReadStep> TakeLines(std::shared_ptr<Chunk> chunk, std::vector<Line> lines, size_t end);
   Result<ReadStep> ScanOversize(uint64_t size);
-  bool MarkMatches(const Chunk& chunk, size_t mark_bytes) const;
+  Result<ReadStep> TakeOversize(uint64_t end);
 
   FileSystem& files_;
   FileHandlePtr file_;
@@ -104,10 +110,10 @@ class Reader {
   uint64_t offset_ = 0;  // line boundary: everything before it was handed over
   uint64_t size_seen_ = 0;
   std::string mark_;  // the up to 64 bytes before offset_
-  uint64_t oversize_scan_ =
-      0;  // 0, or up to where a line that is too long was searched for its end
-  uint64_t no_newline_until_ =
-      0;  // [offset_, here) holds no newline: not read again before it grows
+  // Not 0: the line at offset_ is too long, and its end was searched for up to here.
+  uint64_t oversize_scan_ = 0;
+  // [offset_, here) holds no newline: not read again before the file has grown.
+  uint64_t no_newline_until_ = 0;
   bool resumed_ = false;
 };
 

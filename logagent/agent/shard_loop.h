@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shard::Loop: the thread behind Shard. It waits for notifications and mail, decides which entry is scanned and
+// which file is read next, and keeps every reason for a file not being read now (start not durable, sink full,
+// topic paused, error) with the moment it is looked at again. FileSet knows which files there are, FileFeed how
+// one is read. Everything here runs on the shard's thread except what says otherwise.
+#pragma once
+
+#include <absl/container/flat_hash_set.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "logagent/agent/file_feed.h"
+#include "logagent/agent/file_set.h"
+#include "logagent/agent/shard.h"
+#include "logagent/agent/shard_mail.h"
+#include "logagent/tail/schedule.h"
+#include "store/base/thread.h"
+
+namespace logagent {
+
+class Shard::Loop {
+ public:
+  Loop(const ShardOptions& options, FileSystem& files, Sink& sink, Checkpointer& checkpointer,
+       DeadLetterSpool& spool, std::shared_ptr<Budget> budget, const store::Clock& clock,
+       store::Logger log);
+  ~Loop();
+
+  // Any thread.
+  void Start();
+  void Stop(store::Duration drain_max);
+  void Post(store::Action action) { mail_->Post(std::move(action)); }
+  void Deliver(std::vector<Delivery> deliveries) { mail_->Post(std::move(deliveries)); }
+  std::shared_ptr<const ShardSnapshot> Snapshot() const;
+
+  // Commands.
+  void StartEntry(EntrySpec spec, bool first_applied, Done done);
+  void StopEntry(EntryId id, store::Duration drain_max, Done done);
+  void ChangeTopic(EntryId id, std::string topic, Done done);
+
+ private:
+  void Run();
+  void TakeMail();
+  void HandleDeliveries(const std::vector<Delivery>& deliveries);
+  void Wait();
+  store::TimePoint NextDue(store::TimePoint now) const;
+
+  void TakeNotifications();
+  void OnNotify(const NotifyEvent& event);
+  void ScanSoon(Entry& entry);
+  void ScanDue();
+  void Scan(Entry& entry);
+  void SaveStarts(Entry& entry, const std::vector<TaskId>& opened, std::vector<FileKey> gone,
+                  bool applied);
+  void BeginReading(const std::vector<TaskId>& tasks);
+
+  void ReadSome();
+  void After(FileTask& task, const FileFeed::Fed& fed);
+  void OnTruncated(FileTask& task, const FileKey& before);
+  void LookAgain();
+  void CheckPaused(Entry& entry);
+  void CheckDetached(FileTask& task);
+  void Finish(FileTask& task);
+  void Ready(FileTask& task);
+  void CloseDrained();
+  bool AllAnswered(const Entry& entry) const;
+  void Publish(bool force);
+  void Describe(Entry& entry, ShardSnapshot& snapshot) const;
+
+  const ShardOptions options_;
+  Sink& sink_;
+  Checkpointer& checkpointer_;
+  const store::Clock& clock_;
+  const store::Logger log_;
+  std::shared_ptr<ShardMail> mail_;
+  DirectoryNotifier notifier_;
+  FileSet set_;
+  FileFeed feed_;
+  Schedule schedule_;
+  absl::flat_hash_set<TaskId> blocked_;   // no memory or a full sink
+  absl::flat_hash_set<TaskId> later_;     // until their retry_at
+  absl::flat_hash_set<TaskId> detached_;  // watched by time: events may not come any more
+  store::TimePoint next_notify_;          // notifications are not looked at before this
+  store::TimePoint next_look_;            // blocked, later, paused and detached ones
+  store::TimePoint next_publish_;
+  bool changed_ = true;                   // since the last snapshot
+  bool draining_ = false;
+  uint64_t scans_ = 0;
+  uint64_t wakeups_ = 0;
+
+  std::atomic<bool> abandon_ = false;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<store::Duration::rep> drain_until_ = 0;
+  mutable store::Mutex snapshot_mutex_;
+  std::shared_ptr<const ShardSnapshot> snapshot_ ABSL_GUARDED_BY(snapshot_mutex_);
+  store::Thread thread_;
+};
+
+}  // namespace logagent

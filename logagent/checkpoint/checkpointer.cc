@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "logagent/checkpoint/checkpointer.h"
+
+#include <algorithm>
+
+#include "store/base/check.h"
+
+namespace logagent {
+namespace {
+
+constexpr store::Duration kRetry = std::chrono::seconds(1);
+
+}  // namespace
+
+Checkpointer::Checkpointer(std::unique_ptr<CheckpointStore> store, CheckpointerOptions options,
+                           const store::Clock& clock, store::Logger log)
+    : store_(std::move(store)), options_(options), clock_(clock), log_(std::move(log)) {}
+
+Checkpointer::~Checkpointer() {
+  {
+    store::MutexLock lock(mutex_);
+    abandoned_ = true;
+    changed_.NotifyAll();
+  }
+  thread_.Join();
+}
+
+Status Checkpointer::Start() {
+  auto state = store_->LoadAll();
+  RETURN_IF_ERROR(state);
+  {
+    store::MutexLock lock(mutex_);
+    for (SavedFile& row : state->files) {
+      RowId id{row.entry, row.file};
+      rows_.emplace(std::move(id), std::move(row));
+    }
+    entries_ = std::move(state->entries);
+    config_ = std::move(state->config);
+  }
+  thread_ = store::Thread("checkpointer", [this] { Run(); });
+  return store::Ok();
+}
+
+Status Checkpointer::Stop() {
+  {
+    store::MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  thread_.Join();
+  store::MutexLock lock(mutex_);
+  if (!stats_.error.empty()) {
+    return store::Fail(store::ErrorCode::kIo, stats_.error);
+  }
+  return store::Ok();
+}
+
+bool Checkpointer::Applied(std::string_view entry) const {
+  store::MutexLock lock(mutex_);
+  return entries_.contains(entry);
+}
+
+std::vector<SavedFile> Checkpointer::RowsOf(std::string_view entry) const {
+  store::MutexLock lock(mutex_);
+  std::vector<SavedFile> rows;
+  for (auto at = rows_.lower_bound(RowId{std::string(entry), FileKey{}});
+       at != rows_.end() && at->first.first == entry; ++at) {
+    rows.push_back(at->second);
+  }
+  return rows;
+}
+
+std::optional<std::string> Checkpointer::LastGoodConfig() const {
+  store::MutexLock lock(mutex_);
+  return config_;
+}
+
+void Checkpointer::Progress(SavedFile row) {
+  store::MutexLock lock(mutex_);
+  RowId id{row.entry, row.file};
+  auto at = rows_.find(id);
+  if (at == rows_.end()) {
+    return;
+  }
+  at->second = std::move(row);
+  if (dirty_.empty()) {
+    changed_.NotifyAll();
+  }
+  dirty_[std::move(id)] = true;
+}
+
+void Checkpointer::Remember(const SavedChanges& changes) {
+  for (const auto& [file, entry] : changes.gone) {
+    rows_.erase({entry, file});
+    dirty_.erase({entry, file});
+  }
+  for (const std::string& entry : changes.entries_gone) {
+    entries_.erase(entry);
+  }
+  for (const SavedFile& row : changes.files) {
+    rows_[{row.entry, row.file}] = row;
+  }
+  entries_.insert(changes.entries.begin(), changes.entries.end());
+  if (changes.config) {
+    config_ = changes.config;
+  }
+}
+
+void Checkpointer::SaveNow(SavedChanges changes, Done done) {
+  store::MutexLock lock(mutex_);
+  Remember(changes);
+  // A batch drops rows before it puts rows, so a row that goes now and was put by an earlier call that still
+  // waits must not come back.
+  for (const auto& [file, entry] : changes.gone) {
+    std::erase_if(urgent_.files, [&file = file, &entry = entry](const SavedFile& row) {
+      return row.file == file && row.entry == entry;
+    });
+  }
+  urgent_.Append(std::move(changes));
+  waiting_.push_back(std::move(done));
+  changed_.NotifyAll();
+}
+
+CheckpointerStats Checkpointer::Stats() const {
+  store::MutexLock lock(mutex_);
+  CheckpointerStats stats = stats_;
+  stats.rows = rows_.size();
+  return stats;
+}
+
+void Checkpointer::Run() {
+  next_progress_ = next_sync_ = clock_.Now();
+  while (true) {
+    Round round;
+    bool last = false;
+    {
+      store::MutexLock lock(mutex_);
+      WaitForWork();
+      if (abandoned_) {
+        return;
+      }
+      last = stopping_;
+      round = TakeRound();
+    }
+    bool saved = Write(round);
+    for (Done& done : round.waiting) {
+      if (done) {
+        done(saved ? store::Ok()
+                   : Status(store::Fail(store::ErrorCode::kIo, "the state could not be saved")));
+      }
+    }
+    if (last) {
+      return;
+    }
+  }
+}
+
+// Returns when something urgent waits, progress or its sync is due, or the thread has to end.
+void Checkpointer::WaitForWork() {
+  while (!stopping_ && !abandoned_) {
+    if (!waiting_.empty() && clock_.Now() >= retry_at_) {
+      return;
+    }
+    bool anything = !dirty_.empty() || unsynced_ || !waiting_.empty();
+    if (!anything) {
+      changed_.Wait(mutex_);
+      continue;
+    }
+    store::TimePoint due = store::TimePoint::max();
+    if (!dirty_.empty()) {
+      due = std::max(next_progress_, retry_at_);
+    }
+    if (unsynced_) {
+      due = std::min(due, next_sync_);
+    }
+    if (!waiting_.empty()) {
+      due = std::min(due, retry_at_);
+    }
+    if (clock_.Now() >= due) {
+      return;
+    }
+    changed_.WaitUntil(mutex_, due);
+  }
+}
+
+Checkpointer::Round Checkpointer::TakeRound() {
+  Round round;
+  round.changes = std::move(urgent_);
+  urgent_ = {};
+  round.waiting = std::move(waiting_);
+  waiting_.clear();
+  store::TimePoint now = clock_.Now();
+  round.sync = !round.waiting.empty() || stopping_ || (unsynced_ && now >= next_sync_);
+  if (!dirty_.empty() && (round.sync || now >= next_progress_)) {
+    for (const auto& [id, unused] : dirty_) {
+      round.changes.files.push_back(rows_.at(id));
+    }
+    dirty_.clear();
+    next_progress_ = now + options_.progress_interval;
+  }
+  return round;
+}
+
+// True when everything of the round is as durable as it had to be. What failed is kept for the next try,
+// except that nobody is told twice.
+bool Checkpointer::Write(Round& round) {
+  Status saved = round.changes.empty() && round.sync ? store_->Sync()
+                                                     : store_->Save(round.changes, round.sync);
+  store::TimePoint now = clock_.Now();
+  store::MutexLock lock(mutex_);
+  if (saved) {
+    ++stats_.saves;
+    stats_.syncs += round.sync ? 1 : 0;
+    stats_.error.clear();
+    if (round.sync) {
+      next_sync_ = now + options_.sync_interval;
+    } else if (!unsynced_) {
+      next_sync_ = now + options_.sync_interval;
+    }
+    unsynced_ = !round.sync;
+    return true;
+  }
+  if (stats_.error.empty()) {
+    log_.Error("checkpoints cannot be saved; collecting goes on, a crash now would repeat or miss lines",
+               {saved.error()});
+  }
+  ++stats_.failures;
+  stats_.error = saved.error().message();
+  retry_at_ = now + kRetry;
+  for (const SavedFile& row : round.changes.files) {
+    RowId id{row.entry, row.file};
+    if (rows_.contains(id)) {
+      dirty_[std::move(id)] = true;
+    }
+  }
+  round.changes.files.clear();
+  SavedChanges later = std::move(urgent_);
+  urgent_ = std::move(round.changes);
+  urgent_.Append(std::move(later));
+  unsynced_ = true;
+  next_sync_ = retry_at_;
+  return false;
+}
+
+}  // namespace logagent

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "logagent/deliver/kafka_config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace logagent {
+namespace {
+
+// Settings that would take the acknowledgement away from under the checkpoint.
+struct Forbidden {
+  std::string_view key;
+  std::string_view reason;
+};
+constexpr std::array<Forbidden, 4> kForbidden = {{
+    {"delivery.report.only.error", "the checkpoint needs every delivery report"},
+    {"enable.gapless.guarantee", "it would stop the producer at the first line that cannot be sent"},
+    {"transactional.id", "the agent does not use transactions"},
+    {"log.queue", "the agent logs what the library says itself"},
+}};
+
+using Properties = std::vector<std::pair<std::string, std::string>>;
+
+Properties Ours(const KafkaConfig& config) {
+  return {
+      {"bootstrap.servers", config.brokers},
+      {"client.id", config.client_id},
+      {"enable.idempotence", "true"},
+      {"acks", "all"},
+      // Never give a line up: the file is the buffer, and a time-out would be a gap.
+      {"message.timeout.ms", "0"},
+      {"compression.codec", config.compression},
+      {"linger.ms", std::to_string(config.linger_ms)},
+      {"batch.num.messages", "100000"},
+      {"message.max.bytes", std::to_string(config.max_line_bytes + 1024)},
+      // Our own limit in bytes stops us long before the library's.
+      {"queue.buffering.max.messages", "10000000"},
+      {"queue.buffering.max.kbytes", "2097151"},
+      {"socket.keepalive.enable", "true"},
+      {"reconnect.backoff.max.ms", "5000"},
+      {"statistics.interval.ms", "0"},
+  };
+}
+
+Status Set(rd_kafka_conf_t* conf, const std::string& key, const std::string& value) {
+  std::array<char, 512> text{};
+  auto result = rd_kafka_conf_set(conf, key.c_str(), value.c_str(), text.data(), text.size());
+  if (result == RD_KAFKA_CONF_OK) {
+    return store::Ok();
+  }
+  if (result == RD_KAFKA_CONF_UNKNOWN) {
+    return store::Fail(store::ErrorCode::kInvalidArgument,
+                       fmt::format("kafka.properties.{}: librdkafka has no such property", key));
+  }
+  return store::Fail(store::ErrorCode::kInvalidArgument,
+                     fmt::format("kafka.properties.{}: {}", key, text.data()));
+}
+
+}  // namespace
+
+Result<KafkaConfPtr> MakeKafkaConf(const KafkaConfig& config) {
+  if (config.brokers.empty()) {
+    return store::Fail(store::ErrorCode::kInvalidArgument, "kafka.brokers: no broker is given");
+  }
+  KafkaConfPtr conf(rd_kafka_conf_new());
+  for (const auto& [key, value] : Ours(config)) {
+    if (!config.properties.contains(key)) {
+      RETURN_IF_ERROR(Set(conf.get(), key, value));
+    }
+  }
+  for (const auto& [key, value] : config.properties) {
+    const auto* refused = std::find_if(kForbidden.begin(), kForbidden.end(),
+                                       [&key = key](const Forbidden& row) { return row.key == key; });
+    if (refused != kForbidden.end()) {
+      return store::Fail(store::ErrorCode::kInvalidArgument,
+                         fmt::format("kafka.properties.{}: not to be set: {}", key, refused->reason));
+    }
+    RETURN_IF_ERROR(Set(conf.get(), key, value));
+  }
+  return conf;
+}
+
+}  // namespace logagent

@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "logagent/deliver/kafka_sink.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <utility>
+
+#include "logagent/tail/schedule.h"
+#include "store/base/check.h"
+
+namespace logagent {
+namespace {
+
+constexpr int kPollMs = 100;
+constexpr int kEventsPerPoll = 256;
+constexpr size_t kProduceBlock = 1024;
+constexpr int kMetadataTimeoutMs = 1000;
+constexpr store::Duration kProbeSoon = std::chrono::milliseconds(50);
+constexpr store::Duration kProbeLate = std::chrono::seconds(5);
+// A topic that is created on first use is unknown for a moment; only then it is an error.
+constexpr store::Duration kUnknownTopicGrace = std::chrono::seconds(3);
+constexpr store::Duration kPurgeTimeout = std::chrono::seconds(5);
+
+enum class Kind {
+  kDead,      // this record can never be sent
+  kTopic,     // this topic cannot take anything now
+  kRejected,  // not this time: read it again
+};
+
+Kind KindOf(rd_kafka_resp_err_t error) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+      return Kind::kDead;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+      return Kind::kTopic;
+    default:
+      return Kind::kRejected;
+  }
+}
+
+uint64_t CostOf(const std::vector<Line>& lines) {
+  uint64_t bytes = lines.size() * kLineOverhead;
+  for (const Line& line : lines) {
+    bytes += line.length;
+  }
+  return bytes;
+}
+
+// All lines of a file go to one partition, also after it was truncated.
+int32_t PartitionOf(const FileKey& file, int32_t partitions) {
+  uint64_t mixed = (file.device * 0x9E3779B97F4A7C15U) ^ (file.inode * 0xC2B2AE3D27D4EB4FU);
+  mixed ^= mixed >> 29;
+  mixed *= 0xBF58476D1CE4E5B9U;
+  mixed ^= mixed >> 32;
+  return static_cast<int32_t>(mixed % static_cast<uint64_t>(partitions));
+}
+
+std::string TextOf(std::string_view topic, rd_kafka_resp_err_t error) {
+  return fmt::format("topic {}: {}", topic, rd_kafka_err2str(error));
+}
+
+}  // namespace
+
+// One batch. Its address is the opaque of its messages. `remaining` is set before the first message is handed
+// to the library and counted down on the poller thread only, which deletes it at 0.
+struct KafkaSink::InFlight {
+  EntryId entry;
+  FileKey file;
+  RangeId range;
+  ChunkPtr chunk;
+  uint64_t chunk_offset = 0;
+  TopicEntry* topic = nullptr;
+  std::string path;
+  uint32_t remaining = 0;
+  uint64_t cost = 0;
+  uint64_t lines_dead = 0;
+  bool rejected = false;
+  std::string error;
+};
+
+// Never removed while the sink lives: bounded by the topics ever configured. Fields are guarded by mutex_.
+struct KafkaSink::TopicEntry {
+  std::string name;
+  rd_kafka_topic_t* handle = nullptr;
+  TopicStatus status;
+  bool probing = false;
+  store::TimePoint next_probe;
+  store::TimePoint unknown_since;
+  Backoff backoff{kProbeSoon, kProbeLate};
+};
+
+Result<std::unique_ptr<KafkaSink>> KafkaSink::Make(const KafkaConfig& config,
+                                                   DeadLetterSpool& spool,
+                                                   const store::Clock& clock, store::Logger log) {
+  std::unique_ptr<KafkaSink> sink(new KafkaSink(config, spool, clock, std::move(log)));
+  {
+    std::unique_lock exclusive(sink->producer_mutex_);
+    RETURN_IF_ERROR(sink->Connect());
+  }
+  sink->prober_ = store::Thread("kafka-probe", [raw = sink.get()] { raw->Probe(); });
+  return sink;
+}
+
+KafkaSink::KafkaSink(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
+                     store::Logger log)
+    : config_(config), spool_(spool), clock_(clock), log_(std::move(log)), log_every_(clock) {}
+
+KafkaSink::~KafkaSink() {
+  {
+    store::MutexLock lock(mutex_);
+    stopping_ = true;
+    probe_.NotifyAll();
+  }
+  prober_.Join();
+  std::unique_lock exclusive(producer_mutex_);
+  Disconnect();
+  store::MutexLock lock(mutex_);
+  for (InFlight* range : in_flight_) {
+    delete range;
+  }
+}
+
+void KafkaSink::OnLog(const rd_kafka_t* producer, int level, const char* facility,
+                      const char* text) {
+  auto* sink = static_cast<KafkaSink*>(rd_kafka_opaque(producer));
+  if (sink == nullptr || level > 5) {
+    return;
+  }
+  if (auto suppressed = sink->log_every_.Due(facility)) {
+    sink->log_.Warn("kafka", {{"facility", facility}, {"text", text}, {"suppressed", *suppressed}});
+  }
+}
+
+Status KafkaSink::Connect() {
+  auto conf = MakeKafkaConf(config_);
+  RETURN_IF_ERROR(conf);
+  rd_kafka_conf_set_opaque(conf->get(), this);
+  rd_kafka_conf_set_log_cb(conf->get(), &KafkaSink::OnLog);
+  rd_kafka_conf_set_events(conf->get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+  std::array<char, 512> text{};
+  producer_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf->get(), text.data(), text.size());
+  if (producer_ == nullptr) {
+    return store::Fail(store::ErrorCode::kInvalidArgument,
+                       fmt::format("kafka.properties: {}", text.data()));
+  }
+  static_cast<void>(conf->release());  // the producer owns it now
+  queue_ = rd_kafka_queue_get_main(producer_);
+  return store::Ok();
+}
+
+// Afterwards the library holds no pointer into any chunk. Delivery reports that are still queued are dropped;
+// Rebuild reads them before.
+void KafkaSink::Disconnect() {
+  if (producer_ == nullptr) {
+    return;
+  }
+  rd_kafka_purge(producer_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                RD_KAFKA_PURGE_F_NON_BLOCKING);
+  while (rd_kafka_event_t* event = rd_kafka_queue_poll(queue_, 0)) {
+    rd_kafka_event_destroy(event);
+  }
+  {
+    store::MutexLock lock(mutex_);
+    for (auto& [name, topic] : topics_) {
+      if (topic->handle != nullptr) {
+        rd_kafka_topic_destroy(topic->handle);
+        topic->handle = nullptr;
+      }
+      topic->status = {};
+      topic->next_probe = clock_.Now();
+    }
+  }
+  rd_kafka_queue_destroy(queue_);
+  rd_kafka_destroy(producer_);
+  queue_ = nullptr;
+  producer_ = nullptr;
+}
+
+KafkaSink::TopicEntry& KafkaSink::FindTopic(std::string_view name) {
+  auto at = topics_.find(name);
+  if (at == topics_.end()) {
+    auto topic = std::make_unique<TopicEntry>();
+    topic->name = name;
+    topic->status.text = fmt::format("topic {}: waiting for a broker", name);
+    topic->next_probe = clock_.Now();
+    at = topics_.emplace(std::string(name), std::move(topic)).first;
+    probe_.NotifyAll();
+  }
+  return *at->second;
+}
+
+void KafkaSink::Prepare(std::string_view topic) {
+  store::MutexLock lock(mutex_);
+  FindTopic(topic);
+}
+
+TopicStatus KafkaSink::Topic(std::string_view topic) const {
+  store::MutexLock lock(mutex_);
+  auto at = topics_.find(topic);
+  return at == topics_.end() ? TopicStatus{} : at->second->status;
+}
+
+Sink::Offer KafkaSink::Produce(Batch& batch) {
+  CHECK(!batch.lines.empty());
+  if (holding_.load()) {
+    return Offer::kFull;
+  }
+  uint64_t cost = CostOf(batch.lines);
+  uint64_t before = in_flight_bytes_.load();
+  if (before != 0 && before + cost > config_.in_flight_bytes_max) {
+    return Offer::kFull;
+  }
+  std::shared_lock shared(producer_mutex_);
+  InFlight* range = nullptr;
+  rd_kafka_topic_t* handle = nullptr;
+  int32_t partition = 0;
+  {
+    store::MutexLock lock(mutex_);
+    TopicEntry& topic = FindTopic(batch.topic);
+    if (topic.status.state != TopicStatus::State::kReady || topic.handle == nullptr) {
+      return Offer::kPaused;
+    }
+    handle = topic.handle;
+    partition = PartitionOf(batch.file, topic.status.partitions);
+    range = new InFlight;
+    in_flight_.insert(range);
+    range->topic = &topic;
+  }
+  range->entry = batch.entry;
+  range->file = batch.file;
+  range->range = batch.range;
+  range->chunk = std::move(batch.chunk);
+  range->chunk_offset = batch.chunk_offset;
+  range->path = batch.path;
+  range->remaining = static_cast<uint32_t>(batch.lines.size());
+  range->cost = cost;
+  in_flight_bytes_ += cost;
+  Enqueue(*range, handle, partition, batch.lines);
+  return Offer::kTaken;
+}
+
+// The range may be gone as soon as its last line was handed over: only refused lines keep it.
+void KafkaSink::Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partition,
+                        const std::vector<Line>& lines) {
+  const char* base = range.chunk->data();
+  std::vector<rd_kafka_message_t> messages(std::min(lines.size(), kProduceBlock));
+  std::vector<Refused> refused;
+  for (size_t at = 0; at < lines.size(); at += kProduceBlock) {
+    size_t count = std::min(kProduceBlock, lines.size() - at);
+    for (size_t i = 0; i < count; ++i) {
+      messages[i] = {};
+      // The library never writes through the pointer of a message it neither copies nor frees.
+      messages[i].payload = const_cast<char*>(base + lines[at + i].begin);
+      messages[i].len = lines[at + i].length;
+      messages[i]._private = &range;
+    }
+    int taken = rd_kafka_produce_batch(topic, partition, 0, messages.data(), static_cast<int>(count));
+    if (static_cast<size_t>(taken) == count) {
+      continue;
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (messages[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        std::string_view payload(static_cast<const char*>(messages[i].payload), messages[i].len);
+        refused.push_back({&range, payload, messages[i].err});
+      }
+    }
+  }
+  if (!refused.empty()) {
+    store::MutexLock lock(mutex_);
+    refused_.insert(refused_.end(), refused.begin(), refused.end());
+    holding_ = true;
+  }
+}
+
+void KafkaSink::Poll(absl::FunctionRef<void(Delivery)> deliver) {
+  int wait_ms = holding_.load() ? 0 : kPollMs;
+  for (int i = 0; i < kEventsPerPoll; ++i) {
+    rd_kafka_event_t* event = rd_kafka_queue_poll(queue_, i == 0 ? wait_ms : 0);
+    if (event == nullptr) {
+      break;
+    }
+    OnEvent(event, deliver);
+    rd_kafka_event_destroy(event);
+  }
+  if (fatal_) {
+    Rebuild(deliver);
+  } else if (holding_.load()) {
+    SettleRefused(deliver);
+  }
+}
+
+void KafkaSink::OnEvent(rd_kafka_event_t* event, DeliverFn deliver) {
+  if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
+    OnReports(event, deliver);
+    return;
+  }
+  if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
+    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL) {
+      fatal_ = true;
+    }
+    NoteError(rd_kafka_event_error_string(event));
+  }
+}
+
+void KafkaSink::OnReports(rd_kafka_event_t* event, DeliverFn deliver) {
+  InFlight* run = nullptr;
+  uint32_t lines = 0;
+  uint64_t delivered = 0;
+  while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
+    auto* range = static_cast<InFlight*>(message->_private);
+    if (range != run) {
+      Settle(run, lines, deliver);
+      run = range;
+      lines = 0;
+    }
+    ++lines;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      ++delivered;
+    } else {
+      OnFailed(*range, {static_cast<const char*>(message->payload), message->len}, message->err);
+    }
+  }
+  Settle(run, lines, deliver);
+  lines_delivered_ += delivered;
+  if (delivered > 0 && has_error_.load()) {
+    NoteError({});
+  }
+}
+
+void KafkaSink::OnFailed(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error) {
+  Kind kind = KindOf(error);
+  if (kind == Kind::kDead) {
+    SpoolLine(range, payload, error);
+    return;
+  }
+  range.rejected = true;
+  store::MutexLock lock(mutex_);
+  range.error = TextOf(range.topic->name, error);
+  if (kind == Kind::kTopic && range.topic->status.state == TopicStatus::State::kReady) {
+    range.topic->status.state = TopicStatus::State::kError;
+    range.topic->status.text = range.error;
+    range.topic->next_probe = clock_.Now() + range.topic->backoff.Next();
+    probe_.NotifyAll();
+  }
+}
+
+void KafkaSink::SpoolLine(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error) {
+  DeadLetter letter;
+  letter.topic = range.topic->name;
+  letter.path = range.path;
+  letter.file = range.file;
+  letter.offset = range.chunk_offset + static_cast<uint64_t>(payload.data() - range.chunk->data());
+  letter.bytes = payload.size();
+  letter.reason = rd_kafka_err2str(error);
+  Status spooled = spool_.Append(letter, payload);
+  if (spooled) {
+    ++range.lines_dead;
+    range.error = TextOf(range.topic->name, error);
+  } else {
+    range.rejected = true;
+    range.error = spooled.error().message();
+  }
+}
+
+void KafkaSink::Settle(InFlight* range, uint32_t lines, DeliverFn deliver) {
+  if (range == nullptr) {
+    return;
+  }
+  CHECK(range->remaining >= lines, "{} of {}", lines, range->remaining);
+  range->remaining -= lines;
+  if (range->remaining > 0) {
+    return;
+  }
+  if (range->lines_dead > 0) {
+    if (Status synced = spool_.Sync(); !synced) {
+      range->rejected = true;
+      range->error = synced.error().message();
+    }
+  }
+  Delivery delivery;
+  delivery.entry = range->entry;
+  delivery.file = range->file;
+  delivery.range = range->range;
+  delivery.outcome = range->rejected ? Delivery::Outcome::kRejected : Delivery::Outcome::kDelivered;
+  delivery.lines_dead = range->rejected ? 0 : range->lines_dead;
+  delivery.error = std::move(range->error);
+  in_flight_bytes_ -= range->cost;
+  lines_dead_ += delivery.lines_dead;
+  ranges_rejected_ += range->rejected ? 1 : 0;
+  {
+    store::MutexLock lock(mutex_);
+    in_flight_.erase(range);
+  }
+  delete range;  // and with it, perhaps, the chunk
+  deliver(std::move(delivery));
+}
+
+// What the library did not take: the same classes as for a delivery report, and a full queue, which our own
+// limit should have prevented, is "not this time".
+void KafkaSink::SettleRefused(DeliverFn deliver) {
+  std::vector<Refused> refused;
+  {
+    store::MutexLock lock(mutex_);
+    refused.swap(refused_);
+    holding_ = false;
+  }
+  for (const Refused& line : refused) {
+    OnFailed(*line.range, line.payload, line.error);
+    Settle(line.range, 1, deliver);
+  }
+}
+
+// An idempotent producer that cannot know what was written ends with a fatal error (KIP-360). What was in
+// flight is rejected and read again from the low-water mark: repeated lines, no missing ones.
+void KafkaSink::Rebuild(DeliverFn deliver) {
+  holding_ = true;
+  log_.Warn("kafka producer is built anew", {{"reason", Stats().error}});
+  rd_kafka_purge(producer_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  store::TimePoint deadline = clock_.Now() + kPurgeTimeout;
+  while (in_flight_bytes_.load() > 0 && clock_.Now() < deadline) {
+    rd_kafka_event_t* event = rd_kafka_queue_poll(queue_, kPollMs);
+    if (event != nullptr) {
+      OnEvent(event, deliver);
+      rd_kafka_event_destroy(event);
+    }
+    SettleRefused(deliver);
+    holding_ = true;
+  }
+  std::vector<InFlight*> left;
+  {
+    std::unique_lock exclusive(producer_mutex_);
+    Disconnect();
+    Status connected = Connect();
+    CHECK(connected.has_value(), "the same options were accepted before: {}",
+          connected.error().message());
+    store::MutexLock lock(mutex_);
+    refused_.clear();
+    left.assign(in_flight_.begin(), in_flight_.end());
+    probe_.NotifyAll();
+  }
+  for (InFlight* range : left) {
+    range->rejected = true;
+    Settle(range, range->remaining, deliver);
+  }
+  fatal_ = false;
+  ++rebuilds_;
+  store::MutexLock lock(mutex_);
+  holding_ = !refused_.empty();
+}
+
+void KafkaSink::NoteError(std::string text) {
+  has_error_ = !text.empty();
+  store::MutexLock lock(mutex_);
+  error_ = std::move(text);
+}
+
+KafkaSink::TopicEntry* KafkaSink::NextToProbe() {
+  TopicEntry* next = nullptr;
+  for (auto& [name, topic] : topics_) {
+    bool wanted = topic->status.state != TopicStatus::State::kReady;
+    if (wanted && (next == nullptr || topic->next_probe < next->next_probe)) {
+      next = topic.get();
+    }
+  }
+  return next;
+}
+
+void KafkaSink::Probe() {
+  while (true) {
+    TopicEntry* topic = nullptr;
+    {
+      store::MutexLock lock(mutex_);
+      while (!stopping_) {
+        topic = NextToProbe();
+        if (topic == nullptr) {
+          probe_.Wait(mutex_);
+        } else if (clock_.Now() < topic->next_probe) {
+          probe_.WaitUntil(mutex_, topic->next_probe);
+        } else {
+          break;
+        }
+      }
+      if (stopping_) {
+        return;
+      }
+    }
+    ProbeTopic(*topic);
+  }
+}
+
+// Asks the broker without a lock of ours that Produce needs exclusively; the call may wait its whole timeout
+// when no broker is there.
+void KafkaSink::ProbeTopic(TopicEntry& topic) {
+  std::shared_lock shared(producer_mutex_);
+  rd_kafka_topic_t* handle = nullptr;
+  {
+    store::MutexLock lock(mutex_);
+    if (topic.handle == nullptr) {
+      topic.handle = rd_kafka_topic_new(producer_, topic.name.c_str(), nullptr);
+    }
+    handle = topic.handle;
+    if (handle == nullptr) {
+      OnMetadata(topic, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, 0);
+      return;
+    }
+  }
+  const rd_kafka_metadata_t* metadata = nullptr;
+  auto error = rd_kafka_metadata(producer_, 0, handle, &metadata, kMetadataTimeoutMs);
+  int32_t partitions = 0;
+  bool answered = error == RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (answered && metadata->topic_cnt == 1) {
+    error = metadata->topics[0].err;
+    partitions = metadata->topics[0].partition_cnt;
+  }
+  if (metadata != nullptr) {
+    rd_kafka_metadata_destroy(metadata);
+  }
+  store::MutexLock lock(mutex_);
+  if (answered) {
+    OnMetadata(topic, error, partitions);
+  } else {
+    topic.status.text = fmt::format("topic {}: {}", topic.name,
+                                    error_.empty() ? rd_kafka_err2str(error) : error_);
+    topic.next_probe = clock_.Now() + kProbeSoon;
+  }
+}
+
+void KafkaSink::OnMetadata(TopicEntry& topic, rd_kafka_resp_err_t error, int32_t partitions) {
+  store::TimePoint now = clock_.Now();
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR && partitions > 0) {
+    topic.status = {TopicStatus::State::kReady, partitions, {}};
+    topic.unknown_since = {};
+    topic.backoff.Reset();
+    return;
+  }
+  topic.status.text = TextOf(topic.name, error);
+  bool may_appear = error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                    error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+                    error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+                    error == RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (topic.unknown_since == store::TimePoint{}) {
+    topic.unknown_since = now;
+  }
+  if (may_appear && now - topic.unknown_since < kUnknownTopicGrace) {
+    topic.next_probe = now + kProbeSoon;
+    return;
+  }
+  if (KindOf(error) == Kind::kTopic) {
+    topic.status.state = TopicStatus::State::kError;
+  }
+  topic.next_probe = now + topic.backoff.Next();
+}
+
+KafkaStats KafkaSink::Stats() const {
+  KafkaStats stats;
+  stats.lines_delivered = lines_delivered_.load();
+  stats.lines_dead = lines_dead_.load();
+  stats.ranges_rejected = ranges_rejected_.load();
+  stats.rebuilds = rebuilds_.load();
+  stats.in_flight_bytes = in_flight_bytes_.load();
+  store::MutexLock lock(mutex_);
+  stats.in_flight_ranges = in_flight_.size();
+  stats.error = error_;
+  return stats;
+}
+
+void KafkaSink::InjectFatalError() {
+  std::shared_lock shared(producer_mutex_);
+  rd_kafka_test_fatal_error(producer_, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                            "injected by a test");
+}
+
+}  // namespace logagent

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "logagent/tail/glob.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "logagent/model/model.h"
+
+#include <fnmatch.h>
+
+namespace logagent {
+namespace {
+
+class Walk {
+ public:
+  Walk(const FileSystem& files, std::vector<std::string> components)
+      : files_(files), components_(std::move(components)) {}
+
+  GlobMatch Run(const Path& root) {
+    Visit(root, 0, 0);
+    std::sort(match_.files.begin(), match_.files.end());
+    match_.files.erase(std::unique(match_.files.begin(), match_.files.end()), match_.files.end());
+    std::sort(match_.directories.begin(), match_.directories.end());
+    match_.directories.erase(std::unique(match_.directories.begin(), match_.directories.end()),
+                             match_.directories.end());
+    return std::move(match_);
+  }
+
+ private:
+  void Visit(const Path& directory, size_t at, size_t depth) {
+    if (depth > kGlobDepthMax || match_.truncated) {
+      match_.truncated = true;
+      return;
+    }
+    const std::string& component = components_[at];
+    bool last = at + 1 == components_.size();
+    if (component == "**") {
+      VisitAnyDepth(directory, at, depth);
+      return;
+    }
+    auto names = files_.List(directory);
+    if (!names) {
+      return;  // not a directory, gone, or not ours to see: Discover reports what a person named
+    }
+    match_.directories.push_back(directory);
+    for (const DirectoryEntry& entry : *names) {
+      if (fnmatch(component.c_str(), entry.name.c_str(), FNM_PATHNAME | FNM_PERIOD) != 0) {
+        continue;
+      }
+      if (!last) {
+        Visit(directory / entry.name, at + 1, depth + 1);
+      } else if (!entry.directory) {
+        AddFile(directory / entry.name);
+      }
+    }
+  }
+
+  // `**`: this directory and everything below it takes the rest of the pattern. As the last component it
+  // means every file.
+  void VisitAnyDepth(const Path& directory, size_t at, size_t depth) {
+    bool last = at + 1 == components_.size();
+    if (!last) {
+      Visit(directory, at + 1, depth + 1);
+    }
+    auto names = files_.List(directory);
+    if (!names) {
+      return;
+    }
+    match_.directories.push_back(directory);
+    for (const DirectoryEntry& entry : *names) {
+      if (entry.name.starts_with('.')) {
+        continue;
+      }
+      if (entry.directory) {
+        Visit(directory / entry.name, at, depth + 1);
+      } else if (last) {
+        AddFile(directory / entry.name);
+      }
+    }
+  }
+
+  void AddFile(Path path) {
+    if (match_.files.size() >= kGlobFilesMax) {
+      match_.truncated = true;
+      return;
+    }
+    match_.files.push_back(std::move(path));
+  }
+
+  const FileSystem& files_;
+  const std::vector<std::string> components_;
+  GlobMatch match_;
+};
+
+}  // namespace
+
+Path NearestDirectory(const FileSystem& files, const Path& path) {
+  Path at = path;
+  while (at.has_relative_path()) {
+    if (files.List(at)) {
+      return at;
+    }
+    at = at.parent_path();
+  }
+  return path.is_absolute() ? Path("/") : Path(".");
+}
+
+Result<GlobMatch> WalkGlob(const FileSystem& files, const std::string& pattern) {
+  Path root;
+  std::vector<std::string> components;
+  for (const Path& part : Path(pattern)) {
+    if (components.empty() && !HasGlobCharacters(part.string())) {
+      root /= part;
+    } else if (!part.empty()) {
+      components.push_back(part.string());
+    }
+  }
+  if (components.empty()) {
+    return store::Fail(store::ErrorCode::kInvalidArgument,
+                       pattern + ": a pattern must end with the name of a file");
+  }
+  if (root.empty()) {
+    root = ".";
+  }
+  GlobMatch match = Walk(files, std::move(components)).Run(root);
+  if (match.directories.empty()) {
+    match.directories.push_back(NearestDirectory(files, root));
+  }
+  return match;
+}
+
+}  // namespace logagent
