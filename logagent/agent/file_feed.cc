@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/agent/file_feed.h"
 
-#include <utility>
-
 #include "store/base/check.h"
+
+#include <utility>
 
 namespace logagent {
 namespace {
@@ -127,7 +127,8 @@ FileFeed::Outcome FileFeed::Offer(FileTask& task) {
   return Outcome::kMore;
 }
 
-// Synchronous: rare, and what follows must not overtake the sync that lets it count as acknowledged.
+// Synchronous: rare, and what follows must not overtake the sync that lets it count as
+// acknowledged.
 FileFeed::Outcome FileFeed::Spool(FileTask& task, const ReadStep& step) {
   DeadLetter letter;
   letter.topic = task.entry.spec.topic;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// FileFeed: one task's way from its file to the sink and back: reads, offers batches, takes answers, moves the
-// low-water mark, goes back when something was rejected. It decides nothing about when; the shard does.
-// The shard's thread only. What cannot be offered stays in the task (one batch) or in the file.
+// FileFeed: one task's way from its file to the sink and back: reads, offers batches, takes
+// answers, moves the low-water mark, goes back when something was rejected. It decides nothing
+// about when; the shard does. The shard's thread only. What cannot be offered stays in the task
+// (one batch) or in the file.
 #pragma once
-
-#include <cstdint>
 
 #include "logagent/agent/file_task.h"
 #include "logagent/deliver/dead_letter.h"
 #include "logagent/deliver/sink.h"
 #include "store/base/clock.h"
+
+#include <cstdint>
 
 namespace logagent {
 

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/agent/file_set.h"
 
+#include "logagent/agent/poller.h"
+#include "logagent/model/model.h"
+#include "store/base/check.h"
+
 #include <absl/container/flat_hash_set.h>
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
-#include "logagent/agent/poller.h"
-#include "logagent/model/model.h"
-#include "store/base/check.h"
-
 namespace logagent {
 namespace {
 
-// New directories may appear while a pattern is looked at; what still changes then is left to the events.
+// New directories may appear while a pattern is looked at; what still changes then is left to the
+// events.
 constexpr int kLooksMax = 4;
 
 std::optional<SavedFile> LatestRow(const std::vector<SavedFile>& rows, uint64_t device,
@@ -214,8 +215,8 @@ bool FileSet::Open(Entry& entry, const Path& path, const std::optional<Resume>& 
   return true;
 }
 
-// Files that were rotated away while the agent was down are looked for under any name of their directory
-// before they are given up.
+// Files that were rotated away while the agent was down are looked for under any name of their
+// directory before they are given up.
 void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
   for (const SavedFile& row : checkpointer_.RowsOf(entry.key)) {
     if (ShardOf(row.file.device, row.file.inode, options_.count) != options_.index ||

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// FileSet: which files a shard's entries have now. A scan of an entry watches the directories of its pattern,
-// opens what is new, follows renames by (device, inode), and marks as detached what no name leads to any more.
-// It answers with what changed; the shard makes start positions durable and reads. The shard's thread only;
-// it owns entries and tasks. Bounded by the files that match.
+// FileSet: which files a shard's entries have now. A scan of an entry watches the directories of
+// its pattern, opens what is new, follows renames by (device, inode), and marks as detached what no
+// name leads to any more. It answers with what changed; the shard makes start positions durable and
+// reads. The shard's thread only; it owns entries and tasks. Bounded by the files that match.
 #pragma once
+
+#include "logagent/agent/file_task.h"
+#include "logagent/checkpoint/checkpointer.h"
+#include "logagent/tail/discovery.h"
+#include "logagent/tail/file_system.h"
+#include "logagent/tail/notify.h"
 
 #include <absl/container/flat_hash_map.h>
 
@@ -13,12 +19,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "logagent/agent/file_task.h"
-#include "logagent/checkpoint/checkpointer.h"
-#include "logagent/tail/discovery.h"
-#include "logagent/tail/file_system.h"
-#include "logagent/tail/notify.h"
 
 namespace logagent {
 
@@ -41,10 +41,10 @@ class FileSet {
   void Close(FileTask& task);
 
   struct Scanned {
-    std::vector<TaskId> opened;    // new readers; those not resumed need a durable start
-    std::vector<TaskId> changed;   // to be looked at: they grew, shrank or were detached
-    std::vector<FileKey> gone;     // rows whose file no longer exists
-    bool watched = true;           // every directory is watched
+    std::vector<TaskId> opened;   // new readers; those not resumed need a durable start
+    std::vector<TaskId> changed;  // to be looked at: they grew, shrank or were detached
+    std::vector<FileKey> gone;    // rows whose file no longer exists
+    bool watched = true;          // every directory is watched
   };
   Scanned Scan(Entry& entry);
 

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state a shard keeps per entry and per (file, entry): plain structs, used on the shard's thread only.
-// An entry owns its tasks; a task owns its reader. Bounded by the files that match.
+// The state a shard keeps per entry and per (file, entry): plain structs, used on the shard's
+// thread only. An entry owns its tasks; a task owns its reader. Bounded by the files that match.
 #pragma once
+
+#include "logagent/agent/shard.h"
+#include "logagent/checkpoint/codec.h"
+#include "logagent/deliver/ack_tracker.h"
+#include "logagent/deliver/sink.h"
+#include "logagent/tail/reader.h"
+#include "logagent/tail/schedule.h"
 
 #include <absl/container/flat_hash_map.h>
 
@@ -13,13 +20,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "logagent/agent/shard.h"
-#include "logagent/checkpoint/codec.h"
-#include "logagent/deliver/ack_tracker.h"
-#include "logagent/deliver/sink.h"
-#include "logagent/tail/reader.h"
-#include "logagent/tail/schedule.h"
 
 namespace logagent {
 
@@ -35,7 +35,7 @@ struct WaitingBatch {
 
 struct FileTask {
   enum class State {
-    kStarting,   // its start position is not durable yet
+    kStarting,  // its start position is not durable yet
     kActive,
     kRewinding,  // something was rejected: waits until all that is in flight is answered
   };
@@ -56,18 +56,18 @@ struct FileTask {
 
   const TaskId id;  // ranges of this task are numbered from id << 40
   Entry& entry;
-  Path path;        // the last name it was seen under
+  Path path;  // the last name it was seen under
   std::unique_ptr<Reader> reader;
   State state = State::kStarting;
   AckTracker tracker;
   std::deque<std::pair<uint64_t, TailMark>> marks;  // ends of the ranges in flight
   TailMark low_mark;                                // of the bytes before tracker.low_water()
   std::optional<WaitingBatch> waiting;
-  bool detached = false;        // no name of it matches any more
-  bool at_end = false;          // the last read found nothing more
-  store::TimePoint quiet_since; // when it last gave anything
+  bool detached = false;          // no name of it matches any more
+  bool at_end = false;            // the last read found nothing more
+  store::TimePoint quiet_since;   // when it last gave anything
   store::TimePoint behind_since;  // when it last had nothing unacknowledged
-  store::TimePoint retry_at;    // not read before this
+  store::TimePoint retry_at;      // not read before this
   std::string error;
 };
 
@@ -85,10 +85,10 @@ struct Entry {
   std::vector<Path> directories;
   std::string scan_error;
   bool denied = false;
-  store::TimePoint next_scan;      // of the safety scan, or sooner when something happened
+  store::TimePoint next_scan;  // of the safety scan, or sooner when something happened
   store::TimePoint scan_not_before;
 
-  bool paused = false;             // its topic cannot take lines now
+  bool paused = false;  // its topic cannot take lines now
   std::string pause_text;
   store::TimePoint pause_check;
   Backoff pause_backoff{std::chrono::milliseconds(2), std::chrono::milliseconds(250)};

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/agent/shard.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "logagent/agent/shard_loop.h"
 #include "logagent/model/model.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace logagent {
 
@@ -153,8 +153,7 @@ FileStats DescribeFile(const FileTask& task, store::TimePoint now) {
   stats.acked_offset = task.tracker.low_water();
   stats.lag_bytes = stats.size - std::min(stats.size, stats.acked_offset);
   bool behind = stats.acked_offset < stats.read_offset;
-  stats.lag_seconds =
-      behind ? std::chrono::duration<double>(now - task.behind_since).count() : 0.0;
+  stats.lag_seconds = behind ? std::chrono::duration<double>(now - task.behind_since).count() : 0.0;
   stats.detached = task.detached;
   stats.error = task.error;
   return stats;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/agent/shard_loop.h"
 
-#include <algorithm>
-#include <array>
-#include <utility>
-
 #include "logagent/model/model.h"
 #include "store/base/check.h"
 
+#include <algorithm>
+#include <array>
 #include <poll.h>
+#include <utility>
 
 namespace logagent {
 namespace {
@@ -36,6 +35,7 @@ Shard::Loop::Loop(const ShardOptions& options, FileSystem& files, Sink& sink,
       checkpointer_(checkpointer),
       clock_(clock),
       log_(std::move(log)),
+      log_every_(clock, std::chrono::seconds(10)),
       mail_(std::make_shared<ShardMail>()),
       set_(options, files, checkpointer, notifier_, std::move(budget), clock),
       feed_(sink, spool, clock),
@@ -114,9 +114,12 @@ void Shard::Loop::HandleDeliveries(const std::vector<Delivery>& deliveries) {
         progressed.insert(task->id);
         break;
       case FileFeed::Answer::kRewound:
-        log_.Warn("lines were not taken and are read again",
-                  {{"path", task->path.native()}, {"offset", task->reader->offset()},
-                   {"reason", task->error}});
+        if (auto suppressed = log_every_.Due(task->path.native())) {
+          log_.Warn("lines were not taken and are read again", {{"path", task->path.native()},
+                                                                {"offset", task->reader->offset()},
+                                                                {"reason", task->error},
+                                                                {"suppressed", *suppressed}});
+        }
         later_.insert(task->id);
         break;
       case FileFeed::Answer::kTruncated:
@@ -162,8 +165,8 @@ store::TimePoint Shard::Loop::NextDue(store::TimePoint now) const {
   return due;
 }
 
-// Notifications are left in the kernel for a moment after each look, where a busy writer's events merge: it
-// costs hundreds of wake-ups a second then, not as many as it writes lines.
+// Notifications are left in the kernel for a moment after each look, where a busy writer's events
+// merge: it costs hundreds of wake-ups a second then, not as many as it writes lines.
 void Shard::Loop::Wait() {
   store::TimePoint now = clock_.Now();
   bool look = now >= next_notify_;
@@ -259,8 +262,8 @@ void Shard::Loop::Scan(Entry& entry) {
   SaveStarts(entry, scanned.opened, std::move(scanned.gone), first && applied);
 }
 
-// The rows of all new files, and that the entry was applied, are one batch: a crash leaves all or nothing, so
-// "never applied" and "no checkpoint" mean what the start rule takes them for.
+// The rows of all new files, and that the entry was applied, are one batch: a crash leaves all or
+// nothing, so "never applied" and "no checkpoint" mean what the start rule takes them for.
 void Shard::Loop::SaveStarts(Entry& entry, const std::vector<TaskId>& opened,
                              std::vector<FileKey> gone, bool applied) {
   std::vector<TaskId> durable;
@@ -359,8 +362,9 @@ void Shard::Loop::After(FileTask& task, const FileFeed::Fed& fed) {
   }
 }
 
-// What was read of the old content and is not acknowledged yet is in flight and stays there; after a crash
-// nothing could read it again, so the old row goes with the batch that makes the new start durable.
+// What was read of the old content and is not acknowledged yet is in flight and stays there; after
+// a crash nothing could read it again, so the old row goes with the batch that makes the new start
+// durable.
 void Shard::Loop::OnTruncated(FileTask& task, const FileKey& before) {
   log_.Info("file was truncated; reading from its beginning", {{"path", task.path.native()}});
   task.waiting.reset();
@@ -424,9 +428,9 @@ void Shard::Loop::CheckPaused(Entry& entry) {
   }
 }
 
-// A file that was rotated away or deleted is finished when everything is read and acknowledged and its writer
-// has been silent: then its last line is taken without a newline, and after that is acknowledged too it is
-// closed.
+// A file that was rotated away or deleted is finished when everything is read and acknowledged and
+// its writer has been silent: then its last line is taken without a newline, and after that is
+// acknowledged too it is closed.
 void Shard::Loop::CheckDetached(FileTask& task) {
   if (task.state != FileTask::State::kActive || task.entry.paused || task.entry.draining) {
     return;

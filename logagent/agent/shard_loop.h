@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shard::Loop: the thread behind Shard. It waits for notifications and mail, decides which entry is scanned and
-// which file is read next, and keeps every reason for a file not being read now (start not durable, sink full,
-// topic paused, error) with the moment it is looked at again. FileSet knows which files there are, FileFeed how
-// one is read. Everything here runs on the shard's thread except what says otherwise.
+// Shard::Loop: the thread behind Shard. It waits for notifications and mail, decides which entry is
+// scanned and which file is read next, and keeps every reason for a file not being read now (start
+// not durable, sink full, topic paused, error) with the moment it is looked at again. FileSet knows
+// which files there are, FileFeed how one is read. Everything here runs on the shard's thread
+// except what says otherwise.
 #pragma once
-
-#include <absl/container/flat_hash_set.h>
-
-#include <atomic>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "logagent/agent/file_feed.h"
 #include "logagent/agent/file_set.h"
@@ -18,6 +12,13 @@
 #include "logagent/agent/shard_mail.h"
 #include "logagent/tail/schedule.h"
 #include "store/base/thread.h"
+
+#include <absl/container/flat_hash_set.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace logagent {
 
@@ -74,6 +75,7 @@ class Shard::Loop {
   Checkpointer& checkpointer_;
   const store::Clock& clock_;
   const store::Logger log_;
+  store::LogEvery log_every_;
   std::shared_ptr<ShardMail> mail_;
   DirectoryNotifier notifier_;
   FileSet set_;
@@ -85,7 +87,7 @@ class Shard::Loop {
   store::TimePoint next_notify_;          // notifications are not looked at before this
   store::TimePoint next_look_;            // blocked, later, paused and detached ones
   store::TimePoint next_publish_;
-  bool changed_ = true;                   // since the last snapshot
+  bool changed_ = true;  // since the last snapshot
   bool draining_ = false;
   uint64_t scans_ = 0;
   uint64_t wakeups_ = 0;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/agent/shard_mail.h"
 
-#include <cstdint>
-#include <iterator>
-
 #include "store/base/check.h"
 
+#include <cstdint>
+#include <iterator>
 #include <sys/eventfd.h>
 #include <unistd.h>
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// ShardMail: what other threads hand to a shard: actions (commands and callbacks) and deliveries, with an
-// eventfd that wakes the shard's poll. Held by shared_ptr, so that a callback that comes after the shard has
-// gone falls on the floor. Any thread posts, the shard takes. Bounded by what the shard itself asked for and
-// by the control thread, which sends one command per entry.
+// ShardMail: what other threads hand to a shard: actions (commands and callbacks) and deliveries,
+// with an eventfd that wakes the shard's poll. Held by shared_ptr, so that a callback that comes
+// after the shard has gone falls on the floor. Any thread posts, the shard takes. Bounded by what
+// the shard itself asked for and by the control thread, which sends one command per entry.
 #pragma once
-
-#include <absl/base/thread_annotations.h>
-
-#include <utility>
-#include <vector>
 
 #include "logagent/deliver/sink.h"
 #include "store/base/executor.h"
 #include "store/base/file.h"
 #include "store/base/thread.h"
+
+#include <absl/base/thread_annotations.h>
+
+#include <utility>
+#include <vector>
 
 namespace logagent {
 

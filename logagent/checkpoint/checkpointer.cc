@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/checkpoint/checkpointer.h"
 
-#include <algorithm>
-
 #include "store/base/check.h"
+
+#include <algorithm>
 
 namespace logagent {
 namespace {
@@ -109,8 +109,8 @@ void Checkpointer::Remember(const SavedChanges& changes) {
 void Checkpointer::SaveNow(SavedChanges changes, Done done) {
   store::MutexLock lock(mutex_);
   Remember(changes);
-  // A batch drops rows before it puts rows, so a row that goes now and was put by an earlier call that still
-  // waits must not come back.
+  // A batch drops rows before it puts rows, so a row that goes now and was put by an earlier call
+  // that still waits must not come back.
   for (const auto& [file, entry] : changes.gone) {
     std::erase_if(urgent_.files, [&file = file, &entry = entry](const SavedFile& row) {
       return row.file == file && row.entry == entry;
@@ -201,8 +201,8 @@ Checkpointer::Round Checkpointer::TakeRound() {
   return round;
 }
 
-// True when everything of the round is as durable as it had to be. What failed is kept for the next try,
-// except that nobody is told twice.
+// True when everything of the round is as durable as it had to be. What failed is kept for the next
+// try, except that nobody is told twice.
 bool Checkpointer::Write(Round& round) {
   Status saved = round.changes.empty() && round.sync ? store_->Sync()
                                                      : store_->Save(round.changes, round.sync);
@@ -221,8 +221,9 @@ bool Checkpointer::Write(Round& round) {
     return true;
   }
   if (stats_.error.empty()) {
-    log_.Error("checkpoints cannot be saved; collecting goes on, a crash now would repeat or miss lines",
-               {saved.error()});
+    log_.Error(
+        "checkpoints cannot be saved; collecting goes on, a crash now would repeat or miss lines",
+        {saved.error()});
   }
   ++stats_.failures;
   stats_.error = saved.error().message();

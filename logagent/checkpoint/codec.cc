@@ -24,8 +24,8 @@ std::string EncodeFileKey(const FileKey& file, std::string_view entry) {
   return key;
 }
 
-// version u8 · state u8 · size varint · offset varint · head length varint, hash u64 · mark length varint,
-// hash u64 · path length-prefixed. RocksDB's checksums guard the bytes.
+// version u8 · state u8 · size varint · offset varint · head length varint, hash u64 · mark length
+// varint, hash u64 · path length-prefixed. RocksDB's checksums guard the bytes.
 std::string EncodeFileValue(const SavedFile& row) {
   std::string value;
   store::AppendU8(&value, kVersion);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/checkpoint/store.h"
 
+#include "store/base/file.h"
+
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
@@ -10,8 +12,6 @@
 
 #include <iterator>
 #include <string_view>
-
-#include "store/base/file.h"
 
 namespace logagent {
 namespace {
@@ -99,7 +99,8 @@ class RocksCheckpointStore final : public CheckpointStore {
     options.sync = sync;
     rocksdb::Status status = db_->Write(options, &batch);
     if (!status.ok()) {
-      // A write that failed leaves the instance read-only; when the disk has room again this opens it.
+      // A write that failed leaves the instance read-only; when the disk has room again this opens
+      // it.
       db_->Resume();
       status = db_->Write(options, &batch);
     }
@@ -172,7 +173,8 @@ Result<OpenedCheckpoint> OpenRocksCheckpoint(const Path& directory) {
   if (first) {
     opened.store = std::move(*first);
     if (!existed) {
-      opened.notice = directory.string() + ": no state yet: files that exist now start at their end";
+      opened.notice =
+          directory.string() + ": no state yet: files that exist now start at their end";
     }
     return opened;
   }
@@ -184,10 +186,10 @@ Result<OpenedCheckpoint> OpenRocksCheckpoint(const Path& directory) {
   auto second = OpenOnce(directory);
   RETURN_IF_ERROR(second);
   opened.store = std::move(*second);
-  opened.notice =
-      fmt::format("{}: the state was damaged ({}) and is now in {}: files that exist now start at "
-                  "their end",
-                  directory.string(), first.error().message(), aside->string());
+  opened.notice = fmt::format(
+      "{}: the state was damaged ({}) and is now in {}: files that exist now start at "
+      "their end",
+      directory.string(), first.error().message(), aside->string());
   return opened;
 }
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/dead_letter.h"
 
+#include "logagent/model/model.h"
+#include "store/base/file.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <utility>
-
-#include "logagent/model/model.h"
-#include "store/base/file.h"
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace logagent {
 namespace {
@@ -64,15 +63,16 @@ Status DeadLetterSpool::WriteLocked(std::string_view bytes) {
 Status DeadLetterSpool::BeginLocked(const DeadLetter& letter) {
   RETURN_IF_ERROR(OpenLocked());
   if (size_ + letter.bytes > bytes_max_) {
-    return store::Fail(store::ErrorCode::kNoSpace,
-                       fmt::format("{}: the dead-letter spool is at its limit of {} bytes; move it away",
-                                   file_.string(), bytes_max_));
+    return store::Fail(
+        store::ErrorCode::kNoSpace,
+        fmt::format("{}: the dead-letter spool is at its limit of {} bytes; move it away",
+                    file_.string(), bytes_max_));
   }
   return WriteLocked(HeaderOf(letter, clock_.WallMicros()));
 }
 
-// Half a record must not stay in front of the next one. If even this fails, the length in the header of the
-// half record still tells a reader that it is not whole.
+// Half a record must not stay in front of the next one. If even this fails, the length in the
+// header of the half record still tells a reader that it is not whole.
 void DeadLetterSpool::CutLocked(uint64_t size) {
   if (fd_ >= 0 && ftruncate(fd_, static_cast<off_t>(size)) == 0) {
     size_ = size;

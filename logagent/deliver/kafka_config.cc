@@ -19,7 +19,8 @@ struct Forbidden {
 };
 constexpr std::array<Forbidden, 4> kForbidden = {{
     {"delivery.report.only.error", "the checkpoint needs every delivery report"},
-    {"enable.gapless.guarantee", "it would stop the producer at the first line that cannot be sent"},
+    {"enable.gapless.guarantee",
+     "it would stop the producer at the first line that cannot be sent"},
     {"transactional.id", "the agent does not use transactions"},
     {"log.queue", "the agent logs what the library says itself"},
 }};
@@ -74,11 +75,13 @@ Result<KafkaConfPtr> MakeKafkaConf(const KafkaConfig& config) {
     }
   }
   for (const auto& [key, value] : config.properties) {
-    const auto* refused = std::find_if(kForbidden.begin(), kForbidden.end(),
-                                       [&key = key](const Forbidden& row) { return row.key == key; });
+    const auto* refused =
+        std::find_if(kForbidden.begin(), kForbidden.end(),
+                     [&key = key](const Forbidden& row) { return row.key == key; });
     if (refused != kForbidden.end()) {
-      return store::Fail(store::ErrorCode::kInvalidArgument,
-                         fmt::format("kafka.properties.{}: not to be set: {}", key, refused->reason));
+      return store::Fail(
+          store::ErrorCode::kInvalidArgument,
+          fmt::format("kafka.properties.{}: not to be set: {}", key, refused->reason));
     }
     RETURN_IF_ERROR(Set(conf.get(), key, value));
   }

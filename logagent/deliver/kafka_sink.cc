@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/kafka_sink.h"
 
+#include "logagent/tail/schedule.h"
+#include "store/base/check.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <mutex>
 #include <utility>
-
-#include "logagent/tail/schedule.h"
-#include "store/base/check.h"
 
 namespace logagent {
 namespace {
@@ -73,8 +73,8 @@ std::string TextOf(std::string_view topic, rd_kafka_resp_err_t error) {
 
 }  // namespace
 
-// One batch. Its address is the opaque of its messages. `remaining` is set before the first message is handed
-// to the library and counted down on the poller thread only, which deletes it at 0.
+// One batch. Its address is the opaque of its messages. `remaining` is set before the first message
+// is handed to the library and counted down on the poller thread only, which deletes it at 0.
 struct KafkaSink::InFlight {
   EntryId entry;
   FileKey file;
@@ -90,7 +90,8 @@ struct KafkaSink::InFlight {
   std::string error;
 };
 
-// Never removed while the sink lives: bounded by the topics ever configured. Fields are guarded by mutex_.
+// Never removed while the sink lives: bounded by the topics ever configured. Fields are guarded by
+// mutex_.
 struct KafkaSink::TopicEntry {
   std::string name;
   rd_kafka_topic_t* handle = nullptr;
@@ -160,8 +161,8 @@ Status KafkaSink::Connect() {
   return store::Ok();
 }
 
-// Afterwards the library holds no pointer into any chunk. Delivery reports that are still queued are dropped;
-// Rebuild reads them before.
+// Afterwards the library holds no pointer into any chunk. Delivery reports that are still queued
+// are dropped; Rebuild reads them before.
 void KafkaSink::Disconnect() {
   if (producer_ == nullptr) {
     return;
@@ -266,7 +267,8 @@ void KafkaSink::Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partit
       messages[i].len = lines[at + i].length;
       messages[i]._private = &range;
     }
-    int taken = rd_kafka_produce_batch(topic, partition, 0, messages.data(), static_cast<int>(count));
+    int taken =
+        rd_kafka_produce_batch(topic, partition, 0, messages.data(), static_cast<int>(count));
     if (static_cast<size_t>(taken) == count) {
       continue;
     }
@@ -294,10 +296,11 @@ void KafkaSink::Poll(absl::FunctionRef<void(Delivery)> deliver) {
     OnEvent(event, deliver);
     rd_kafka_event_destroy(event);
   }
+  if (holding_.load()) {
+    SettleRefused(deliver);
+  }
   if (fatal_) {
     Rebuild(deliver);
-  } else if (holding_.load()) {
-    SettleRefused(deliver);
   }
 }
 
@@ -307,10 +310,17 @@ void KafkaSink::OnEvent(rd_kafka_event_t* event, DeliverFn deliver) {
     return;
   }
   if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
-    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL) {
-      fatal_ = true;
-    }
+    CheckFatal();
     NoteError(rd_kafka_event_error_string(event));
+  }
+}
+
+// Asked after each failure: the event that announces a fatal error carries its cause as its code.
+void KafkaSink::CheckFatal() {
+  std::array<char, 512> text{};
+  if (rd_kafka_fatal_error(producer_, text.data(), text.size()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    fatal_ = true;
+    NoteError(text.data());
   }
 }
 
@@ -346,6 +356,7 @@ void KafkaSink::OnFailed(InFlight& range, std::string_view payload, rd_kafka_res
     return;
   }
   range.rejected = true;
+  CheckFatal();
   store::MutexLock lock(mutex_);
   range.error = TextOf(range.topic->name, error);
   if (kind == Kind::kTopic && range.topic->status.state == TopicStatus::State::kReady) {
@@ -407,8 +418,8 @@ void KafkaSink::Settle(InFlight* range, uint32_t lines, DeliverFn deliver) {
   deliver(std::move(delivery));
 }
 
-// What the library did not take: the same classes as for a delivery report, and a full queue, which our own
-// limit should have prevented, is "not this time".
+// What the library did not take: the same classes as for a delivery report, and a full queue, which
+// our own limit should have prevented, is "not this time".
 void KafkaSink::SettleRefused(DeliverFn deliver) {
   std::vector<Refused> refused;
   {
@@ -422,8 +433,9 @@ void KafkaSink::SettleRefused(DeliverFn deliver) {
   }
 }
 
-// An idempotent producer that cannot know what was written ends with a fatal error (KIP-360). What was in
-// flight is rejected and read again from the low-water mark: repeated lines, no missing ones.
+// An idempotent producer that cannot know what was written ends with a fatal error (KIP-360). What
+// was in flight is rejected and read again from the low-water mark: repeated lines, no missing
+// ones.
 void KafkaSink::Rebuild(DeliverFn deliver) {
   holding_ = true;
   log_.Warn("kafka producer is built anew", {{"reason", Stats().error}});
@@ -500,8 +512,8 @@ void KafkaSink::Probe() {
   }
 }
 
-// Asks the broker without a lock of ours that Produce needs exclusively; the call may wait its whole timeout
-// when no broker is there.
+// Asks the broker without a lock of ours that Produce needs exclusively; the call may wait its
+// whole timeout when no broker is there.
 void KafkaSink::ProbeTopic(TopicEntry& topic) {
   std::shared_lock shared(producer_mutex_);
   rd_kafka_topic_t* handle = nullptr;
@@ -531,8 +543,8 @@ void KafkaSink::ProbeTopic(TopicEntry& topic) {
   if (answered) {
     OnMetadata(topic, error, partitions);
   } else {
-    topic.status.text = fmt::format("topic {}: {}", topic.name,
-                                    error_.empty() ? rd_kafka_err2str(error) : error_);
+    topic.status.text =
+        fmt::format("topic {}: {}", topic.name, error_.empty() ? rd_kafka_err2str(error) : error_);
     topic.next_probe = clock_.Now() + kProbeSoon;
   }
 }

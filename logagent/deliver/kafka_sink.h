@@ -71,8 +71,8 @@ class KafkaSink final : public Sink {
             store::Logger log);
   static void OnLog(const rd_kafka_t* producer, int level, const char* facility, const char* text);
 
-  Status Connect();     // producer_mutex_ held exclusively
-  void Disconnect();    // the same
+  Status Connect();   // producer_mutex_ held exclusively
+  void Disconnect();  // the same
   TopicEntry& FindTopic(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partition,
                const std::vector<Line>& lines);
@@ -84,6 +84,7 @@ class KafkaSink final : public Sink {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void OnEvent(rd_kafka_event_t* event, DeliverFn deliver);
+  void CheckFatal();
   void OnReports(rd_kafka_event_t* event, DeliverFn deliver);
   void OnFailed(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error);
   void SpoolLine(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error);
@@ -98,8 +99,9 @@ class KafkaSink final : public Sink {
   const store::Logger log_;
   store::LogEvery log_every_;
 
-  // Held shared while the library is used, exclusively while it is replaced. Taken before mutex_. It guards
-  // producer_ and queue_; the poller thread, which alone replaces them, reads them without it.
+  // Held shared while the library is used, exclusively while it is replaced. Taken before mutex_.
+  // It guards producer_ and queue_; the poller thread, which alone replaces them, reads them
+  // without it.
   mutable std::shared_mutex producer_mutex_;
   rd_kafka_t* producer_ = nullptr;
   rd_kafka_queue_t* queue_ = nullptr;

@@ -13,7 +13,8 @@ size_t Budget::used() const {
 bool BudgetShare::TryTake(size_t bytes) {
   store::MutexLock lock(budget_->mutex_);
   bool within_minimum = used_ + bytes <= budget_->share_min_;
-  // A share that holds nothing is always served, or a buffer larger than the minimum could wait for ever.
+  // A share that holds nothing is always served, or a buffer larger than the minimum could wait for
+  // ever.
   if (!within_minimum && used_ != 0 && budget_->used_ + bytes > budget_->limit_) {
     return false;
   }

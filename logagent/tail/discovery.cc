@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/tail/discovery.h"
 
+#include "logagent/model/model.h"
+
 #include <absl/container/flat_hash_set.h>
 
 #include <algorithm>
@@ -8,8 +10,6 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
-
-#include "logagent/model/model.h"
 
 namespace logagent {
 namespace {

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/tail/file_system.h"
 
-#include <cerrno>
-#include <utility>
-
 #include "logagent/model/model.h"
 #include "logagent/tail/glob.h"
 #include "store/base/check.h"
 #include "store/base/file.h"
 
+#include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace logagent {
 namespace {

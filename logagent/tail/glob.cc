@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/tail/glob.h"
 
-#include <algorithm>
-#include <utility>
-#include <vector>
-
 #include "logagent/model/model.h"
 
+#include <algorithm>
 #include <fnmatch.h>
+#include <utility>
+#include <vector>
 
 namespace logagent {
 namespace {
@@ -56,8 +55,8 @@ class Walk {
     }
   }
 
-  // `**`: this directory and everything below it takes the rest of the pattern. As the last component it
-  // means every file.
+  // `**`: this directory and everything below it takes the rest of the pattern. As the last
+  // component it means every file.
   void VisitAnyDepth(const Path& directory, size_t at, size_t depth) {
     bool last = at + 1 == components_.size();
     if (!last) {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Glob: the walk behind FileSystem::Glob. The part of the pattern before its first glob character is resolved
-// once; only the rest is walked, by directory listings without a stat per name. Symbolic links to directories
-// are followed where the pattern names a component, not by `**`, so a loop of links ends. Pure over the
-// FileSystem seam, on the caller's thread; bounded by kGlobFilesMax files and kGlobDepthMax levels.
+// Glob: the walk behind FileSystem::Glob. The part of the pattern before its first glob character
+// is resolved once; only the rest is walked, by directory listings without a stat per name.
+// Symbolic links to directories are followed where the pattern names a component, not by `**`, so a
+// loop of links ends. Pure over the FileSystem seam, on the caller's thread; bounded by
+// kGlobFilesMax files and kGlobDepthMax levels.
 #pragma once
+
+#include "logagent/tail/file_system.h"
 
 #include <cstddef>
 #include <string>
-
-#include "logagent/tail/file_system.h"
 
 namespace logagent {
 

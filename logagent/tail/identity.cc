@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/tail/identity.h"
 
+#include "store/base/hash.h"
+
 #include <algorithm>
 #include <string>
-
-#include "store/base/hash.h"
 
 namespace logagent {
 

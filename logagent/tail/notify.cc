@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/tail/notify.h"
 
+#include "store/base/error.h"
+
 #include <fmt/format.h>
 
 #include <array>
 #include <cerrno>
 #include <set>
-#include <utility>
-
-#include "store/base/error.h"
-
 #include <sys/inotify.h>
 #include <unistd.h>
+#include <utility>
 
 namespace logagent {
 namespace {
@@ -119,8 +118,8 @@ void DirectoryNotifier::Drain(absl::FunctionRef<void(const NotifyEvent&)> handle
         watch_by_path_.erase(directory.native());
         path_by_watch_.erase(event.wd);
       }
-      handle({kind, is_self ? directory : directory / name,
-              is_self || (event.mask & IN_ISDIR) != 0});
+      handle(
+          {kind, is_self ? directory : directory / name, is_self || (event.mask & IN_ISDIR) != 0});
     }
   }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/tail/reader.h"
 
+#include "logagent/tail/splitter.h"
+#include "store/base/check.h"
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
-
-#include "logagent/tail/splitter.h"
-#include "store/base/check.h"
 
 namespace logagent {
 namespace {
@@ -63,8 +63,8 @@ Status Reader::Begin(const std::optional<Resume>& resume, Start start, const Fil
   return GrowHead(facts.size);
 }
 
-// A line that is being written when collecting starts is taken whole. One longer than the limit, or a file
-// without any newline, starts at the very end.
+// A line that is being written when collecting starts is taken whole. One longer than the limit, or
+// a file without any newline, starts at the very end.
 Result<uint64_t> Reader::EndOfLastLine(uint64_t size) {
   uint64_t lowest = size - std::min(size, options_.max_line_bytes + 1);
   std::string buffer;

@@ -67,9 +67,9 @@ class Reader {
   Result<ReadStep> Read();
   // The unfinished last line of a file that is finished; kEnd if there is none.
   Result<ReadStep> ReadUnfinished();
-  // Goes back to a line boundary that was handed over before. False if the content there is another one
-  // by now: a new generation began at 0. A file that cannot be read now counts as unchanged; the next
-  // read tells.
+  // Goes back to a line boundary that was handed over before. False if the content there is another
+  // one by now: a new generation began at 0. A file that cannot be read now counts as unchanged;
+  // the next read tells.
   bool Rewind(uint64_t offset, const TailMark& mark);
   // Bytes of a range that was answered with kOversize.
   Result<size_t> Copy(uint64_t offset, std::span<char> into) {
@@ -87,7 +87,8 @@ class Reader {
   bool resumed() const { return resumed_; }
 
  private:
-  Reader(FileSystem& files, FileHandlePtr file, BudgetSharePtr budget, const ReaderOptions& options);
+  Reader(FileSystem& files, FileHandlePtr file, BudgetSharePtr budget,
+         const ReaderOptions& options);
 
   Status Begin(const std::optional<Resume>& resume, Start start, const FileFacts& facts);
   Result<uint64_t> EndOfLastLine(uint64_t size);

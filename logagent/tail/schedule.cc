@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/tail/schedule.h"
 
-#include <algorithm>
-
 #include "store/base/check.h"
+
+#include <algorithm>
 
 namespace logagent {
 
@@ -26,8 +26,7 @@ std::optional<Schedule::Turn> Schedule::Next() {
       TaskId task = queue.front();
       queue.pop_front();
       auto slot = slots_.find(task);
-      if (slot == slots_.end() ||
-          slot->second.place != (live ? Place::kLive : Place::kBacklog)) {
+      if (slot == slots_.end() || slot->second.place != (live ? Place::kLive : Place::kBacklog)) {
         continue;  // removed meanwhile
       }
       slot->second.place = Place::kRunning;

@@ -78,8 +78,9 @@ size_t LastLineEnd(std::string_view bytes, size_t from) {
     return from;
   }
   const void* newline = memrchr(bytes.data() + from, '\n', bytes.size() - from);
-  return newline == nullptr ? from
-                            : static_cast<size_t>(static_cast<const char*>(newline) - bytes.data()) + 1;
+  return newline == nullptr
+             ? from
+             : static_cast<size_t>(static_cast<const char*>(newline) - bytes.data()) + 1;
 }
 
 }  // namespace logagent

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "logagent/checkpoint/checkpointer.h"
+#include "logagent/checkpoint/codec.h"
+#include "logagent/checkpoint/store.h"
+#include "store/base/file.h"
+#include "tests/unit/shard/temp_dir.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+namespace logagent {
+namespace {
+
+SavedFile Row(uint64_t inode, uint64_t offset) {
+  SavedFile row;
+  row.file = {1, inode, 2};
+  row.entry = std::string("/a/*.log\0web", 12);
+  row.path = "/a/x.log";
+  row.size_seen = offset + 10;
+  row.offset = offset;
+  row.head = {1024, 77};
+  row.mark = {64, 88};
+  return row;
+}
+
+void ExpectSame(const SavedFile& a, const SavedFile& b) {
+  EXPECT_EQ(a.file, b.file);
+  EXPECT_EQ(a.entry, b.entry);
+  EXPECT_EQ(a.path, b.path);
+  EXPECT_EQ(a.offset, b.offset);
+  EXPECT_EQ(a.size_seen, b.size_seen);
+  EXPECT_EQ(a.head, b.head);
+  EXPECT_EQ(a.mark, b.mark);
+}
+
+TEST(CheckpointCodec, RowsComeBackAndDamageIsAnError) {
+  SavedFile row = Row(5, 1'000'000'000'000);
+  std::string key = EncodeFileKey(row.file, row.entry);
+  std::string value = EncodeFileValue(row);
+  auto decoded = DecodeFileRow(key, value);
+  ASSERT_TRUE(decoded.has_value());
+  ExpectSame(*decoded, row);
+  for (size_t size = 0; size < value.size(); ++size) {
+    EXPECT_FALSE(DecodeFileRow(key, value.substr(0, size)).has_value()) << size;
+  }
+  EXPECT_FALSE(DecodeFileRow(key.substr(0, 10), value).has_value());
+}
+
+TEST(RocksCheckpoint, WhatWasSavedIsThereAfterReopening) {
+  TempDir dir;
+  {
+    auto opened = OpenRocksCheckpoint(dir / "state");
+    ASSERT_TRUE(opened.has_value());
+    EXPECT_FALSE(opened->notice.empty());
+    SavedChanges changes;
+    changes.files = {Row(1, 10), Row(2, 20)};
+    changes.entries = {"e"};
+    changes.config = "cfg";
+    ASSERT_TRUE(opened->store->Save(changes, true).has_value());
+    SavedChanges gone;
+    gone.gone = {{Row(1, 0).file, Row(1, 0).entry}};
+    ASSERT_TRUE(opened->store->Save(gone, false).has_value());
+    EXPECT_FALSE(OpenRocksCheckpoint(dir / "state").has_value()) << "held by this process";
+  }
+  auto opened = OpenRocksCheckpoint(dir / "state");
+  ASSERT_TRUE(opened.has_value()) << opened.error().message();
+  EXPECT_TRUE(opened->notice.empty());
+  auto state = opened->store->LoadAll();
+  ASSERT_TRUE(state.has_value());
+  ASSERT_EQ(state->files.size(), 1U);
+  ExpectSame(state->files[0], Row(2, 20));
+  EXPECT_TRUE(state->entries.contains("e"));
+  EXPECT_EQ(state->config, "cfg");
+}
+
+TEST(RocksCheckpoint, DamagedStateIsPutAsideWithANotice) {
+  TempDir dir;
+  {
+    ASSERT_TRUE(OpenRocksCheckpoint(dir / "state").has_value());
+  }
+  ASSERT_TRUE(
+      store::ReplaceFile((dir / "state/CURRENT").string(), "MANIFEST-nonsense\n").has_value());
+  auto opened = OpenRocksCheckpoint(dir / "state");
+  ASSERT_TRUE(opened.has_value()) << opened.error().message();
+  EXPECT_THAT(opened->notice, ::testing::HasSubstr("damaged"));
+  EXPECT_TRUE(store::FileExists((dir / "state.corrupt-1").string()));
+}
+
+// Refuses while told to.
+class MoodyStore final : public CheckpointStore {
+ public:
+  explicit MoodyStore(std::atomic<bool>& refuse, MemoryCheckpointStore& kept)
+      : refuse_(refuse), kept_(kept) {}
+  Result<SavedState> LoadAll() override { return kept_.LoadAll(); }
+  Status Save(const SavedChanges& changes, bool sync) override {
+    if (refuse_) {
+      return store::Fail(store::ErrorCode::kNoSpace, "disk full");
+    }
+    return kept_.Save(changes, sync);
+  }
+  Status Sync() override { return store::Ok(); }
+
+ private:
+  std::atomic<bool>& refuse_;
+  MemoryCheckpointStore& kept_;
+};
+
+class CheckpointerTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Checkpointer> Make() {
+    auto made = std::make_unique<Checkpointer>(std::make_unique<MoodyStore>(refuse_, kept_),
+                                               CheckpointerOptions{}, clock_);
+    EXPECT_TRUE(made->Start().has_value());
+    return made;
+  }
+  store::SystemClock clock_;
+  std::atomic<bool> refuse_ = false;
+  MemoryCheckpointStore kept_;
+};
+
+TEST_F(CheckpointerTest, StartIsDurableWhenItsCallbackRunsAndProgressFollows) {
+  auto checkpointer = Make();
+  std::atomic<int> done = 0;
+  SavedChanges start;
+  start.files = {Row(1, 0)};
+  start.entries = {Row(1, 0).entry};
+  checkpointer->SaveNow(std::move(start), [&](const Status& saved) { done = saved ? 1 : 2; });
+  ASSERT_TRUE(WaitUntil([&] { return done == 1; }));
+  EXPECT_TRUE(checkpointer->Applied(Row(1, 0).entry));
+  checkpointer->Progress(Row(1, 50));
+  checkpointer->Progress(Row(2, 50));  // never started: ignored
+  ASSERT_TRUE(checkpointer->Stop().has_value());
+  auto state = kept_.LoadAll();
+  ASSERT_EQ(state->files.size(), 1U);
+  EXPECT_EQ(state->files[0].offset, 50U);
+}
+
+TEST_F(CheckpointerTest, FullDiskIsReportedAndEverythingIsWrittenLater) {
+  auto checkpointer = Make();
+  refuse_ = true;
+  std::atomic<int> done = 0;
+  SavedChanges start;
+  start.files = {Row(1, 0)};
+  checkpointer->SaveNow(std::move(start), [&](const Status& saved) { done = saved ? 1 : 2; });
+  ASSERT_TRUE(WaitUntil([&] { return done == 2; }));
+  EXPECT_EQ(checkpointer->Stats().error, "disk full");
+  checkpointer->Progress(Row(1, 70));
+  refuse_ = false;
+  ASSERT_TRUE(WaitUntil([&] { return checkpointer->Stats().error.empty(); }));
+  ASSERT_TRUE(checkpointer->Stop().has_value());
+  EXPECT_EQ(kept_.LoadAll()->files.at(0).offset, 70U);
+}
+
+TEST_F(CheckpointerTest, DroppedWithoutStopWritesNothingMore) {
+  auto checkpointer = Make();
+  std::atomic<bool> done = false;
+  SavedChanges start;
+  start.files = {Row(1, 0)};
+  checkpointer->SaveNow(std::move(start), [&](const Status&) { done = true; });
+  ASSERT_TRUE(WaitUntil([&] { return done.load(); }));
+  refuse_ = true;
+  checkpointer->Progress(Row(1, 50));
+  checkpointer.reset();
+  EXPECT_EQ(kept_.LoadAll()->files.at(0).offset, 0U);
+}
+
+}  // namespace
+}  // namespace logagent
