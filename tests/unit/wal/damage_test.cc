@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prefixes, zeroed tails and flipped bits of a small log: what was never acknowledged is cut, what
+// was synced and is damaged stops the node.
+#include "tests/unit/wal/log_maker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace store::wal {
+namespace {
+
+constexpr uint64_t kUnits = 12;
+
+// Twelve units of one entry in one segment, the process killed: no clean end.
+std::unique_ptr<FaultFileSystem> MakeDisk() {
+  auto files = std::make_unique<FaultFileSystem>();
+  auto log = OpenLog(*files);
+  EXPECT_TRUE(log->Load());
+  for (uint64_t i = 1; i <= kUnits; ++i) EXPECT_TRUE(AppendOne(*log, MakeUnit(i, 1, 1)));
+  return files;
+}
+
+struct Layout {
+  std::vector<uint64_t> starts;  // of the records, then the end
+  std::vector<Position> marks;   // where, and what it names
+};
+
+Layout Read(const std::string& bytes) {
+  SegmentHeader header = **DecodeHeader(bytes);
+  Layout layout;
+  uint64_t at = kHeaderBytes;
+  while (auto record = DecodeRecord(std::string_view(bytes).substr(at), header.salt)) {
+    layout.starts.push_back(at);
+    if (record->type == RecordType::kSyncMark) {
+      Position mark = *DecodeSyncMark(record->payload);
+      if (mark.sequence == header.sequence) layout.marks.push_back({at, mark.offset});
+    }
+    at += record->bytes;
+  }
+  layout.starts.push_back(at);
+  return layout;
+}
+
+// Recovers, appends twice and recovers again; returns the number of entries of the first recovery.
+uint64_t RecoverAndGoOn(FaultFileSystem& files) {
+  auto log = OpenLog(files, 2);
+  Result<LogImage> image = log->Load();
+  EXPECT_TRUE(image) << image.error().ToString();
+  if (!image) return 0;
+  uint64_t entries = image->entries.size();
+  for (uint64_t i = 0; i < entries; ++i) EXPECT_EQ(image->entries[i]->index.value(), i + 1);
+  EXPECT_TRUE(AppendOne(*log, MakeUnit(entries + 1, 1, 2)));
+  EXPECT_TRUE(AppendOne(*log, MakeUnit(entries + 2, 1, 2)));
+  files.Crash(Survival::kNothing, nullptr);
+  log = OpenLog(files, 3);
+  image = log->Load();
+  EXPECT_TRUE(image);
+  EXPECT_EQ(image->entries.size(), entries + 2);
+  return entries;
+}
+
+TEST(WalDamageTest, EveryPrefixAndEveryZeroedTailRecovers) {
+  auto disk = MakeDisk();
+  std::string whole = disk->Get(SegmentPath(1));
+  uint64_t end = Read(whole).starts.back();
+  for (bool zeroed : {false, true}) {
+    uint64_t before = 0;
+    for (uint64_t size = 0; size <= end; size += size < kHeaderBytes ? 512 : 1) {
+      auto files = disk->Clone();
+      std::string bytes = whole.substr(0, size);
+      if (zeroed) bytes.resize(whole.size(), '\0');
+      files->Set(SegmentPath(1), bytes);
+      uint64_t entries = RecoverAndGoOn(*files);
+      ASSERT_GE(entries, before) << size;
+      ASSERT_LE(entries, before + 1) << size;
+      before = entries;
+      ASSERT_FALSE(HasFailure()) << "at " << size;
+    }
+    EXPECT_EQ(before, kUnits);
+  }
+}
+
+TEST(WalDamageTest, FlippedBitBelowTheLastMarkStopsTheNodeAndAboveItIsCut) {
+  auto disk = MakeDisk();
+  std::string whole = disk->Get(SegmentPath(1));
+  Layout layout = Read(whole);
+  for (uint64_t at = kHeaderBytes; at < layout.starts.back(); ++at) {
+    std::string bytes = whole;
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
+    // Padding is in no checksum and carries nothing.
+    if (Read(bytes).starts == layout.starts) continue;
+    uint64_t record = *std::prev(std::upper_bound(layout.starts.begin(), layout.starts.end(), at));
+    uint64_t synced = kHeaderBytes;
+    for (const Position& mark : layout.marks) {
+      if (mark.sequence != record) synced = std::max(synced, mark.offset);
+    }
+    auto files = disk->Clone();
+    files->Set(SegmentPath(1), bytes);
+    if (record >= synced) {
+      RecoverAndGoOn(*files);
+    } else {
+      Result<LogImage> image = OpenLog(*files, 2)->Load();
+      ASSERT_FALSE(image) << at;
+      EXPECT_EQ(image.error().code(), ErrorCode::kCorruption);
+      EXPECT_THAT(image.error().message(), testing::HasSubstr(SegmentPath(1)));
+      EXPECT_THAT(image.error().message(), testing::HasSubstr(fmt::format("offset {}", record)));
+    }
+    ASSERT_FALSE(HasFailure()) << "at " << at;
+  }
+}
+
+TEST(WalDamageTest, AnySubsetOfPagesOfTheLastGroupRecovers) {
+  constexpr uint64_t kSeed = 99;
+  for (uint64_t round = 0; round < 300; ++round) {
+    Random random(kSeed + round);
+    FaultFileSystem files;
+    {
+      auto log = OpenLog(files, 1, 256 << 10);
+      ASSERT_TRUE(log->Load());
+      ASSERT_TRUE(AppendOne(*log, MakeUnit(1, 5, 1, 3000)));
+      // Writes of the last group succeed, its fsync does not.
+      files.FailFrom(files.operations() + 1);
+      ASSERT_FALSE(AppendOne(*log, MakeUnit(6, 20, 1, 3000)));
+    }
+    files.Crash(Survival::kRandom, &random);
+    EXPECT_GE(RecoverAndGoOn(files), 5u) << "seed " << kSeed + round;
+  }
+}
+
+}  // namespace
+}  // namespace store::wal
