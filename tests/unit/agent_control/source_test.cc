@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "logagent/config/source.h"
+
+#include "logagent/config/last_good.h"
+#include "logagent/config/own_address.h"
+
+#include <gtest/gtest.h>
+
+namespace logagent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+store::TimePoint At(store::Duration since_start) { return store::TimePoint(since_start); }
+
+TEST(ChangeGateTest, TheFirstChangeIsHandedOnAtOnce) {
+  ChangeGate gate{SourceTiming()};
+  EXPECT_FALSE(gate.Due());
+  gate.Offer({"a", 1}, At(seconds(1)));
+  auto taken = gate.Take(At(seconds(1)));
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->text, "a");
+  EXPECT_FALSE(gate.Take(At(seconds(2))));
+}
+
+TEST(ChangeGateTest, ThenTheLastOneOfEachInterval) {
+  ChangeGate gate{SourceTiming()};
+  gate.Offer({"a", 1}, At(seconds(1)));
+  ASSERT_TRUE(gate.Take(At(seconds(1))));
+  gate.Offer({"b", 2}, At(seconds(1) + milliseconds(10)));
+  gate.Offer({"c", 3}, At(seconds(1) + milliseconds(20)));
+  EXPECT_FALSE(gate.Take(At(seconds(1) + milliseconds(199))));
+  auto taken = gate.Take(At(seconds(1) + milliseconds(200)));
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->text, "c");
+}
+
+TEST(ChangeGateTest, APutInsideTheGraceOfADeletionIsOneChange) {
+  ChangeGate gate{SourceTiming()};
+  gate.Offer({"a", 1}, At(seconds(1)));
+  ASSERT_TRUE(gate.Take(At(seconds(1))));
+  gate.Offer({std::nullopt, 2}, At(seconds(2)));
+  EXPECT_FALSE(gate.Take(At(seconds(6))));
+  gate.Offer({"b", 3}, At(seconds(6)));
+  EXPECT_EQ(gate.Take(At(seconds(6)))->text, "b");
+}
+
+TEST(ChangeGateTest, ADeletionCountsAfterItsGraceHoweverOftenItIsSeen) {
+  ChangeGate gate{SourceTiming()};
+  gate.Offer({"a", 1}, At(seconds(1)));
+  ASSERT_TRUE(gate.Take(At(seconds(1))));
+  gate.Offer({std::nullopt, 2}, At(seconds(2)));
+  gate.Offer({std::nullopt, 2}, At(seconds(5)));
+  EXPECT_FALSE(gate.Take(At(seconds(6))));
+  auto taken = gate.Take(At(seconds(7)));
+  ASSERT_TRUE(taken);
+  EXPECT_FALSE(taken->text);
+}
+
+TEST(LastGoodTest, ReadsBackWhatItWroteAndRefusesTheRest) {
+  LastGood config{42, "/logagent/10.0.0.7/collect_config", "[\n]\n"};
+  auto read = DecodeLastGood(EncodeLastGood(config));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, config);
+  for (const char* bad : {"", "sluice-config 1\n", "sluice-config 1\n7", "sluice-config 1\nx\nk\n",
+                          "sluice-config 2\n7\nk\n[]"}) {
+    EXPECT_FALSE(DecodeLastGood(bad)) << bad;
+  }
+}
+
+TEST(OwnAddressTest, TheSettingWinsAndThereIsAlwaysAnAnswer) {
+  EXPECT_EQ(FindOwnAddress("10.9.8.7", {}).ip, "10.9.8.7");
+  EXPECT_FALSE(FindOwnAddress("", {"127.0.0.1:2379"}).ip.empty());
+}
+
+}  // namespace
+}  // namespace logagent

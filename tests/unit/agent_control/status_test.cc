@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "logagent/agent/status.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace logagent {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+// One entry in a given state.
+AgentView ViewOf(EntryState state, std::string text = {}) {
+  AgentView view;
+  view.applied_revision = 7;
+  EntryTable table;
+  table.Apply({{.path = "/a \"b\".log", .topic = "t"}});
+  for (const auto& [id, row] : table.rows()) view.rows.push_back(row);
+  auto snapshot = std::make_shared<ShardSnapshot>();
+  EntryStats stats;
+  stats.id = view.rows[0].id;
+  stats.state = state;
+  stats.text = std::move(text);
+  stats.lag_bytes = 5;
+  snapshot->entries.push_back(stats);
+  view.shard = snapshot;
+  return view;
+}
+
+TEST(StatusTest, TellsPartialFromAppliedFromFailed) {
+  auto state = [](const AgentView& view) {
+    return std::string(json::parse(MakeStatusDocument(view, "now").text)["state"]);
+  };
+  EXPECT_EQ(state(ViewOf(EntryState::kRunning)), "APPLIED");
+  EXPECT_EQ(state(ViewOf(EntryState::kNoMatch)), "APPLIED");
+  EXPECT_EQ(state(ViewOf(EntryState::kDenied, "permission denied")), "PARTIAL");
+  AgentView rejected = ViewOf(EntryState::kRunning);
+  rejected.rejected_revision = 8;
+  rejected.error = "1:2: the entry has no path";
+  EXPECT_EQ(state(rejected), "FAILED");
+}
+
+TEST(StatusTest, LagAndTimeAloneAreNoNews) {
+  AgentView view = ViewOf(EntryState::kRunning);
+  StatusDocument before = MakeStatusDocument(view, "t0");
+  auto snapshot = std::make_shared<ShardSnapshot>(*view.shard);
+  snapshot->entries[0].lag_bytes = 6;
+  view.shard = snapshot;
+  StatusDocument after = MakeStatusDocument(view, "t1");
+  EXPECT_NE(before.text, after.text);
+  EXPECT_EQ(before.stable, after.stable);
+}
+
+TEST(StatusTest, MetricsQuoteTheirLabels) {
+  EXPECT_THAT(MetricsText(ViewOf(EntryState::kRunning)),
+              HasSubstr("sluice_agent_entry_lag_bytes{path=\"/a \\\"b\\\".log\",topic=\"t\"} 5\n"));
+}
+
+TEST(StatusTest, WritesDatesAndHashes) {
+  EXPECT_EQ(Rfc3339(0), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(Rfc3339(951'827'696'000'000), "2000-02-29T12:34:56Z");
+  EXPECT_EQ(Rfc3339(1'795'223'590'999'999), "2026-11-21T01:13:10Z");
+  EXPECT_EQ(Sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+}  // namespace
+}  // namespace logagent
