@@ -41,8 +41,8 @@ inline constexpr WatchId kAutoWatch = 0;  // create: the server picks the smalle
 
 struct WatchSpec {
   WatchId id = kAutoWatch;
-  KeyRange range;
-  Revision start;  // 0: from now on (above the revision published when Create was called)
+  KeyRange range{};
+  Revision start{};  // 0: from now on (above the revision published when Create was called)
   bool no_put = false;
   bool no_delete = false;
   bool prev_kv = false;
