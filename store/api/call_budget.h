@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// CallBudget: how many calls a member lets wait at once, and how many bytes they may hold. One object for all
-// loops; a call takes its share before anything is queued for it and gives it back when it is answered, so
-// every queue behind it is bounded by this. Any thread. A call larger than the byte limit is let in alone.
+// CallBudget: how many calls a member lets wait at once, and how many bytes they may hold. One
+// object for all loops; a call takes its share before anything is queued for it and gives it back
+// when it is answered, so every queue behind it is bounded by this. Any thread. A call larger than
+// the byte limit is let in alone.
 #pragma once
 
 #include <atomic>

@@ -12,8 +12,8 @@ namespace {
 using rpc::GrpcCode;
 using enum ErrorCode;
 
-// Unknown where etcd declares another code: its server maps these to the client-side value, which carries no
-// gRPC status, so grpc-go sends code 2.
+// Unknown where etcd declares another code: its server maps these to the client-side value, which
+// carries no gRPC status, so grpc-go sends code 2.
 constexpr ErrorRow kRows[] = {
     {kEmptyKey, GrpcCode::kInvalidArgument, "etcdserver: key is not provided"},
     {kKeyNotFound, GrpcCode::kInvalidArgument, "etcdserver: key not found"},
@@ -24,8 +24,7 @@ constexpr ErrorRow kRows[] = {
     {kInvalidClientApiVersion, GrpcCode::kInvalidArgument,
      "etcdserver: invalid client api version"},
     {kInvalidSortOption, GrpcCode::kInvalidArgument, "etcdserver: invalid sort option"},
-    {kCompacted, GrpcCode::kOutOfRange,
-     "etcdserver: mvcc: required revision has been compacted"},
+    {kCompacted, GrpcCode::kOutOfRange, "etcdserver: mvcc: required revision has been compacted"},
     {kFutureRevision, GrpcCode::kOutOfRange,
      "etcdserver: mvcc: required revision is a future revision"},
     {kSpaceExceeded, GrpcCode::kResourceExhausted, "etcdserver: mvcc: database space exceeded"},
@@ -61,16 +60,13 @@ constexpr ErrorRow kRows[] = {
      "etcdserver: authentication failed, invalid user ID or password"},
     {kPermissionNotGiven, GrpcCode::kInvalidArgument, "etcdserver: permission not given"},
     {kPermissionDenied, GrpcCode::kPermissionDenied, "etcdserver: permission denied"},
-    {kRoleNotGranted, GrpcCode::kFailedPrecondition,
-     "etcdserver: role is not granted to the user"},
+    {kRoleNotGranted, GrpcCode::kFailedPrecondition, "etcdserver: role is not granted to the user"},
     {kPermissionNotGranted, GrpcCode::kFailedPrecondition,
      "etcdserver: permission is not granted to the role"},
-    {kAuthNotEnabled, GrpcCode::kFailedPrecondition,
-     "etcdserver: authentication is not enabled"},
+    {kAuthNotEnabled, GrpcCode::kFailedPrecondition, "etcdserver: authentication is not enabled"},
     {kInvalidAuthToken, GrpcCode::kUnauthenticated, "etcdserver: invalid auth token"},
     {kInvalidAuthManagement, GrpcCode::kInvalidArgument, "etcdserver: invalid auth management"},
-    {kAuthOldRevision, GrpcCode::kInvalidArgument,
-     "etcdserver: revision of auth store is old"},
+    {kAuthOldRevision, GrpcCode::kInvalidArgument, "etcdserver: revision of auth store is old"},
     {kNoLeader, GrpcCode::kUnavailable, "etcdserver: no leader"},
     {kNotLeader, GrpcCode::kFailedPrecondition, "etcdserver: not leader"},
     {kLeaderChanged, GrpcCode::kUnavailable, "etcdserver: leader changed"},
@@ -96,12 +92,10 @@ constexpr ErrorRow kRows[] = {
      "etcdserver: cluster version not found during downgrade"},
     {kDowngradeInProgress, GrpcCode::kFailedPrecondition,
      "etcdserver: cluster has a downgrade job in progress"},
-    {kNoInflightDowngrade, GrpcCode::kFailedPrecondition,
-     "etcdserver: no inflight downgrade job"},
+    {kNoInflightDowngrade, GrpcCode::kFailedPrecondition, "etcdserver: no inflight downgrade job"},
     {kRequestCanceled, GrpcCode::kCancelled, "etcdserver: request canceled"},
     {kRequestDeadline, GrpcCode::kDeadlineExceeded, "etcdserver: context deadline exceeded"},
-    {kRangeStreamSort, GrpcCode::kUnimplemented,
-     "RangeStream does not support custom sort orders"},
+    {kRangeStreamSort, GrpcCode::kUnimplemented, "RangeStream does not support custom sort orders"},
     {kRangeStreamRevisionFilter, GrpcCode::kUnimplemented,
      "RangeStream does not support revision filters"},
 };
@@ -111,10 +105,10 @@ constexpr size_t kCount = static_cast<size_t>(kRangeStreamRevisionFilter) - kFir
 static_assert(std::size(kRows) == kCount, "each client-visible code has exactly one row");
 
 constexpr std::array<std::string_view, 17> kGoCodeNames = {
-    "OK",           "Canceled",         "Unknown",           "InvalidArgument", "DeadlineExceeded",
-    "NotFound",     "AlreadyExists",    "PermissionDenied",  "ResourceExhausted",
-    "FailedPrecondition", "Aborted",    "OutOfRange",        "Unimplemented",   "Internal",
-    "Unavailable",  "DataLoss",         "Unauthenticated"};
+    "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+    "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+    "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
+    "DataLoss", "Unauthenticated"};
 
 // Rows stand in the order of the codes, so that a look-up is an index.
 constexpr bool InOrder() {

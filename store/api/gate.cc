@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/gate.h"
 
+#include "store/api/errors.h"
+
 #include <algorithm>
 #include <array>
-
-#include "store/api/errors.h"
 
 namespace store::api {
 namespace {
 
 constexpr std::array<std::string_view, 6> kStreams = {
-    "/etcdserverpb.Watch/Watch",          "/etcdserverpb.Lease/LeaseKeepAlive",
-    "/etcdserverpb.KV/RangeStream",       "/etcdserverpb.Maintenance/Snapshot",
-    "/grpc.health.v1.Health/Watch",       "/v3electionpb.Election/Observe"};
+    "/etcdserverpb.Watch/Watch",    "/etcdserverpb.Lease/LeaseKeepAlive",
+    "/etcdserverpb.KV/RangeStream", "/etcdserverpb.Maintenance/Snapshot",
+    "/grpc.health.v1.Health/Watch", "/v3electionpb.Election/Observe"};
 
 bool IsStream(std::string_view method) {
   return std::find(kStreams.begin(), kStreams.end(), method) != kStreams.end();
 }
 
-// Bytes of the sequence that starts with `lead`, and the range its second byte must be in (that excludes
-// overlong forms, surrogates and what is above U+10FFFF); 0: no start.
+// Bytes of the sequence that starts with `lead`, and the range its second byte must be in (that
+// excludes overlong forms, surrogates and what is above U+10FFFF); 0: no start.
 struct Sequence {
   size_t length;
   uint8_t low;
@@ -114,7 +114,8 @@ void Gate::Count(std::string_view version, bool stream) const {
   requests_.With({stream ? "stream" : "unary", std::string(version)}).Add();
 }
 
-// Rows are only ever added, so readers need no lock; null when all eight places are taken by other versions.
+// Rows are only ever added, so readers need no lock; null when all eight places are taken by other
+// versions.
 const Gate::Row* Gate::FindRow(std::string_view version) const {
   for (const auto& place : rows_) {
     const Row* row = place.load(std::memory_order_acquire);

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands before every call and on every answer. Gate is the interceptor of the MethodTable: client API
-// version, then `hasleader`. HeaderSource fills response headers from the member's identity and the gauges that
-// the replica publishes. IsLearner reads a fact of this member from a StateView.
-// Any thread. Bounds: the gate remembers eight client versions without a lock; further ones take the metric
-// family's mutex and its limit of rows.
+// What stands before every call and on every answer. Gate is the interceptor of the MethodTable:
+// client API version, then `hasleader`. HeaderSource fills response headers from the member's
+// identity and the gauges that the replica publishes. IsLearner reads a fact of this member from a
+// StateView. Any thread. Bounds: the gate remembers eight client versions without a lock; further
+// ones take the metric family's mutex and its limit of rows.
 #pragma once
+
+#include "store/api/wire.h"
+#include "store/apply/state_view.h"
+#include "store/base/ids.h"
+#include "store/base/metrics.h"
+#include "store/replica/gauges.h"
+#include "store/rpc/call.h"
 
 #include <etcd/rpc.pb.h>
 
@@ -14,13 +21,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "store/api/wire.h"
-#include "store/apply/state_view.h"
-#include "store/base/ids.h"
-#include "store/base/metrics.h"
-#include "store/replica/gauges.h"
-#include "store/rpc/call.h"
 
 namespace store::api {
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// HealthService: grpc.health.v1 for the whole server (service name ""). SERVING from registration until
-// SetServing(false). Check on the loops; Watch streams get the state now and at each change. SetServing from
-// any thread. Bounded: one list entry per open Watch stream.
+// HealthService: grpc.health.v1 for the whole server (service name ""). SERVING from registration
+// until SetServing(false). Check on the loops; Watch streams get the state now and at each change.
+// SetServing from any thread. Bounded: one list entry per open Watch stream.
 #pragma once
+
+#include "store/base/thread.h"
+#include "store/rpc/call.h"
 
 #include <health.pb.h>
 
 #include <atomic>
 #include <memory>
 #include <vector>
-
-#include "store/base/thread.h"
-#include "store/rpc/call.h"
 
 namespace store::api {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/kv_service.h"
 
-#include <utility>
-
 #include "store/api/range_stream.h"
 #include "store/api/validate.h"
 #include "store/apply/convert.h"
 #include "store/apply/quota.h"
 #include "store/apply/txn.h"
+
+#include <utility>
 
 namespace store::api {
 namespace {
@@ -23,11 +23,13 @@ bool StopsAtLimit(const mvcc::RangeQuery& query) {
   return query.limit > 0 && query.order == mvcc::SortOrder::kNone && !filtered;
 }
 
-// A range that would keep the loop from its other calls. Counting at an old revision walks the keys.
+// A range that would keep the loop from its other calls. Counting at an old revision walks the
+// keys.
 bool IsLong(const mvcc::ReadView& view, const mvcc::RangeQuery& query, int64_t keys_max) {
   if (query.range.IsPoint() || query.range.Empty()) return false;
   bool newest = query.at.value() <= 0 || query.at == view.current();
-  if (newest && (query.count_only || (StopsAtLimit(query) && query.limit <= keys_max))) return false;
+  if (newest && (query.count_only || (StopsAtLimit(query) && query.limit <= keys_max)))
+    return false;
   return view.Count(query.range) > keys_max || !newest;
 }
 
@@ -39,21 +41,12 @@ Result<rpc::MessageBody> ReadHeld(const ServiceContext& context, const mvcc::Ran
   return EncodeRangeResponse(context.header.Fields(result->current), *result);
 }
 
-// Refused for lack of room: etcd answers only when the alarm stands, so that every member refuses from then on.
-template <class Request, class Response>
-void RefuseNoSpace(const ServiceContext& context, rpc::Call<Request, Response> call) {
-  PendingCalls& pending = context.At(call.info().loop);
-  pending.RaiseNoSpace([call = std::move(call)](apply::CallResult) mutable {
-    call.Fail(StatusOf(ErrorCode::kSpaceExceeded));
-  });
-}
-
 }  // namespace
 
 void KvService::Register(rpc::MethodTable& table) const {
   using namespace etcdserverpb;
-  table.AddUnary<RangeRequest, RangeResponse>(
-      "/etcdserverpb.KV/Range", [this](RangeCall call) { Range(std::move(call)); });
+  table.AddUnary<RangeRequest, RangeResponse>("/etcdserverpb.KV/Range",
+                                              [this](RangeCall call) { Range(std::move(call)); });
   table.AddUnary<PutRequest, PutResponse>("/etcdserverpb.KV/Put",
                                           [this](PutCall call) { Put(std::move(call)); });
   table.AddUnary<DeleteRangeRequest, DeleteRangeResponse>(
@@ -139,15 +132,16 @@ void KvService::Compact(CompactCall call) const {
   *command.mutable_compaction() = std::move(call.mutable_request());
   rpc::RawCallPtr raw = call.raw();
   PendingCalls& pending = context_.At(call.info().loop);
-  CallHandle handle = pending.Propose(
-      command, call.info().deadline,
-      [this, call = std::move(call)](apply::CallResult result) mutable {
-        AnswerCompact(std::move(call), std::move(result));
-      });
+  CallHandle handle =
+      pending.Propose(command, raw->info().deadline,
+                      [this, call = std::move(call)](apply::CallResult result) mutable {
+                        AnswerCompact(std::move(call), std::move(result));
+                      });
   DropOnCancel(raw, pending, handle);
 }
 
-// A physical compaction also waits when it was refused as compacted already: its space may still be under way.
+// A physical compaction also waits when it was refused as compacted already: its space may still be
+// under way.
 void KvService::AnswerCompact(CompactCall call, apply::CallResult result) const {
   if (call.done()) return;
   bool collected = context_.state.mvcc().collected() >= result.wait_collected;
@@ -163,9 +157,8 @@ void KvService::AnswerCompact(CompactCall call, apply::CallResult result) const 
 
 void KvService::RangeStream(StreamCall stream) const {
   auto call = std::make_shared<RangeStreamCall>(context_, stream);
-  stream.OnMessage([call](etcdserverpb::RangeRequest&& request) {
-    call->Start(std::move(request));
-  });
+  stream.OnMessage(
+      [call](etcdserverpb::RangeRequest&& request) { call->Start(std::move(request)); });
 }
 
 }  // namespace store::api

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// KvService: etcdserverpb.KV. Writes are checked here as far as that needs no state, then go through the log;
-// reads wait for their ticket and are answered on the loop, or, above 64 keys, on the range pool.
-// Order of checks of a write: quota, static validation, admission, size, then apply (see README.md).
-// Threads: handlers on the loops. Owns nothing; the context outlives it. Bounds: each waiting call is in PendingCalls;
-// a RangeStream holds one piece at a time.
+// KvService: etcdserverpb.KV. Writes are checked here as far as that needs no state, then go
+// through the log; reads wait for their ticket and are answered on the loop, or, above 64 keys, on
+// the range pool. Order of checks of a write: quota, static validation, admission, size, then apply
+// (see README.md). Threads: handlers on the loops. Owns nothing; the context outlives it. Bounds:
+// each waiting call is in PendingCalls; a RangeStream holds one piece at a time.
 #pragma once
-
-#include <etcd/rpc.pb.h>
 
 #include "store/api/service_context.h"
 #include "store/rpc/call.h"
+
+#include <etcd/rpc.pb.h>
 
 namespace store::api {
 
@@ -24,13 +24,10 @@ class KvService {
  private:
   using RangeCall = rpc::Call<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>;
   using PutCall = rpc::Call<etcdserverpb::PutRequest, etcdserverpb::PutResponse>;
-  using DeleteCall =
-      rpc::Call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>;
+  using DeleteCall = rpc::Call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>;
   using TxnCall = rpc::Call<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>;
-  using CompactCall =
-      rpc::Call<etcdserverpb::CompactionRequest, etcdserverpb::CompactionResponse>;
-  using StreamCall =
-      rpc::Stream<etcdserverpb::RangeRequest, etcdserverpb::RangeStreamResponse>;
+  using CompactCall = rpc::Call<etcdserverpb::CompactionRequest, etcdserverpb::CompactionResponse>;
+  using StreamCall = rpc::Stream<etcdserverpb::RangeRequest, etcdserverpb::RangeStreamResponse>;
 
   void Range(RangeCall call) const;
   void AnswerRange(RangeCall call) const;

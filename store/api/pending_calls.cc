@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/pending_calls.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "store/apply/command.h"
 #include "store/base/check.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace store::api {
 namespace {
@@ -61,8 +61,8 @@ void PendingCalls::FailWrite(WriteDone done, ErrorCode code) {
   done(std::move(result));
 }
 
-CallHandle PendingCalls::Propose(sluice::store::Command& command,
-                                 std::optional<TimePoint> deadline, WriteDone done) {
+CallHandle PendingCalls::Propose(sluice::store::Command& command, std::optional<TimePoint> deadline,
+                                 WriteDone done) {
   apply::RequestId request{options_.member, options_.boot_nonce, options_.loop, next_id_};
   std::string bytes = apply::EncodeCommand(request, command);
   size_t cost = bytes.size() + kCallOverhead;
@@ -178,7 +178,8 @@ void PendingCalls::Flush() {
 }
 
 bool PendingCalls::OfferBundles() {
-  // The order of a client's writes is the order of the bundles, so the first refusal ends the round.
+  // The order of a client's writes is the order of the bundles, so the first refusal ends the
+  // round.
   while (!bundles_.empty()) {
     replica::ProposalBundle& bundle = bundles_.front();
     if (dropped_writes_) PruneBundle(bundle);
@@ -196,7 +197,8 @@ void PendingCalls::PruneBundle(replica::ProposalBundle& bundle) {
   };
   std::erase_if(bundle.proposals, gone);
   bundle.bytes = 0;
-  for (const replica::Proposal& proposal : bundle.proposals) bundle.bytes += proposal.command.size();
+  for (const replica::Proposal& proposal : bundle.proposals)
+    bundle.bytes += proposal.command.size();
 }
 
 bool PendingCalls::OfferTickets() {
@@ -276,7 +278,8 @@ std::optional<TimePoint> PendingCalls::Oldest() const {
   return oldest;
 }
 
-// The timer is not moved when its call is answered: it fires at most once per time-out and looks again.
+// The timer is not moved when its call is answered: it fires at most once per time-out and looks
+// again.
 void PendingCalls::ArmDeadline() {
   if (deadline_timer_) return;
   auto oldest = Oldest();

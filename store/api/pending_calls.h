@@ -1,33 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// PendingCalls: the waiting calls of one io loop, and the loop's side of the door to the replica. A call waits for
-// one of four things:
+// PendingCalls: the waiting calls of one io loop, and the loop's side of the door to the replica. A
+// call waits for one of four things:
 //
 //   write   a command's result from the member's own apply            Propose
 //   read    the grant of a linearizable read: a ticket number         Read
 //   lease   an answer of the lease clockwork                          Lease
 //   work    something done on another thread, answered as a message   StartWork / FinishWork
 //
-// What one turn of the loop collects goes to the replica as one bundle, one ticket number and one list of lease
-// requests (flushed by an action posted to the own executor, which runs before the loop sleeps). What the replica
-// refuses is kept here and offered again; it was counted at admission, so it cannot grow.
+// What one turn of the loop collects goes to the replica as one bundle, one ticket number and one
+// list of lease requests (flushed by an action posted to the own executor, which runs before the
+// loop sleeps). What the replica refuses is kept here and offered again; it was counted at
+// admission, so it cannot grow.
 //
-// Deadlines: writes, reads and leases fail with etcd's time-out texts after request_timeout; all have the same
-// time-out, so the order of ids is the order of deadlines and one timer serves all. The client's own, earlier
-// deadline and its cancellation arrive through RawCall::OnCancel, for which callers register Drop. A dropped
-// call's late result is ignored; a write that was sent may still be applied.
+// Deadlines: writes, reads and leases fail with etcd's time-out texts after request_timeout; all
+// have the same time-out, so the order of ids is the order of deadlines and one timer serves all.
+// The client's own, earlier deadline and its cancellation arrive through RawCall::OnCancel, for
+// which callers register Drop. A dropped call's late result is ignored; a write that was sent may
+// still be applied.
 //
-// Threads: everything on the loop, except FinishWork. Must outlive every call of its loop. Bounded by CallBudget.
-// Each `done` runs exactly once, unless its call is dropped; it may be called before Propose, Read or Lease
-// return, when there is no room.
+// Threads: everything on the loop, except FinishWork. Must outlive every call of its loop. Bounded
+// by CallBudget. Each `done` runs exactly once, unless its call is dropped; it may be called before
+// Propose, Read or Lease return, when there is no room.
 #pragma once
-
-#include <absl/functional/any_invocable.h>
-
-#include <cstdint>
-#include <deque>
-#include <map>
-#include <optional>
-#include <vector>
 
 #include "store/api/call_budget.h"
 #include "store/apply/results.h"
@@ -39,6 +33,14 @@
 #include "store/rpc/call.h"
 #include "store_command.pb.h"
 
+#include <absl/functional/any_invocable.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
 namespace store::api {
 
 struct PendingOptions {
@@ -49,7 +51,7 @@ struct PendingOptions {
   size_t request_bytes_max = 1'572'864;                // of an encoded command
   size_t bundle_bytes_max = 1 << 20;
   size_t bundle_proposals_max = 1000;
-  Duration retry = std::chrono::milliseconds(1);       // after a refusal of the replica
+  Duration retry = std::chrono::milliseconds(1);  // after a refusal of the replica
 };
 
 enum class WaitKind : uint8_t { kNone, kWrite, kRead, kLease, kWork };
@@ -77,8 +79,8 @@ class PendingCalls final : public replica::Edge {
                      WriteDone done);
   CallHandle Read(ReadDone done);
   CallHandle Lease(replica::LeaseRequest::Kind kind, LeaseId id, LeaseDone done);
-  // Room for a call whose answer another thread makes; the handle's id goes with the work. Without room `done`
-  // gets kTooManyRequests.
+  // Room for a call whose answer another thread makes; the handle's id goes with the work. Without
+  // room `done` gets kTooManyRequests.
   CallHandle StartWork(WorkDone done);
   // Any thread: answers it on the loop.
   void FinishWork(uint64_t id, Result<rpc::MessageBody> answer);
@@ -87,7 +89,8 @@ class PendingCalls final : public replica::Edge {
   void Drop(CallHandle handle);
   // The member stops: everything that waits fails, also what was not sent yet.
   void FailAll(ErrorCode code);
-  // Activates the NOSPACE alarm of this member, unless that is under way already; `done` may be empty.
+  // Activates the NOSPACE alarm of this member, unless that is under way already; `done` may be
+  // empty.
   void RaiseNoSpace(WriteDone done);
 
   // Edge.
@@ -98,9 +101,7 @@ class PendingCalls final : public replica::Edge {
   void OnResults(std::vector<apply::CallResult> results) override;
 
   Executor& executor() const { return executor_; }
-  size_t waiting() const {
-    return writes_.size() + reads_.size() + leases_.size() + work_.size();
-  }
+  size_t waiting() const { return writes_.size() + reads_.size() + leases_.size() + work_.size(); }
 
  private:
   template <class Done>
@@ -145,18 +146,18 @@ class PendingCalls final : public replica::Edge {
   CallBudget& budget_;
   const replica::RaftGauges& gauges_;
 
-  uint64_t next_id_ = 1;             // shared by all kinds
+  uint64_t next_id_ = 1;  // shared by all kinds
   WaitMap<WriteDone> writes_;
   WaitMap<ReadDone> reads_;
   WaitMap<LeaseDone> leases_;
-  WaitMap<WorkDone> work_;           // no deadline of ours
+  WaitMap<WorkDone> work_;  // no deadline of ours
 
   // Not yet taken by the replica.
   std::deque<replica::ProposalBundle> bundles_;
-  uint64_t tickets_sent_ = 0;        // reads up to here were asked for
+  uint64_t tickets_sent_ = 0;  // reads up to here were asked for
   std::vector<replica::LeaseRequest> lease_requests_;
 
-  bool dropped_writes_ = false;      // a write was dropped while bundles_ may hold it
+  bool dropped_writes_ = false;  // a write was dropped while bundles_ may hold it
   bool flush_posted_ = false;
   bool raising_no_space_ = false;
   std::optional<Executor::TimerId> retry_timer_;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/range_stream.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "store/api/validate.h"
 #include "store/apply/convert.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace store::api {
 namespace {

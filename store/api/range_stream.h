@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// RangeStreamCall: one KV.RangeStream under way. Pieces are read on the range pool, one at a time, at the revision
-// the first one fixed, and written on the call's loop; the next is read when the transport has room again.
-// Pieces begin small, so that the first keys arrive early, and grow to about max-request-bytes.
-// Lives as long as the callbacks of its stream or its entry in PendingCalls. Bounded: one piece.
+// RangeStreamCall: one KV.RangeStream under way. Pieces are read on the range pool, one at a time,
+// at the revision the first one fixed, and written on the call's loop; the next is read when the
+// transport has room again. Pieces begin small, so that the first keys arrive early, and grow to
+// about max-request-bytes. Lives as long as the callbacks of its stream or its entry in
+// PendingCalls. Bounded: one piece.
 #pragma once
+
+#include "store/api/service_context.h"
+#include "store/mvcc/read_view.h"
 
 #include <etcd/rpc.pb.h>
 
 #include <memory>
-
-#include "store/api/service_context.h"
-#include "store/mvcc/read_view.h"
 
 namespace store::api {
 

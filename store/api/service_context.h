@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// ServiceContext: what every service gets through its constructor: the member's identity and gauges, its state for
-// reading, the loops' pending calls, and limits. Built once by the server before the first call; it and all it
-// names outlive the services. And the ways a call goes through the member, as templates over its messages:
+// ServiceContext: what every service gets through its constructor: the member's identity and
+// gauges, its state for reading, the loops' pending calls, and limits. Built once by the server
+// before the first call; it and all it names outlive the services. And the ways a call goes through
+// the member, as templates over its messages:
 //
 //   ProposeCall   a command into the log; its result, with the header filled, is the answer
-//   AwaitRead     `action` on the loop once a linearizable read may be served (at once if serializable)
-//   ParkCall      the call waits on its loop for an answer that another thread makes
+//   AwaitRead     `action` on the loop once a linearizable read may be served (at once if
+//   serializable) ParkCall      the call waits on its loop for an answer that another thread makes
 //   RunInPool     the same with work for the range pool
 //
 // All of them: on the call's loop, and the client's cancellation drops the call.
 #pragma once
-
-#include <absl/functional/any_invocable.h>
-#include <google/protobuf/message_lite.h>
-
-#include <cstddef>
-#include <memory>
-#include <utility>
-#include <vector>
 
 #include "store/api/errors.h"
 #include "store/api/gate.h"
@@ -31,14 +24,22 @@
 #include "store/rpc/call.h"
 #include "store_command.pb.h"
 
+#include <absl/functional/any_invocable.h>
+#include <google/protobuf/message_lite.h>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
 namespace store::api {
 
 struct ServiceLimits {
-  int64_t quota_bytes = 2LL << 30;                          // <= 0: none
+  int64_t quota_bytes = 2LL << 30;  // <= 0: none
   size_t txn_ops_max = 128;
   size_t request_bytes_max = 1'572'864;
   Duration election_timeout = std::chrono::seconds(1);
-  int64_t inline_keys_max = 64;                             // larger ranges go to the pool
+  int64_t inline_keys_max = 64;  // larger ranges go to the pool
 };
 
 struct ServiceContext {
@@ -49,7 +50,7 @@ struct ServiceContext {
   WorkerPool& range_pool;
   WorkClass range_class;
   ServiceLimits limits;
-  std::vector<PendingCalls*> loops;                         // index: LoopId
+  std::vector<PendingCalls*> loops;  // index: LoopId
 
   PendingCalls& At(LoopId loop) const {
     CHECK(loop.value() < loops.size());
@@ -59,7 +60,8 @@ struct ServiceContext {
   bool HasRoom(int64_t cost) const;
 };
 
-// The client's cancellation drops what waits. `raw` is the call that was moved into the waiting closure.
+// The client's cancellation drops what waits. `raw` is the call that was moved into the waiting
+// closure.
 inline void DropOnCancel(const rpc::RawCallPtr& raw, PendingCalls& pending, CallHandle handle) {
   if (handle) raw->OnCancel([&pending, handle] { pending.Drop(handle); });
 }
@@ -82,12 +84,22 @@ void ProposeCall(const ServiceContext& context, rpc::Call<Request, Response> cal
                  sluice::store::Command& command) {
   rpc::RawCallPtr raw = call.raw();
   PendingCalls& pending = context.At(call.info().loop);
-  CallHandle handle = pending.Propose(
-      command, call.info().deadline,
-      [&context, call = std::move(call)](apply::CallResult result) mutable {
-        ReplyResult(context, call, result);
-      });
+  CallHandle handle =
+      pending.Propose(command, raw->info().deadline,
+                      [&context, call = std::move(call)](apply::CallResult result) mutable {
+                        ReplyResult(context, call, result);
+                      });
   DropOnCancel(raw, pending, handle);
+}
+
+// Refused for lack of room: etcd answers only when the alarm stands, so that every member refuses
+// from then on.
+template <class Request, class Response>
+void RefuseNoSpace(const ServiceContext& context, rpc::Call<Request, Response> call) {
+  PendingCalls& pending = context.At(call.info().loop);
+  pending.RaiseNoSpace([call = std::move(call)](apply::CallResult) mutable {
+    call.Fail(StatusOf(ErrorCode::kSpaceExceeded));
+  });
 }
 
 // `action(call)` once the member's own state is new enough.
@@ -97,8 +109,8 @@ void AwaitRead(const ServiceContext& context, rpc::Call<Request, Response> call,
   if (serializable) return action(std::move(call));
   rpc::RawCallPtr raw = call.raw();
   PendingCalls& pending = context.At(call.info().loop);
-  CallHandle handle = pending.Read(
-      [call = std::move(call), action = std::move(action)](ErrorCode code) mutable {
+  CallHandle handle =
+      pending.Read([call = std::move(call), action = std::move(action)](ErrorCode code) mutable {
         if (code != ErrorCode::kOk) return call.Fail(StatusOf(code));
         action(std::move(call));
       });

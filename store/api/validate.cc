@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/validate.h"
 
+#include "store/apply/convert.h"
+#include "store/base/key_range.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
 #include <string>
-
-#include "store/apply/convert.h"
-#include "store/base/key_range.h"
 
 namespace store::api {
 namespace {
@@ -64,8 +64,9 @@ struct Changes {
 
 Status CheckOverlaps(const Branch& branch, Changes* changes);
 
-// `puts` of one half of a nested transaction, against what the branch around it does. A key that `sibling`, the
-// other half of the same transaction, puts too is fine: only one of the two will run.
+// `puts` of one half of a nested transaction, against what the branch around it does. A key that
+// `sibling`, the other half of the same transaction, puts too is fine: only one of the two will
+// run.
 Status MergePuts(const std::set<std::string>& puts, const std::set<std::string>* sibling,
                  Changes* changes) {
   for (const std::string& key : puts) {
@@ -155,9 +156,9 @@ Status CheckRange(const RangeRequest& request) {
 
 Status CheckRangeStream(const RangeRequest& request) {
   RETURN_IF_ERROR(CheckRange(request));
-  bool key_order = request.sort_order() == RangeRequest::NONE ||
-                   (request.sort_order() == RangeRequest::ASCEND &&
-                    request.sort_target() == RangeRequest::KEY);
+  bool key_order =
+      request.sort_order() == RangeRequest::NONE ||
+      (request.sort_order() == RangeRequest::ASCEND && request.sort_target() == RangeRequest::KEY);
   if (!key_order) return Fail(ErrorCode::kRangeStreamSort);
   if (request.min_mod_revision() != 0 || request.max_mod_revision() != 0 ||
       request.min_create_revision() != 0 || request.max_create_revision() != 0) {

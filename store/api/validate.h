@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks of a request that need no state: what a request must hold to be looked at at all, in etcd's order, because
-// a request with two faults must name the same one. Pure functions, any thread; linear in the request.
+// Checks of a request that need no state: what a request must hold to be looked at at all, in
+// etcd's order, because a request with two faults must name the same one. Pure functions, any
+// thread; linear in the request.
 #pragma once
+
+#include "store/base/error.h"
 
 #include <etcd/rpc.pb.h>
 
 #include <cstddef>
-
-#include "store/base/error.h"
 
 namespace store::api {
 
@@ -16,7 +17,8 @@ Status CheckRange(const etcdserverpb::RangeRequest& request);
 Status CheckRangeStream(const etcdserverpb::RangeRequest& request);
 Status CheckPut(const etcdserverpb::PutRequest& request);
 Status CheckDeleteRange(const etcdserverpb::DeleteRangeRequest& request);
-// Number of operations first, then each key, then puts that meet another put or a delete of their branch.
+// Number of operations first, then each key, then puts that meet another put or a delete of their
+// branch.
 Status CheckTxn(const etcdserverpb::TxnRequest& request, size_t ops_max);
 
 }  // namespace store::api

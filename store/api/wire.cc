@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/wire.h"
 
-#include <string>
-#include <string_view>
-
 #include "store/base/check.h"
 #include "store/base/coding.h"
+
+#include <string>
+#include <string_view>
 
 namespace store::api {
 namespace {

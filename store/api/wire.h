@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hand-written protobuf encoding of the answers that carry keys and values: RangeResponse, its streamed pieces,
-// and WatchResponse. Two passes, size and bytes, into one allocation of the exact size; values are copied
-// once, from the engine's bytes to the answer. The bytes equal those of the generated code, which tests
-// compare. The events of a watch batch are encoded once and shared by all watchers; only the prefix (header and
-// watch id) is made for each. Pure functions, any thread.
+// Hand-written protobuf encoding of the answers that carry keys and values: RangeResponse, its
+// streamed pieces, and WatchResponse. Two passes, size and bytes, into one allocation of the exact
+// size; values are copied once, from the engine's bytes to the answer. The bytes equal those of the
+// generated code, which tests compare. The events of a watch batch are encoded once and shared by
+// all watchers; only the prefix (header and watch id) is made for each. Pure functions, any thread.
 #pragma once
-
-#include <cstdint>
-#include <vector>
 
 #include "store/base/bytes.h"
 #include "store/base/ids.h"
@@ -16,6 +13,9 @@
 #include "store/mvcc/read_view.h"
 #include "store/rpc/call.h"
 #include "store/watch/watch_hub.h"
+
+#include <cstdint>
+#include <vector>
 
 namespace store::api {
 

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/api/http_admin.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace store::api {
+namespace {
+
+constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kMetricsText = "text/plain; version=0.0.4; charset=utf-8";
+
+bool Contains(const std::vector<std::string>& list, std::string_view word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+std::string_view NameOfAlarm(cluster::AlarmKind kind) {
+  switch (kind) {
+    case cluster::AlarmKind::kNoSpace:
+      return "NOSPACE";
+    case cluster::AlarmKind::kCorrupt:
+      return "CORRUPT";
+    case cluster::AlarmKind::kNone:
+      break;
+  }
+  return "UNKNOWN";
+}
+
+// Every answer of the client port, as etcd's default; OPTIONS ends here.
+bool AddCors(rpc::HttpExchange& exchange) {
+  exchange.SetHeader("access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE");
+  exchange.SetHeader("access-control-allow-origin", "*");
+  exchange.SetHeader("access-control-allow-headers", "accept, content-type, authorization");
+  if (exchange.request().method != "OPTIONS") return false;
+  exchange.Reply(200, "", std::string());
+  return true;
+}
+
+}  // namespace
+
+struct HttpAdmin::Probe {
+  rpc::HttpExchangePtr exchange;
+  Checks checks;
+  size_t next = 0;
+  std::string lines;
+  bool failed = false;
+};
+
+HttpAdmin::HttpAdmin(const ServiceContext& context, Registry& registry)
+    : context_(context),
+      registry_(registry),
+      health_success_(registry.AddCounter("etcd_server_health_success",
+                                          "The total number of successful health checks")),
+      health_failures_(registry.AddCounter("etcd_server_health_failures",
+                                           "The total number of failed health checks")) {}
+
+void HttpAdmin::Register(rpc::HttpRouter& router) {
+  router.SetFilter(AddCors);
+  router.Add("GET", "/health",
+             [this](rpc::HttpExchangePtr exchange) { Health(std::move(exchange)); });
+  RegisterProbe(router, "/livez", {Check::kSerializableRead});
+  RegisterProbe(router, "/readyz",
+                {Check::kDataCorruption, Check::kSerializableRead, Check::kLinearizableRead,
+                 Check::kNonLearner});
+  router.Add("GET", "/version", [this](rpc::HttpExchangePtr exchange) { Version(*exchange); });
+  router.Add("GET", "/metrics", [this](rpc::HttpExchangePtr exchange) {
+    exchange->Reply(200, kMetricsText, registry_.Text());
+  });
+}
+
+// Alarms, then the leader, then a read.
+void HttpAdmin::Health(rpc::HttpExchangePtr exchange) {
+  std::vector<std::string> excluded = exchange->request().Query("exclude");
+  bool serializable = Contains(exchange->request().Query("serializable"), "true");
+  {
+    apply::StateRef state = context_.state.Read();
+    for (const cluster::Alarm& alarm : state->alarms->alarms()) {
+      std::string_view name = NameOfAlarm(alarm.kind);
+      if (!Contains(excluded, name)) return AnswerHealth(*exchange, fmt::format("ALARM {}", name));
+    }
+  }
+  if (serializable) return AnswerHealth(*exchange, "");
+  if (context_.gauges.leader.load(std::memory_order_relaxed) == 0) {
+    return AnswerHealth(*exchange, "RAFT NO LEADER");
+  }
+  PendingCalls& pending = context_.At(exchange->request().loop);
+  CallHandle handle = pending.Read([this, exchange](ErrorCode code) {
+    if (code == ErrorCode::kOk) return AnswerHealth(*exchange, "");
+    AnswerHealth(*exchange, fmt::format("RANGE ERROR:{}", StatusOf(code).message));
+  });
+  if (handle) exchange->OnCancel([&pending, handle] { pending.Drop(handle); });
+}
+
+void HttpAdmin::AnswerHealth(rpc::HttpExchange& exchange, std::string_view reason) {
+  if (reason.empty()) {
+    health_success_.Add();
+    return exchange.Reply(200, kPlainText, std::string(R"({"health":"true","reason":""})"));
+  }
+  health_failures_.Add();
+  exchange.ReplyError(503, fmt::format(R"({{"health":"false","reason":"{}"}})", reason));
+}
+
+std::string_view HttpAdmin::NameOf(Check check) {
+  switch (check) {
+    case Check::kDataCorruption:
+      return "data_corruption";
+    case Check::kSerializableRead:
+      return "serializable_read";
+    case Check::kLinearizableRead:
+      return "linearizable_read";
+    case Check::kNonLearner:
+      return "non_learner";
+  }
+  return "";
+}
+
+void HttpAdmin::RegisterProbe(rpc::HttpRouter& router, const std::string& path,
+                              const Checks& checks) {
+  router.Add("GET", path,
+             [this, checks](rpc::HttpExchangePtr exchange) { StartProbe(exchange, checks); });
+  for (Check check : checks) {
+    std::string one = fmt::format("{}/{}", path, NameOf(check));
+    router.Add("GET", one,
+               [this, check](rpc::HttpExchangePtr exchange) { StartProbe(exchange, {check}); });
+  }
+}
+
+void HttpAdmin::StartProbe(const rpc::HttpExchangePtr& exchange, Checks checks) {
+  std::vector<std::string> excluded = exchange->request().Query("exclude");
+  std::erase_if(checks, [&excluded](Check check) { return Contains(excluded, NameOf(check)); });
+  auto probe = std::make_shared<Probe>();
+  probe->exchange = exchange;
+  probe->checks = std::move(checks);
+  RunChecks(probe);
+}
+
+void HttpAdmin::RunChecks(const std::shared_ptr<Probe>& probe) {
+  while (probe->next < probe->checks.size()) {
+    Check check = probe->checks[probe->next++];
+    if (check != Check::kLinearizableRead) {
+      FinishCheck(*probe, check, RunLocal(check));
+      continue;
+    }
+    PendingCalls& pending = context_.At(probe->exchange->request().loop);
+    CallHandle handle = pending.Read([this, probe, check](ErrorCode code) {
+      std::optional<std::string> error;
+      if (code != ErrorCode::kOk) error = StatusOf(code).message;
+      FinishCheck(*probe, check, error);
+      RunChecks(probe);
+    });
+    if (handle) probe->exchange->OnCancel([&pending, handle] { pending.Drop(handle); });
+    return;
+  }
+  Answer(*probe);
+}
+
+// The error, or nothing.
+std::optional<std::string> HttpAdmin::RunLocal(Check check) const {
+  apply::StateRef state = context_.state.Read();
+  if (check == Check::kDataCorruption && state->alarms->Any(cluster::AlarmKind::kCorrupt)) {
+    return "alarm activated: CORRUPT";
+  }
+  bool learner = IsLearner(*state, context_.header.identity().member);
+  if (check == Check::kNonLearner && learner) return "not supported for learner";
+  return std::nullopt;
+}
+
+void HttpAdmin::FinishCheck(Probe& probe, Check check, const std::optional<std::string>& error) {
+  if (!error) {
+    probe.lines += fmt::format("[+]{} ok\n", NameOf(check));
+    return;
+  }
+  probe.failed = true;
+  probe.lines += fmt::format("[-]{} failed: {}\n", NameOf(check), *error);
+}
+
+void HttpAdmin::Answer(Probe& probe) {
+  if (probe.failed) return probe.exchange->ReplyError(503, probe.lines);
+  bool verbose = !probe.exchange->request().Query("verbose").empty();
+  probe.exchange->Reply(200, kPlainText, (verbose ? probe.lines : std::string()) + "ok\n");
+}
+
+void HttpAdmin::Version(rpc::HttpExchange& exchange) const {
+  apply::StateRef state = context_.state.Read();
+  std::string cluster = state->cluster_version != nullptr ? *state->cluster_version : std::string();
+  exchange.Reply(200, kJson,
+                 fmt::format(R"({{"etcdserver":"{}","etcdcluster":"{}","storage":"{}"}})",
+                             kServerVersion, cluster.empty() ? "not_decided" : cluster,
+                             cluster.empty() ? "unknown" : cluster));
+}
+
+}  // namespace store::api

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/api/maintenance_service.h"
+
+#include "store/base/crc32c.h"
+#include "store/engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace store::api {
+namespace {
+
+using etcdserverpb::HashKVResponse;
+
+constexpr int64_t kQuotaDefault = 2LL << 30;
+
+// The text form of protobuf, in which zero values are left out.
+std::string AlarmText(const cluster::Alarm& alarm) {
+  std::string_view kind = alarm.kind == cluster::AlarmKind::kNoSpace ? "NOSPACE" : "CORRUPT";
+  if (alarm.member == 0) return fmt::format("alarm:{} ", kind);
+  return fmt::format("memberID:{} alarm:{} ", alarm.member, kind);
+}
+
+Result<uint32_t> HashTable(const engine::Engine& engine, engine::Table table, uint32_t crc) {
+  engine::ScanOptions options;
+  options.fill_cache = false;
+  auto rows = engine.Scan(table, {}, {}, options);
+  for (; rows->Valid(); rows->Next()) {
+    crc = Crc32c(rows->key(), crc);
+    crc = Crc32c(rows->value(), crc);
+  }
+  RETURN_IF_ERROR(rows->status());
+  return crc;
+}
+
+// Over everything stored; comparable only between equal builds.
+Result<rpc::MessageBody> HashAll(const ServiceContext& context) {
+  Revision current = context.state.mvcc().current();
+  auto engine = context.state.mvcc().engine();
+  uint32_t crc = 0;
+  for (auto table : {engine::Table::kRev, engine::Table::kVal, engine::Table::kSys}) {
+    auto hash = HashTable(*engine, table, crc);
+    RETURN_IF_ERROR(hash);
+    crc = *hash;
+  }
+  etcdserverpb::HashResponse response;
+  context.header.Fill(current, response.mutable_header());
+  response.set_hash(crc);
+  return rpc::Encode(response);
+}
+
+Result<rpc::MessageBody> HashHistory(const ServiceContext& context, Revision at) {
+  auto hash = context.state.mvcc().HashByRevision(at);
+  RETURN_IF_ERROR(hash);
+  HashKVResponse response;
+  context.header.Fill(hash->current, response.mutable_header());
+  response.set_hash(hash->hash);
+  response.set_compact_revision(hash->compacted.value());
+  response.set_hash_revision(hash->at.value());
+  return rpc::Encode(response);
+}
+
+}  // namespace
+
+void MaintenanceService::Register(rpc::MethodTable& table) const {
+  using namespace etcdserverpb;
+  table.AddUnary<StatusRequest, StatusResponse>(
+      "/etcdserverpb.Maintenance/Status", [this](StatusCall call) { Status(std::move(call)); });
+  table.AddUnary<AlarmRequest, AlarmResponse>("/etcdserverpb.Maintenance/Alarm",
+                                              [this](AlarmCall call) { Alarm(std::move(call)); });
+  table.AddUnary<HashRequest, HashResponse>("/etcdserverpb.Maintenance/Hash",
+                                            [this](HashCall call) { Hash(std::move(call)); });
+  table.AddUnary<HashKVRequest, HashKVResponse>(
+      "/etcdserverpb.Maintenance/HashKV", [this](HashKvCall call) { HashKv(std::move(call)); });
+  table.AddUnary<DefragmentRequest, DefragmentResponse>(
+      "/etcdserverpb.Maintenance/Defragment",
+      [this](DefragmentCall call) { Defragment(std::move(call)); });
+}
+
+void MaintenanceService::FillSizes(const apply::StateView& state,
+                                   etcdserverpb::StatusResponse* response) const {
+  engine::EngineSizes sizes = context_.state.mvcc().engine()->Sizes();
+  // Never 0: etcdctl divides by it.
+  uint64_t size =
+      std::max({sizes.disk_bytes + sizes.memtable_bytes, state.logical_bytes, uint64_t{4096}});
+  response->set_dbsize(static_cast<int64_t>(size));
+  response->set_dbsizeinuse(static_cast<int64_t>(std::max(state.logical_bytes, uint64_t{4096})));
+  int64_t quota = context_.limits.quota_bytes;
+  response->set_dbsizequota(quota > 0 ? quota : kQuotaDefault);
+}
+
+void MaintenanceService::Status(StatusCall call) const {
+  const replica::RaftGauges& gauges = context_.gauges;
+  apply::StateRef state = context_.state.Read();
+  etcdserverpb::StatusResponse response;
+  context_.header.Fill(state->current, response.mutable_header());
+  response.set_version(std::string(kServerVersion));
+  FillSizes(*state, &response);
+  response.set_leader(gauges.leader.load(std::memory_order_relaxed));
+  response.set_raftindex(gauges.commit.load(std::memory_order_relaxed));
+  response.set_raftappliedindex(state->applied.value());
+  response.set_raftterm(response.header().raft_term());
+  response.set_islearner(IsLearner(*state, context_.header.identity().member));
+  if (state->cluster_version != nullptr) response.set_storageversion(*state->cluster_version);
+  response.mutable_downgradeinfo();
+  if (response.leader() == 0) response.add_errors(StatusOf(ErrorCode::kNoLeader).message);
+  for (const cluster::Alarm& alarm : state->alarms->alarms()) {
+    response.add_errors(AlarmText(alarm));
+  }
+  call.Reply(response);
+}
+
+void MaintenanceService::Alarm(AlarmCall call) const {
+  sluice::store::Command command;
+  *command.mutable_alarm() = std::move(call.mutable_request());
+  ProposeCall(context_, std::move(call), command);
+}
+
+void MaintenanceService::Hash(HashCall call) const {
+  auto finish = std::make_shared<FinishCall>(ParkCall(context_, std::move(call)));
+  if (!*finish) return;
+  bool taken = hooks_.run_hash([&context = context_, finish] { (*finish)(HashAll(context)); });
+  if (!taken) (*finish)(Fail(ErrorCode::kTooManyRequests));
+}
+
+void MaintenanceService::HashKv(HashKvCall call) const {
+  Revision at(call.request().revision());
+  auto finish = std::make_shared<FinishCall>(ParkCall(context_, std::move(call)));
+  if (!*finish) return;
+  bool taken =
+      hooks_.run_hash([&context = context_, finish, at] { (*finish)(HashHistory(context, at)); });
+  if (!taken) (*finish)(Fail(ErrorCode::kTooManyRequests));
+}
+
+// The answer has no header, as etcd's.
+void MaintenanceService::Defragment(DefragmentCall call) const {
+  auto finish = std::make_shared<FinishCall>(ParkCall(context_, std::move(call)));
+  if (!*finish) return;
+  bool taken = hooks_.defragment([finish](store::Status done) {
+    if (!done) return (*finish)(Fail(done.error()));
+    (*finish)(rpc::MessageBody());
+  });
+  if (!taken) (*finish)(Fail(ErrorCode::kTooManyRequests));
+}
+
+}  // namespace store::api

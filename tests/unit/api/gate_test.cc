@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/api/gate.h"
+
+#include "store/api/health_service.h"
+#include "tests/unit/api/member.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace store::api {
+namespace {
+
+rpc::CallInfo Info(std::string_view method, std::string_view name = {},
+                   std::string_view value = {}) {
+  rpc::CallInfo info;
+  info.method = method;
+  if (!name.empty()) info.metadata.Add(name, value);
+  return info;
+}
+
+TEST(Gate, RefusesAVersionThatIsNotUtf8BeforeItAsksForALeader) {
+  replica::RaftGauges gauges;
+  Registry registry;
+  Gate gate(gauges, registry);
+  rpc::CallInfo info = Info("/etcdserverpb.KV/Put", "client-api-version", "\xFF");
+  info.metadata.Add("hasleader", "true");
+  auto refused = gate.Check(info);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->message, "etcdserver: invalid client api version");
+}
+
+TEST(Gate, HasLeaderFailsAtOnceWithoutOne) {
+  replica::RaftGauges gauges;
+  Registry registry;
+  Gate gate(gauges, registry);
+  auto refused = gate.Check(Info("/etcdserverpb.Watch/Watch", "hasleader", "true"));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code, rpc::GrpcCode::kUnavailable);
+  EXPECT_EQ(refused->message, "etcdserver: no leader");
+  EXPECT_FALSE(gate.Check(Info("/etcdserverpb.Watch/Watch", "hasleader", "false")));
+  gauges.leader = 1;
+  EXPECT_FALSE(gate.Check(Info("/etcdserverpb.Watch/Watch", "hasleader", "true")));
+}
+
+TEST(Gate, CountsRequestsByVersionAndKind) {
+  replica::RaftGauges gauges;
+  Registry registry;
+  Gate gate(gauges, registry);
+  for (int i = 0; i < 20; ++i) {
+    std::string version = "3." + std::to_string(i);
+    EXPECT_FALSE(gate.Check(Info("/etcdserverpb.KV/Put", "client-api-version", version)));
+    EXPECT_FALSE(gate.Check(Info("/etcdserverpb.Watch/Watch", "client-api-version", version)));
+  }
+  EXPECT_FALSE(gate.Check(Info("/etcdserverpb.KV/Put")));
+  std::string text = registry.Text();
+  EXPECT_NE(text.find(R"(client_api_version="3.19")"), std::string::npos);
+  EXPECT_NE(text.find(R"(client_api_version="unknown")"), std::string::npos);
+}
+
+TEST(Gate, LearnerIsAMemberThatTheListCallsSo) {
+  apply::StateView state;
+  EXPECT_FALSE(IsLearner(state, 1));
+  cluster::Member learner;
+  learner.id = raft::NodeId(1);
+  learner.learner = true;
+  state.members = std::make_shared<const std::vector<cluster::Member>>(1, learner);
+  EXPECT_TRUE(IsLearner(state, 1));
+  EXPECT_FALSE(IsLearner(state, 2));
+}
+
+class HealthTest : public ::testing::Test {
+ protected:
+  using Request = grpc::health::v1::HealthCheckRequest;
+  using Response = grpc::health::v1::HealthCheckResponse;
+  void SetUp() override { health.Register(member.table); }
+
+  Member member;
+  HealthService health;
+};
+
+TEST_F(HealthTest, ChecksTheWholeServerOnly) {
+  Request request;
+  auto whole = member.Unary("/grpc.health.v1.Health/Check", request);
+  EXPECT_EQ(whole->Message<Response>(0).status(), Response::SERVING);
+  request.set_service("x");
+  ExpectStatus(member.Unary("/grpc.health.v1.Health/Check", request), rpc::GrpcCode::kNotFound,
+               "unknown service");
+}
+
+TEST_F(HealthTest, WatchTellsChanges) {
+  auto watch = member.Stream("/grpc.health.v1.Health/Watch");
+  watch->Receive(Request());
+  EXPECT_EQ(watch->Message<Response>(0).status(), Response::SERVING);
+  health.SetServing(false);
+  member.executor.Run();
+  EXPECT_EQ(watch->Message<Response>(1).status(), Response::NOT_SERVING);
+  Request unknown;
+  unknown.set_service("x");
+  auto other = member.Stream("/grpc.health.v1.Health/Watch");
+  other->Receive(unknown);
+  EXPECT_EQ(other->Message<Response>(0).status(), Response::SERVICE_UNKNOWN);
+}
+
+}  // namespace
+}  // namespace store::api

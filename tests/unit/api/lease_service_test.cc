@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/api/lease_service.h"
+
+#include "store/api/kv_service.h"
+#include "tests/unit/api/member.h"
+
+#include <gtest/gtest.h>
+
+namespace store::api {
+namespace {
+
+using namespace etcdserverpb;
+using rpc::GrpcCode;
+using Kind = replica::LeaseRequest::Kind;
+
+constexpr std::string_view kGrant = "/etcdserverpb.Lease/LeaseGrant";
+constexpr std::string_view kRevoke = "/etcdserverpb.Lease/LeaseRevoke";
+constexpr std::string_view kTtl = "/etcdserverpb.Lease/LeaseTimeToLive";
+constexpr std::string_view kList = "/etcdserverpb.Lease/LeaseLeases";
+constexpr std::string_view kKeepAlive = "/etcdserverpb.Lease/LeaseKeepAlive";
+
+class LeaseServiceTest : public ::testing::Test {
+ protected:
+  LeaseServiceTest() : kv(*member.context), service(*member.context, 5) {
+    kv.Register(member.table);
+    service.Register(member.table);
+  }
+  FakeCallPtr Grant(int64_t id, int64_t ttl) {
+    LeaseGrantRequest request;
+    request.set_id(id);
+    request.set_ttl(ttl);
+    return member.Do(kGrant, request);
+  }
+  void Answer(size_t at, ErrorCode error, int64_t ttl = 0, int64_t granted = 0) {
+    ASSERT_LT(at, member.door.leases.size());
+    replica::LeaseAnswer answer;
+    answer.tag = member.door.leases[at].tag;
+    answer.id = member.door.leases[at].id;
+    answer.error = error;
+    answer.ttl_seconds = ttl;
+    answer.granted_seconds = granted;
+    member.pending.OnLeaseAnswers({answer});
+  }
+  static LeaseKeepAliveRequest Alive(int64_t id) {
+    LeaseKeepAliveRequest request;
+    request.set_id(id);
+    return request;
+  }
+
+  Member member;
+  KvService kv;
+  LeaseService service;
+};
+
+TEST_F(LeaseServiceTest, GrantChoosesPositiveIdsAndRaisesShortTtls) {
+  auto chosen = Grant(0, -5)->Message<LeaseGrantResponse>(0);
+  EXPECT_GT(chosen.id(), 0);
+  EXPECT_EQ(chosen.ttl(), 2);
+  ExpectHeader(chosen.header(), 1);
+  auto negative = Grant(-7, 60)->Message<LeaseGrantResponse>(0);
+  EXPECT_EQ(negative.id(), -7);
+  EXPECT_EQ(negative.ttl(), 60);
+  ExpectStatus(Grant(-7, 60), GrpcCode::kFailedPrecondition, "etcdserver: lease already exists");
+  ExpectStatus(Grant(8, 9'000'000'001), GrpcCode::kOutOfRange, "etcdserver: too large lease TTL");
+}
+
+TEST_F(LeaseServiceTest, RevokeDeletesKeysAndUnknownLeasesAreNotFound) {
+  Grant(7, 60);
+  PutRequest put;
+  put.set_key("k");
+  put.set_lease(7);
+  member.Do("/etcdserverpb.KV/Put", put);
+  LeaseRevokeRequest revoke;
+  revoke.set_id(7);
+  ExpectHeader(member.Do(kRevoke, revoke)->Message<LeaseRevokeResponse>(0).header(), 3);
+  ExpectStatus(member.Do(kRevoke, revoke), GrpcCode::kNotFound,
+               "etcdserver: requested lease not found");
+}
+
+TEST_F(LeaseServiceTest, KeepAliveAnswersInTheOrderOfRequests) {
+  auto call = member.Stream(kKeepAlive);
+  call->Receive(Alive(1));
+  call->Receive(Alive(2));
+  member.executor.Run();
+  ASSERT_EQ(member.door.leases.size(), 2u);
+  EXPECT_EQ(member.door.leases[0].kind, Kind::kKeepAlive);
+  Answer(1, ErrorCode::kLeaseNotFound);
+  EXPECT_TRUE(call->sent.empty());
+  Answer(0, ErrorCode::kOk, 60);
+  ASSERT_EQ(call->sent.size(), 2u);
+  EXPECT_EQ(call->Message<LeaseKeepAliveResponse>(0).ttl(), 60);
+  EXPECT_EQ(call->Message<LeaseKeepAliveResponse>(0).id(), 1);
+  EXPECT_EQ(call->Message<LeaseKeepAliveResponse>(1).ttl(), 0);
+  EXPECT_FALSE(call->finished);
+  call->HalfClose();
+  EXPECT_TRUE(call->status.ok());
+  EXPECT_TRUE(call->finished);
+}
+
+TEST_F(LeaseServiceTest, KeepAliveHeaderIsOfBeforeTheRenewal) {
+  auto call = member.Stream(kKeepAlive);
+  call->Receive(Alive(1));
+  PutRequest put;
+  put.set_key("k");
+  member.Do("/etcdserverpb.KV/Put", put);
+  Answer(0, ErrorCode::kOk, 60);
+  ExpectHeader(call->Message<LeaseKeepAliveResponse>(0).header(), 1);
+}
+
+TEST_F(LeaseServiceTest, OtherErrorsEndTheKeepAliveStream) {
+  auto call = member.Stream(kKeepAlive);
+  call->Receive(Alive(1));
+  call->Receive(Alive(2));
+  member.executor.Run();
+  Answer(0, ErrorCode::kNoLeader);
+  ExpectStatus(call, GrpcCode::kUnavailable, "etcdserver: no leader");
+  EXPECT_EQ(member.pending.waiting(), 0u);
+}
+
+TEST_F(LeaseServiceTest, ACancelledKeepAliveLeavesNothing) {
+  auto call = member.Stream(kKeepAlive);
+  call->Receive(Alive(1));
+  member.executor.Run();
+  call->CancelByClient();
+  EXPECT_EQ(member.pending.waiting(), 0u);
+  EXPECT_EQ(member.budget.calls(), 0u);
+}
+
+TEST_F(LeaseServiceTest, TimeToLiveWithKeys) {
+  Grant(7, 60);
+  PutRequest put;
+  put.set_key("k");
+  put.set_lease(7);
+  member.Do("/etcdserverpb.KV/Put", put);
+  LeaseTimeToLiveRequest request;
+  request.set_id(7);
+  request.set_keys(true);
+  auto call = member.Unary(kTtl, request);
+  member.executor.Run();
+  Answer(0, ErrorCode::kOk, 59, 60);
+  member.Pump();
+  auto answer = call->Message<LeaseTimeToLiveResponse>(0);
+  EXPECT_EQ(answer.ttl(), 59);
+  EXPECT_EQ(answer.grantedttl(), 60);
+  ASSERT_EQ(answer.keys_size(), 1);
+  EXPECT_EQ(answer.keys(0), "k");
+  ExpectHeader(answer.header(), 2);
+}
+
+TEST_F(LeaseServiceTest, TimeToLiveOfAnUnknownLeaseIsMinusOne) {
+  LeaseTimeToLiveRequest request;
+  request.set_id(9);
+  auto call = member.Unary(kTtl, request);
+  member.executor.Run();
+  Answer(0, ErrorCode::kLeaseNotFound);
+  auto answer = call->Message<LeaseTimeToLiveResponse>(0);
+  EXPECT_EQ(answer.ttl(), -1);
+  EXPECT_EQ(answer.id(), 9);
+  EXPECT_EQ(answer.grantedttl(), 0);
+}
+
+TEST_F(LeaseServiceTest, ListKeepsTheOrderOfTheClock) {
+  auto call = member.Unary(kList, LeaseLeasesRequest());
+  member.executor.Run();
+  replica::LeaseAnswer answer;
+  answer.tag = member.door.leases.at(0).tag;
+  answer.leases = {LeaseId(9), LeaseId(-3)};
+  member.pending.OnLeaseAnswers({answer});
+  auto response = call->Message<LeaseLeasesResponse>(0);
+  ASSERT_EQ(response.leases_size(), 2);
+  EXPECT_EQ(response.leases(1).id(), -3);
+}
+
+}  // namespace
+}  // namespace store::api
