@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SharedBytes: an immutable run of bytes that several threads may hold: a pointer, a length and a
-// reference to whatever keeps the memory alive. Copying costs one atomic increment, slicing the same.
-// Values travel from the log entry to the engine, the watchers and the wire without being copied.
-// Any thread (the bytes never change).
+// reference to whatever keeps the memory alive. Copying costs one atomic increment, slicing the
+// same. Values travel from the log entry to the engine, the watchers and the wire without being
+// copied. Any thread (the bytes never change).
 #pragma once
 
 #include <cstddef>
@@ -49,7 +49,8 @@ class SharedBytes {
 
 // Lower-case hex, for ids and logs.
 std::string ToHex(std::string_view bytes);
-// Printable form of arbitrary bytes for messages: \xNN for what is not printable, cut at `bytes_max`.
+// Printable form of arbitrary bytes for messages: \xNN for what is not printable, cut at
+// `bytes_max`.
 std::string Printable(std::string_view bytes, size_t bytes_max = 64);
 
 }  // namespace store

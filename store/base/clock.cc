@@ -5,8 +5,8 @@ namespace store {
 
 // The same epoch as std::chrono::steady_clock: CondVar (thread.h) relies on it.
 TimePoint SystemClock::Now() const {
-  return TimePoint(std::chrono::duration_cast<Duration>(
-      std::chrono::steady_clock::now().time_since_epoch()));
+  return TimePoint(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 int64_t SystemClock::WallMicros() const {

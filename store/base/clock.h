@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clock: the only door to time. TimePoint is monotonic; wall time is only for what people read. SystemClock
-// is the real one; tests and the simulator have their own. Any thread.
+// Clock: the only door to time. TimePoint is monotonic; wall time is only for what people read.
+// SystemClock is the real one; tests and the simulator have their own. Any thread.
 #pragma once
 
 #include <chrono>

@@ -8,7 +8,8 @@
 namespace store {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "only little-endian machines are built for");
+static_assert(std::endian::native == std::endian::little,
+              "only little-endian machines are built for");
 
 template <std::unsigned_integral T>
 T Swapped(T value) {

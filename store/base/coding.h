@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Integers and byte strings as bytes: fixed width in big endian (keys that must sort) and little endian
-// (everything else), varints (7 bits a byte, low group first, as in protobuf) and length-prefixed bytes.
-// Append* never fails. ByteReader reads what came from disk or network: each Read returns false on short or
-// malformed input, and then neither the reader nor the target has changed. Value types, any thread.
+// Integers and byte strings as bytes: fixed width in big endian (keys that must sort) and little
+// endian (everything else), varints (7 bits a byte, low group first, as in protobuf) and
+// length-prefixed bytes. Append* never fails. ByteReader reads what came from disk or network: each
+// Read returns false on short or malformed input, and then neither the reader nor the target has
+// changed. Value types, any thread.
 #pragma once
 
 #include <cstddef>

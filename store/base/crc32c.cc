@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/crc32c.h"
 
+#include "store/base/coding.h"
+
 #include <array>
 #include <cstddef>
-
-#include "store/base/coding.h"
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
@@ -49,8 +49,8 @@ uint32_t TableLoop(uint32_t state, const char* data, size_t size) {
 
 #if defined(__x86_64__)
 
-// The state after `state` and a run of zero bytes is linear in `state` over GF(2), so four tables, one for
-// each byte of it, give it for one length of run. That is how the three streams are joined.
+// The state after `state` and a run of zero bytes is linear in `state` over GF(2), so four tables,
+// one for each byte of it, give it for one length of run. That is how the three streams are joined.
 using ZeroRun = std::array<Table, 4>;
 
 constexpr ZeroRun MakeZeroRun(size_t bytes) {
@@ -64,7 +64,8 @@ constexpr ZeroRun MakeZeroRun(size_t bytes) {
   for (size_t length = 1; length < bytes; length *= 2) {
     std::array<uint32_t, 32> squared{};
     for (size_t bit = 0; bit < 32; ++bit) {
-      for (size_t i = 0; i < 32; ++i) squared[bit] ^= ((columns[bit] >> i) & 1) != 0 ? columns[i] : 0;
+      for (size_t i = 0; i < 32; ++i)
+        squared[bit] ^= ((columns[bit] >> i) & 1) != 0 ? columns[i] : 0;
     }
     columns = squared;
   }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expected failures: Result<T> and Status carry an Error, which is a code and one sentence that says what,
-// where and what to do. Codes name kinds of failure; those a client of the store can see are rows of the
-// table in store/api/errors.h, which alone knows their gRPC codes and exact texts. Value types, any thread.
+// Expected failures: Result<T> and Status carry an Error, which is a code and one sentence that
+// says what, where and what to do. Codes name kinds of failure; those a client of the store can see
+// are rows of the table in store/api/errors.h, which alone knows their gRPC codes and exact texts.
+// Value types, any thread.
 #pragma once
+
+#include <tl/expected.hpp>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 #include <utility>
 
 namespace store {
@@ -16,17 +18,17 @@ enum class ErrorCode : uint16_t {
   kOk = 0,
 
   // Environment and formats.
-  kIo,              // write, fsync, rename, read: fatal for whoever owns the file
-  kNoSpace,         // the disk is full
-  kCorruption,      // bytes that fail their checksum or cannot be what they claim
-  kNotFound,        // file, name or row is not there
-  kInvalidArgument, // a value given by a person or a program, with the reason in the message
-  kUnsupported,     // a newer format or an unknown method
+  kIo,               // write, fsync, rename, read: fatal for whoever owns the file
+  kNoSpace,          // the disk is full
+  kCorruption,       // bytes that fail their checksum or cannot be what they claim
+  kNotFound,         // file, name or row is not there
+  kInvalidArgument,  // a value given by a person or a program, with the reason in the message
+  kUnsupported,      // a newer format or an unknown method
   kAlreadyExists,
-  kBusy,            // held by another process
+  kBusy,  // held by another process
   kCancelled,
   kDeadlineExceeded,
-  kUnavailable,     // peer or broker cannot be reached; worth a retry
+  kUnavailable,  // peer or broker cannot be reached; worth a retry
   kInternal,
 
   // Client-visible rows (texts: store/api/errors.cc).
@@ -132,17 +134,17 @@ using Status = tl::expected<void, Error>;
 }
 inline Status Ok() { return {}; }
 
-// Error of errno at a failed system call: "<what>: <strerror>"; ENOSPC and EDQUOT become kNoSpace, ENOENT
-// kNotFound, everything else kIo.
+// Error of errno at a failed system call: "<what>: <strerror>"; ENOSPC and EDQUOT become kNoSpace,
+// ENOENT kNotFound, everything else kIo.
 Error ErrnoError(int error_number, std::string_view what);
 
 }  // namespace store
 
 // RETURN_IF_ERROR(expression): leaves the function with the error of a Status or Result.
-#define RETURN_IF_ERROR(expression)                                               \
-  do {                                                                            \
-    if (auto&& return_if_error_ = (expression); !return_if_error_) {              \
-      return ::tl::unexpected<::store::Error>(                                    \
-          std::forward<decltype(return_if_error_)>(return_if_error_).error());    \
-    }                                                                             \
+#define RETURN_IF_ERROR(expression)                                            \
+  do {                                                                         \
+    if (auto&& return_if_error_ = (expression); !return_if_error_) {           \
+      return ::tl::unexpected<::store::Error>(                                 \
+          std::forward<decltype(return_if_error_)>(return_if_error_).error()); \
+    }                                                                          \
   } while (false)

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/failpoint.h"
 
+#include "store/base/clock.h"
+#include "store/base/random.h"
+#include "store/base/thread.h"
+
 #include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <charconv>
 #include <map>
 #include <optional>
+#include <signal.h>
+#include <unistd.h>
 #include <utility>
-
-#include "store/base/clock.h"
-#include "store/base/random.h"
-#include "store/base/thread.h"
 
 namespace store {
 namespace {

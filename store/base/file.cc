@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <filesystem>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace store {
 namespace {
@@ -89,8 +89,8 @@ Status SyncFile(int fd, const std::string& path) {
 }
 
 Status ReplaceFile(const std::string& path, std::string_view contents, mode_t mode) {
-  // One fixed name: two writers of one file exclude each other by other means, and a crash leaves at most
-  // one file behind, which the next call overwrites.
+  // One fixed name: two writers of one file exclude each other by other means, and a crash leaves
+  // at most one file behind, which the next call overwrites.
   std::string temporary = path + ".tmp";
   Status done = WriteSynced(temporary, contents, mode);
   if (done) done = RenameFile(temporary, path);
@@ -113,12 +113,12 @@ Status RenameFile(const std::string& from, const std::string& to) {
 }
 
 bool FileExists(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0;
 }
 
 Result<uint64_t> FileSize(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) < 0) return FailErrno("stat", path);
   return static_cast<uint64_t>(status.st_size);
 }
@@ -129,7 +129,7 @@ Status MakeDirs(const std::string& path, mode_t mode) {
     if (::mkdir(part.c_str(), mode) < 0 && errno != EEXIST) return FailErrno("mkdir", part);
     if (slash == std::string::npos) break;
   }
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) < 0) return FailErrno("stat", path);
   if (!S_ISDIR(status.st_mode)) {
     errno = ENOTDIR;
@@ -170,7 +170,7 @@ std::string JoinPath(std::string_view directory, std::string_view name) {
 }
 
 Result<DiskSpace> GetDiskSpace(const std::string& path) {
-  struct statvfs status {};
+  struct statvfs status{};
   if (Retry([&] { return ::statvfs(path.c_str(), &status); }) < 0) {
     return FailErrno("statvfs", path);
   }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files as the store and the agent need them: small ones read whole and replaced atomically (temporary file,
-// fsync, rename, fsync of the directory), locks between processes, directories, free space. Every error names
-// the path. An fsync that failed is never tried again by these functions: the kernel may have dropped the
-// pages, so what the caller must do is stop. Blocking: not on an event loop. Any thread.
+// Files as the store and the agent need them: small ones read whole and replaced atomically
+// (temporary file, fsync, rename, fsync of the directory), locks between processes, directories,
+// free space. Every error names the path. An fsync that failed is never tried again by these
+// functions: the kernel may have dropped the pages, so what the caller must do is stop. Blocking:
+// not on an event loop. Any thread.
 #pragma once
 
-#include <sys/types.h>
+#include "store/base/error.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <utility>
 #include <vector>
-
-#include "store/base/error.h"
 
 namespace store {
 
@@ -50,7 +50,8 @@ Result<std::string> ReadFile(const std::string& path, size_t bytes_max = kReadFi
 Status WriteAll(int fd, std::string_view bytes, const std::string& path);
 // fdatasync.
 Status SyncFile(int fd, const std::string& path);
-// After a crash at any moment the file has either its old or its new contents; when this returns, the new.
+// After a crash at any moment the file has either its old or its new contents; when this returns,
+// the new.
 Status ReplaceFile(const std::string& path, std::string_view contents, mode_t mode = 0600);
 // Makes creations, renames and removals in the directory durable.
 Status SyncDirectory(const std::string& path);

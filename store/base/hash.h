@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hash of bytes: XXH3, 64 bits. For hash maps, fingerprints of files and sampling; not for anything an
-// attacker must not forge, and where bytes are stored for later, crc32c.h is what guards them. The value for
-// a seed is the same in every build, so it may be written to disk. Pure functions, any thread.
+// Hash of bytes: XXH3, 64 bits. For hash maps, fingerprints of files and sampling; not for anything
+// an attacker must not forge, and where bytes are stored for later, crc32c.h is what guards them.
+// The value for a seed is the same in every build, so it may be written to disk. Pure functions,
+// any thread.
 //
 //   absl::flat_hash_map<std::string, Row, BytesHash, BytesEq> rows;
 //   rows.find(std::string_view(...));      // no temporary string

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The integers that several floors pass to each other, each as its own type. Value types, any thread.
+// The integers that several floors pass to each other, each as its own type. Value types, any
+// thread.
 #pragma once
-
-#include <cstdint>
 
 #include "store/base/strong_type.h"
 
+#include <cstdint>
+
 namespace store {
 
-// Main revision of the key space: 1 is the empty store, each effective transaction adds exactly one.
+// Main revision of the key space: 1 is the empty store, each effective transaction adds exactly
+// one.
 struct RevisionTag {
   static constexpr bool kArithmetic = true;
 };

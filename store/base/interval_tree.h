@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// IntervalTree: key ranges [from, to), each with a value, that answers which ranges hold a key (stab) or meet a
-// range (overlap) in O(log n + hits). A treap ordered by (from, to, value); each node knows the largest end in
-// its subtree. Equal ranges may be there with different values. Used by the watch hub (who
-// watches this key) and by auth (which permissions cover this range). Not synchronised: one owner thread.
-// Unbounded: the owner limits what it inserts.
+// IntervalTree: key ranges [from, to), each with a value, that answers which ranges hold a key
+// (stab) or meet a range (overlap) in O(log n + hits). A treap ordered by (from, to, value); each
+// node knows the largest end in its subtree. Equal ranges may be there with different values. Used
+// by the watch hub (who watches this key) and by auth (which permissions cover this range). Not
+// synchronised: one owner thread. Unbounded: the owner limits what it inserts.
 #pragma once
 
 #include <compare>
@@ -17,7 +17,8 @@
 
 namespace store {
 
-// [from, to); without `to` it has no end. Empty if to <= from: such a range holds and meets nothing.
+// [from, to); without `to` it has no end. Empty if to <= from: such a range holds and meets
+// nothing.
 template <std::totally_ordered Key>
 struct Interval {
   Key from;
@@ -62,7 +63,8 @@ class IntervalTree {
     return false;
   }
 
-  // Visits the ranges that hold `key`; any type that compares with Key (std::string_view for std::string).
+  // Visits the ranges that hold `key`; any type that compares with Key (std::string_view for
+  // std::string).
   template <class K, IntervalVisitor<Key, Value> Visitor>
     requires std::totally_ordered_with<Key, K>
   void Stab(const K& key, Visitor&& visit) const {
@@ -200,11 +202,10 @@ class IntervalTree {
     }
   }
 
-  // `starts` says whether a range starts before the end of the query: true up to some node in order, then
-  // false. `reaches` says whether it ends after the query's start.
+  // `starts` says whether a range starts before the end of the query: true up to some node in
+  // order, then false. `reaches` says whether it ends after the query's start.
   template <class Starts, class Reaches, class Visitor>
-  static bool Walk(const Node* node, const Starts& starts, const Reaches& reaches,
-                   Visitor& visit) {
+  static bool Walk(const Node* node, const Starts& starts, const Reaches& reaches, Visitor& visit) {
     return WalkAll(node, starts, reaches, visit, true);
   }
   template <class Starts, class Reaches, class Visitor>

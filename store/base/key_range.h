@@ -14,8 +14,8 @@ namespace store {
 
 struct KeyRange {
   std::string from;
-  std::string to;            // exclusive; meaningless when unbounded
-  bool unbounded = false;    // no upper end
+  std::string to;          // exclusive; meaningless when unbounded
+  bool unbounded = false;  // no upper end
 
   static KeyRange Point(std::string_view key) {
     KeyRange range{std::string(key), std::string(key), false};
@@ -33,9 +33,7 @@ struct KeyRange {
     return !unbounded && to.size() == from.size() + 1 && to.back() == '\0' &&
            std::string_view(to).substr(0, from.size()) == from;
   }
-  bool Contains(std::string_view key) const {
-    return key >= from && (unbounded || key < to);
-  }
+  bool Contains(std::string_view key) const { return key >= from && (unbounded || key < to); }
   bool Overlaps(const KeyRange& other) const {
     return !Empty() && !other.Empty() && (unbounded || other.from < to) &&
            (other.unbounded || from < other.to);

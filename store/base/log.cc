@@ -54,8 +54,8 @@ void AppendEscaped(std::string* out, unsigned char byte) {
   }
 }
 
-// A JSON string. Keys and values of users reach the log: bytes that are no UTF-8 become U+FFFD, so that each
-// line stays valid JSON.
+// A JSON string. Keys and values of users reach the log: bytes that are no UTF-8 become U+FFFD, so
+// that each line stays valid JSON.
 void AppendJsonString(std::string* out, std::string_view text) {
   out->push_back('"');
   while (!text.empty()) {

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structured log. A Logger is a small value (a shared sink and fields of its own); whoever logs gets one
-// through its constructor. A default Logger drops everything. The line is formatted on the calling
-// thread and handed to the sink:
+// Structured log. A Logger is a small value (a shared sink and fields of its own); whoever logs
+// gets one through its constructor. A default Logger drops everything. The line is formatted on the
+// calling thread and handed to the sink:
 //
 //   log.Info("member started", {{"member", id}, {"took", duration}});
 //   {"level":"info","ts":"2026-11-21T01:02:03.456789Z","caller":"server/server.cc:12","msg":"…","member":7}
 //
-// The sink made by OpenLog writes on a thread of its own from a queue bounded in lines: when the output is
-// slower than the program, the oldest waiting lines below error are dropped and counted; error and above are
-// written by the caller. Any thread. Panic and Fatal only log: ending the process is main's business.
+// The sink made by OpenLog writes on a thread of its own from a queue bounded in lines: when the
+// output is slower than the program, the oldest waiting lines below error are dropped and counted;
+// error and above are written by the caller. Any thread. Panic and Fatal only log: ending the
+// process is main's business.
 #pragma once
+
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/base/hash.h"
+#include "store/base/strong_type.h"
+#include "store/base/thread.h"
 
 #include <absl/container/flat_hash_map.h>
 
@@ -25,12 +32,6 @@
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include "store/base/clock.h"
-#include "store/base/error.h"
-#include "store/base/hash.h"
-#include "store/base/strong_type.h"
-#include "store/base/thread.h"
 
 namespace store {
 
@@ -166,10 +167,11 @@ class MemoryLogSink final : public LogSink {
   std::vector<std::string> lines_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Keeps repeated events from filling the log: each key at most once in `period`. Bounded by `keys_max`: when
-// more keys are live, new ones share one. Any thread.
+// Keeps repeated events from filling the log: each key at most once in `period`. Bounded by
+// `keys_max`: when more keys are live, new ones share one. Any thread.
 //
-//   if (auto quiet = refused_.Due(peer)) log_.Warn("refused a peer", {{"peer", peer}, {"suppressed", *quiet}});
+//   if (auto quiet = refused_.Due(peer)) log_.Warn("refused a peer", {{"peer", peer},
+//   {"suppressed", *quiet}});
 class LogEvery {
  public:
   explicit LogEvery(const Clock& clock, Duration period = std::chrono::minutes(1),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The outputs behind log.h; the only file that includes spdlog.
+#include "store/base/log.h"
+
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
 #include <spdlog/logger.h>
@@ -9,8 +11,6 @@
 
 #include <utility>
 
-#include "store/base/log.h"
-
 namespace store {
 namespace {
 
@@ -18,16 +18,17 @@ class SpdlogSink final : public LogSink {
  public:
   SpdlogSink(std::vector<spdlog::sink_ptr> outputs, size_t queue_lines_max)
       : pool_(std::make_shared<spdlog::details::thread_pool>(queue_lines_max, 1)),
-        queued_(std::make_shared<spdlog::async_logger>(
-            "log", outputs.begin(), outputs.end(), pool_,
-            spdlog::async_overflow_policy::overrun_oldest)),
+        queued_(
+            std::make_shared<spdlog::async_logger>("log", outputs.begin(), outputs.end(), pool_,
+                                                   spdlog::async_overflow_policy::overrun_oldest)),
         direct_(std::make_shared<spdlog::logger>("log", outputs.begin(), outputs.end())) {
     // The line comes complete from log.cc.
     for (spdlog::sink_ptr& output : outputs) output->set_pattern("%v");
     queued_->set_level(spdlog::level::trace);
     direct_->set_level(spdlog::level::trace);
     direct_->flush_on(spdlog::level::trace);
-    // Someone who follows a file or a pipe sees each line at once; the queue takes the cost off the callers.
+    // Someone who follows a file or a pipe sees each line at once; the queue takes the cost off the
+    // callers.
     queued_->flush_on(spdlog::level::trace);
   }
 

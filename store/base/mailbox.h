@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mailbox: the queue between two threads, bounded in items and bytes. Any thread posts, one thread drains.
-// Nobody blocks on a full mailbox: TryPost refuses and its caller keeps the item. PostReserved is for answers
-// whose room was reserved when the question was admitted; they are bounded by that admission and do not count
-// here. The consumer takes everything in one swap, so at most one queue's worth is in its hands beside
-// the queue. It waits with Wait, or, if it is an event loop, is woken through `wake` (write to an eventfd).
+// Mailbox: the queue between two threads, bounded in items and bytes. Any thread posts, one thread
+// drains. Nobody blocks on a full mailbox: TryPost refuses and its caller keeps the item.
+// PostReserved is for answers whose room was reserved when the question was admitted; they are
+// bounded by that admission and do not count here. The consumer takes everything in one swap, so at
+// most one queue's worth is in its hands beside the queue. It waits with Wait, or, if it is an
+// event loop, is woken through `wake` (write to an eventfd).
 #pragma once
+
+#include "store/base/clock.h"
+#include "store/base/thread.h"
 
 #include <absl/functional/any_invocable.h>
 
@@ -16,9 +20,6 @@
 #include <utility>
 #include <vector>
 
-#include "store/base/clock.h"
-#include "store/base/thread.h"
-
 namespace store {
 
 struct MailboxLimits {
@@ -29,22 +30,22 @@ struct MailboxLimits {
 template <std::movable T>
 class Mailbox {
  public:
-  // `wake` is called by the posting thread, without a lock held, each time the mailbox stops being empty,
-  // and by Close. Two threads may be in it at once. It must be valid while anybody may post.
+  // `wake` is called by the posting thread, without a lock held, each time the mailbox stops being
+  // empty, and by Close. Two threads may be in it at once. It must be valid while anybody may post.
   explicit Mailbox(MailboxLimits limits, absl::AnyInvocable<void()> wake = {})
       : limits_(limits), wake_(std::move(wake)) {}
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
 
-  // False if full or closed; `item` is moved from only if accepted. An item larger than the byte limit is
-  // admitted alone: when nothing else posted by TryPost is queued.
+  // False if full or closed; `item` is moved from only if accepted. An item larger than the byte
+  // limit is admitted alone: when nothing else posted by TryPost is queued.
   [[nodiscard]] bool TryPost(T&& item, size_t item_bytes) ABSL_LOCKS_EXCLUDED(mutex_) {
     bool was_empty = false;
     {
       MutexLock lock(mutex_);
       if (closed_ || admitted_items_ >= limits_.items_max) return false;
-      bool fits = admitted_bytes_ <= limits_.bytes_max &&
-                  item_bytes <= limits_.bytes_max - admitted_bytes_;
+      bool fits =
+          admitted_bytes_ <= limits_.bytes_max && item_bytes <= limits_.bytes_max - admitted_bytes_;
       if (!fits && admitted_items_ > 0) return false;
       ++admitted_items_;
       admitted_bytes_ += item_bytes;
@@ -80,8 +81,8 @@ class Mailbox {
     bytes_.store(0, std::memory_order_relaxed);
   }
 
-  // Consumer: true as soon as there is something to drain, false at the deadline (SystemClock) or when the
-  // mailbox is closed and empty.
+  // Consumer: true as soon as there is something to drain, false at the deadline (SystemClock) or
+  // when the mailbox is closed and empty.
   bool Wait(TimePoint deadline = TimePoint::max()) ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
     while (queue_.empty() && !closed_) {

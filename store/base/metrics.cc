@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/metrics.h"
 
+#include "store/base/check.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-
-#include "store/base/check.h"
 
 namespace store {
 namespace {
@@ -207,8 +207,8 @@ Registry::CallbackHandle Registry::AddCallback(std::string_view name, std::strin
     entry = entries_.emplace(name, Entry{std::string(help), Callbacks{counter, {}}}).first;
   }
   auto* callbacks = std::get_if<Callbacks>(&entry->second.metric);
-  CHECK(callbacks != nullptr && callbacks->counter == counter,
-        "metric {} exists with another type", name);
+  CHECK(callbacks != nullptr && callbacks->counter == counter, "metric {} exists with another type",
+        name);
   uint64_t id = next_callback_++;
   callbacks->rows.push_back({id, std::move(labels), std::move(read)});
   return CallbackHandle(this, id);

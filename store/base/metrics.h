@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metrics in Prometheus' text format. A Registry owns its metrics; parts get a reference to a counter, gauge or
-// histogram once, at construction, and touch only that: one relaxed atomic (a histogram: two). Names with
-// labels are families; With looks a row up under a mutex, so keep the reference on hot paths. A family
-// has at most kSeriesMax rows; more label values share one row whose labels all read "other". A name asked
-// for again gives the same metric. Values that exist anyway are exported by callbacks, which run on the
-// scraping thread under the registry's mutex: they read atomics and do nothing else. Any thread.
+// Metrics in Prometheus' text format. A Registry owns its metrics; parts get a reference to a
+// counter, gauge or histogram once, at construction, and touch only that: one relaxed atomic (a
+// histogram: two). Names with labels are families; With looks a row up under a mutex, so keep the
+// reference on hot paths. A family has at most kSeriesMax rows; more label values share one row
+// whose labels all read "other". A name asked for again gives the same metric. Values that exist
+// anyway are exported by callbacks, which run on the scraping thread under the registry's mutex:
+// they read atomics and do nothing else. Any thread.
 #pragma once
+
+#include "store/base/thread.h"
 
 #include <absl/functional/any_invocable.h>
 
@@ -21,8 +24,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "store/base/thread.h"
 
 namespace store {
 
@@ -93,7 +94,8 @@ class MetricFamily {
 
 class Registry {
  public:
-  // Ends the callback when it goes; after that the callback does not run any more. Goes before the registry.
+  // Ends the callback when it goes; after that the callback does not run any more. Goes before the
+  // registry.
   class [[nodiscard]] CallbackHandle {
    public:
     CallbackHandle() = default;

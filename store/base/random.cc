@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/random.h"
 
-#include <sys/random.h>
+#include "store/base/check.h"
 
 #include <bit>
 #include <cerrno>
-
-#include "store/base/check.h"
+#include <sys/random.h>
 
 namespace store {
 namespace {
@@ -40,7 +39,8 @@ uint64_t Random::Next() {
 
 uint64_t Random::Below(uint64_t n) {
   CHECK(n > 0);
-  // The values under the threshold are the incomplete last round of the modulus; they are drawn again.
+  // The values under the threshold are the incomplete last round of the modulus; they are drawn
+  // again.
   uint64_t threshold = (0 - n) % n;
   uint64_t value = Next();
   while (value < threshold) value = Next();

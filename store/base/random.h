@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random: a seeded generator (xoshiro256**) whose streams are the same on every machine and compiler, which
-// the distributions of the standard library are not. A whole simulation comes from one seed: each part takes
-// a stream of its own with Fork, so that one more draw in one part changes nothing in another. Not for
-// secrets. One thread at a time.
+// Random: a seeded generator (xoshiro256**) whose streams are the same on every machine and
+// compiler, which the distributions of the standard library are not. A whole simulation comes from
+// one seed: each part takes a stream of its own with Fork, so that one more draw in one part
+// changes nothing in another. Not for secrets. One thread at a time.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// StrongInt: an integer with a name, so that a swapped (term, index) does not compile. Comparison and
-// hashing always; arithmetic only for types whose tag asks for it. Value type, any thread.
+// StrongInt: an integer with a name, so that a swapped (term, index) does not compile. Comparison
+// and hashing always; arithmetic only for types whose tag asks for it. Value type, any thread.
 //
 //   struct IndexTag { static constexpr bool kArithmetic = true; };
 //   using Index = StrongInt<IndexTag, uint64_t>;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/thread.h"
 
-#include <pthread.h>
+#include "store/base/check.h"
+
 #include <sched.h>
 
+#include <pthread.h>
 #include <system_error>
 #include <utility>
-
-#include "store/base/check.h"
 
 namespace store {
 

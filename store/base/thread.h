@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads and what they wait with. Thread: a named thread that is joined when its object goes. Mutex,
-// MutexLock and CondVar: the standard ones with the annotations of clang's thread-safety analysis;
-// abseil's Mutex is not used because Debian's build of it is invisible to ThreadSanitizer. Deadlines are
-// those of SystemClock; code that must run in virtual time waits on an Executor instead.
+// Threads and what they wait with. Thread: a named thread that is joined when its object goes.
+// Mutex, MutexLock and CondVar: the standard ones with the annotations of clang's thread-safety
+// analysis; abseil's Mutex is not used because Debian's build of it is invisible to
+// ThreadSanitizer. Deadlines are those of SystemClock; code that must run in virtual time waits on
+// an Executor instead.
 #pragma once
+
+#include "store/base/clock.h"
+#include "store/base/executor.h"
 
 #include <absl/base/thread_annotations.h>
 
@@ -11,9 +15,6 @@
 #include <mutex>
 #include <string>
 #include <thread>
-
-#include "store/base/clock.h"
-#include "store/base/executor.h"
 
 namespace store {
 
@@ -60,8 +61,8 @@ class CondVar {
 class Thread {
  public:
   Thread() = default;
-  // Starts at once. `name` is what ps and a debugger show, cut at 15 bytes. An exception that leaves
-  // `body` ends the process.
+  // Starts at once. `name` is what ps and a debugger show, cut at 15 bytes. An exception that
+  // leaves `body` ends the process.
   Thread(const std::string& name, Action body);
   ~Thread() { Join(); }
   Thread(Thread&&) = default;

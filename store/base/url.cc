@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/url.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <arpa/inet.h>
 #include <charconv>
 
 namespace store {
@@ -51,8 +51,7 @@ Result<Url> ParseUrl(std::string_view text) {
   }
   if (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.find('/') != std::string_view::npos) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("URL must not contain a path: {}", text));
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("URL must not contain a path: {}", text));
   }
   size_t colon = rest.rfind(':');
   bool in_brackets = colon != std::string_view::npos && rest.find(']', colon) != rest.npos;

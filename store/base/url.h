@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// URLs as members, clients and flags write them: scheme://host:port, nothing behind it. Schemes http, https,
-// unix, unixs. Values and pure functions, any thread; nothing here resolves names.
+// URLs as members, clients and flags write them: scheme://host:port, nothing behind it. Schemes
+// http, https, unix, unixs. Values and pure functions, any thread; nothing here resolves names.
 #pragma once
+
+#include "store/base/error.h"
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "store/base/error.h"
 
 namespace store {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/worker_pool.h"
 
+#include "store/base/check.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <iterator>
 #include <utility>
-
-#include "store/base/check.h"
 
 namespace store {
 

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// WorkerPool: a few threads for work that may block (large ranges, password hashes, file copies), bounded.
-// Work belongs to classes; each class has a limit of actions that run at once, so that one kind of work cannot
-// occupy all threads, and a limit of actions that wait. Classes with waiting work take turns. TrySubmit may be
-// called from any thread, also from an action; Start and Stop by the owner, and not from an action.
+// WorkerPool: a few threads for work that may block (large ranges, password hashes, file copies),
+// bounded. Work belongs to classes; each class has a limit of actions that run at once, so that one
+// kind of work cannot occupy all threads, and a limit of actions that wait. Classes with waiting
+// work take turns. TrySubmit may be called from any thread, also from an action; Start and Stop by
+// the owner, and not from an action.
 #pragma once
+
+#include "store/base/executor.h"
+#include "store/base/strong_type.h"
+#include "store/base/thread.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -11,10 +16,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "store/base/executor.h"
-#include "store/base/strong_type.h"
-#include "store/base/thread.h"
 
 namespace store {
 
@@ -36,11 +37,12 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   void Start();
-  // Waits for the running actions; waiting ones are destroyed without being run. The pool stays stopped.
+  // Waits for the running actions; waiting ones are destroyed without being run. The pool stays
+  // stopped.
   void Stop();
 
-  // False if the class is full or the pool is stopped; `action` is moved from only if accepted. Accepted
-  // before Start, it runs after it.
+  // False if the class is full or the pool is stopped; `action` is moved from only if accepted.
+  // Accepted before Start, it runs after it.
   [[nodiscard]] bool TrySubmit(WorkClass work_class, Action&& action);
 
   // Gauges.

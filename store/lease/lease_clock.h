@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeaseClock: the local half of leases: when each one expires, as the leader sees it. Deadlines are monotonic
-// time and never replicated; a new leader starts them anew (Promote), so a lease may live longer than its TTL
-// but never shorter. A follower keeps the same leases without deadlines.
-// One owner: the replica thread. Memory: one row per replicated lease.
+// LeaseClock: the local half of leases: when each one expires, as the leader sees it. Deadlines are
+// monotonic time and never replicated; a new leader starts them anew (Promote), so a lease may live
+// longer than its TTL but never shorter. A follower keeps the same leases without deadlines. One
+// owner: the replica thread. Memory: one row per replicated lease.
 #pragma once
+
+#include "store/base/clock.h"
+#include "store/base/ids.h"
 
 #include <absl/container/btree_set.h>
 #include <absl/container/flat_hash_map.h>
@@ -14,9 +17,6 @@
 #include <utility>
 #include <vector>
 
-#include "store/base/clock.h"
-#include "store/base/ids.h"
-
 namespace store::lease {
 
 class LeaseClock {
@@ -26,26 +26,27 @@ class LeaseClock {
   void Revoked(LeaseId id);
   void Checkpointed(LeaseId id, int64_t remaining_seconds);
 
-  // This member leads from now on: each deadline is now + extend + (checkpointed remaining or full TTL).
+  // This member leads from now on: each deadline is now + extend + (checkpointed remaining or full
+  // TTL).
   void Promote(TimePoint now, Duration extend);
   // No longer leader: nothing expires here.
   void Demote();
   bool primary() const { return primary_; }
 
-  // Granted TTL in seconds, with the deadline moved to arrived + TTL; nullopt: unknown, or expired at
-  // `arrived` (its revoke is on the way and must not be overtaken).
+  // Granted TTL in seconds, with the deadline moved to arrived + TTL; nullopt: unknown, or expired
+  // at `arrived` (its revoke is on the way and must not be overtaken).
   std::optional<int64_t> Renew(LeaseId id, TimePoint arrived);
 
   struct Remaining {
-    int64_t ttl_seconds = 0;      // floor of what is left, 0 when overdue
+    int64_t ttl_seconds = 0;  // floor of what is left, 0 when overdue
     int64_t granted_seconds = 0;
   };
   std::optional<Remaining> TimeToLive(LeaseId id, TimePoint now) const;
   // By remaining time ascending; on a follower by id.
   std::vector<LeaseId> List() const;
 
-  // Up to `max` leases past their deadline. Each is returned once per `retry`: a revoke whose proposal was
-  // lost is offered again, one that is under way is not.
+  // Up to `max` leases past their deadline. Each is returned once per `retry`: a revoke whose
+  // proposal was lost is offered again, one that is under way is not.
   std::vector<LeaseId> TakeExpired(TimePoint now, size_t max, Duration retry);
   // When the next one expires.
   std::optional<TimePoint> NextDeadline() const;
@@ -55,8 +56,8 @@ class LeaseClock {
   struct Row {
     int64_t ttl_seconds = 0;
     int64_t remaining_seconds = 0;
-    TimePoint expires;   // valid while primary
-    TimePoint queued;    // key in order_: expires, or later while a revoke is under way
+    TimePoint expires;  // valid while primary
+    TimePoint queued;   // key in order_: expires, or later while a revoke is under way
   };
   void Schedule(LeaseId id, Row& row, TimePoint expires);
 

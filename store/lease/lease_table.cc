@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/lease/lease_table.h"
 
-#include <utility>
-
 #include "store/base/check.h"
+
+#include <utility>
 
 namespace store::lease {
 

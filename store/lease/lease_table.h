@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeaseTable: the replicated half of leases: which exist, their granted TTL and the keys attached to them. Every
-// member holds the same table at the same applied index; deadlines are not here (lease_clock.h).
-// One owner: the apply thread, which also writes the rows that restore it (apply_lease). Memory is bounded by
-// the quota: a lease is a request that went through the log, and its keys are keys of the index.
+// LeaseTable: the replicated half of leases: which exist, their granted TTL and the keys attached
+// to them. Every member holds the same table at the same applied index; deadlines are not here
+// (lease_clock.h). One owner: the apply thread, which also writes the rows that restore it
+// (apply_lease). Memory is bounded by the quota: a lease is a request that went through the log,
+// and its keys are keys of the index.
 #pragma once
+
+#include "store/base/ids.h"
 
 #include <absl/container/btree_map.h>
 #include <absl/container/btree_set.h>
@@ -14,8 +17,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "store/base/ids.h"
 
 namespace store::lease {
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Budget: how often something cheap for the peer and dear for us may happen: a token bucket. One thread.
+// Budget: how often something cheap for the peer and dear for us may happen: a token bucket. One
+// thread.
 #pragma once
-
-#include <algorithm>
-#include <chrono>
 
 #include "store/base/clock.h"
 #include "store/rpc/limits.h"
+
+#include <algorithm>
+#include <chrono>
 
 namespace store::rpc {
 

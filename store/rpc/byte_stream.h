@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// ByteStream: what a connection reads from and writes to: a plain socket now, TLS over one with the API work.
-// It is the only thing between the sessions and the descriptor, so that nothing above knows which it is.
-// Non-blocking; used on the connection's loop; owns its descriptor.
+// ByteStream: what a connection reads from and writes to: a plain socket now, TLS over one with the
+// API work. It is the only thing between the sessions and the descriptor, so that nothing above
+// knows which it is. Non-blocking; used on the connection's loop; owns its descriptor.
 #pragma once
-
-#include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <sys/uio.h>
 
 namespace store::rpc {
 

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a service sees of a call, whatever carried it (HTTP/2, the JSON gateway, an in-process caller).
-// A service registers typed handlers in a MethodTable; an adapter gives each call a RawCall that moves bytes.
+// What a service sees of a call, whatever carried it (HTTP/2, the JSON gateway, an in-process
+// caller). A service registers typed handlers in a MethodTable; an adapter gives each call a
+// RawCall that moves bytes.
 //
-// Threads: a call lives on one loop (CallInfo::executor). Handlers start there and every method here is called
-// there; a handler that works elsewhere posts back. Handles may outlive the client: then replies go nowhere.
-// Lifetime: handles share the RawCall; callbacks stored in it often hold a handle, so every adapter drops
-// all callbacks when the call is finished or cancelled, and that ends the cycle.
-// Bounds: a stream buffers at most its send limit (Write says false); a unary reply is bounded by what the
-// service admits.
+// Threads: a call lives on one loop (CallInfo::executor). Handlers start there and every method
+// here is called there; a handler that works elsewhere posts back. Handles may outlive the client:
+// then replies go nowhere. Lifetime: handles share the RawCall; callbacks stored in it often hold a
+// handle, so every adapter drops all callbacks when the call is finished or cancelled, and that
+// ends the cycle. Bounds: a stream buffers at most its send limit (Write says false); a unary reply
+// is bounded by what the service admits.
 #pragma once
+
+#include "store/base/bytes.h"
+#include "store/base/executor.h"
+#include "store/base/ids.h"
 
 #include <absl/container/inlined_vector.h>
 #include <absl/functional/any_invocable.h>
@@ -25,10 +30,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include "store/base/bytes.h"
-#include "store/base/executor.h"
-#include "store/base/ids.h"
 
 namespace store::rpc {
 
@@ -79,7 +80,7 @@ class Metadata {
 };
 
 struct PeerIdentity {
-  std::string address;      // "127.0.0.1:51234"
+  std::string address;  // "127.0.0.1:51234"
   bool tls = false;
   std::string common_name;  // of the verified client certificate
 };
@@ -114,16 +115,16 @@ class MessageBody {
 class RawCall {
  public:
   virtual const CallInfo& info() const = 0;
-  // Queues one message. false: more than the send limit is buffered, stop until OnDrained. No effect once
-  // the call is over.
+  // Queues one message. false: more than the send limit is buffered, stop until OnDrained. No
+  // effect once the call is over.
   virtual bool Send(MessageBody message) = 0;
   // Ends the call with trailers; later calls have no effect.
   virtual void Finish(RpcStatus status) = 0;
   // Gone: cancelled by the client, past its deadline, or finished.
   virtual bool done() const = 0;
 
-  // Each message once, in order; the next one is read (and its flow-control window opened) only when the
-  // action has returned.
+  // Each message once, in order; the next one is read (and its flow-control window opened) only
+  // when the action has returned.
   virtual void OnMessage(absl::AnyInvocable<void(SharedBytes)> action) = 0;
   virtual void OnHalfClose(Action action) = 0;
   virtual void OnCancel(Action action) = 0;   // not after Finish
@@ -234,8 +235,7 @@ struct Method {
 class MethodTable {
  public:
   template <WireMessage Request, WireMessage Response>
-  void AddUnary(std::string path,
-                absl::AnyInvocable<void(Call<Request, Response>) const> handler) {
+  void AddUnary(std::string path, absl::AnyInvocable<void(Call<Request, Response>) const> handler) {
     Add(std::move(path), MethodKind::kUnary,
         [handler = std::move(handler)](RawCallPtr raw, SharedBytes message) {
           Request request;
@@ -247,7 +247,8 @@ class MethodTable {
         });
   }
   template <WireMessage Request, WireMessage Response>
-  void AddStream(std::string path, absl::AnyInvocable<void(Stream<Request, Response>) const> handler) {
+  void AddStream(std::string path,
+                 absl::AnyInvocable<void(Stream<Request, Response>) const> handler) {
     Add(std::move(path), MethodKind::kStream,
         [handler = std::move(handler)](RawCallPtr raw, SharedBytes) {
           handler(Stream<Request, Response>(std::move(raw)));
@@ -276,7 +277,8 @@ class MethodTable {
  private:
   void Add(std::string path, MethodKind kind,
            absl::AnyInvocable<void(RawCallPtr, SharedBytes) const> start) {
-    auto method = std::make_unique<Method>(Method{path, kind, std::move(start), std::make_unique<MethodCounters>()});
+    auto method = std::make_unique<Method>(
+        Method{path, kind, std::move(start), std::make_unique<MethodCounters>()});
     methods_.emplace(std::move(path), std::move(method));
   }
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/channel.h"
 
+#include "store/rpc/h2_session.h"
+
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
-
-#include "store/rpc/h2_session.h"
 
 namespace store::rpc {
 namespace {
@@ -26,7 +26,8 @@ std::string AuthorityOf(const ChannelOptions& options) {
 
 }  // namespace
 
-// A connect under way: waits until the socket is writable. Destroyed by its channel, never inside OnReady.
+// A connect under way: waits until the socket is writable. Destroyed by its channel, never inside
+// OnReady.
 class Channel::Connecting final : private Pollable {
  public:
   Connecting(Channel& channel, int fd) : channel_(channel), fd_(fd) {
@@ -210,8 +211,8 @@ void Channel::FailWaiting(const std::string& error) {
 }
 
 ClientCallPtr Channel::Start(std::string_view path, CallOptions options) {
-  auto call = std::make_shared<ClientCall>(loop_, options_.limits, std::string(path),
-                                           std::move(options));
+  auto call =
+      std::make_shared<ClientCall>(loop_, options_.limits, std::string(path), std::move(options));
   if (state_ == State::kReady && session_ != nullptr) {
     call->OpenOn(*session_, authority_);
   } else if (state_ == State::kConnecting && waiting_.size() < options_.calls_waiting_max) {

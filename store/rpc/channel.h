@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channel: the client half: one connection to one address, made again with jittered back-off when it breaks,
-// with unary and streaming calls over it. Peers and load generators use it; agents and sluicectl use gRPC C++.
-// Threads: its loop, constructor and destructor too; not destroyed inside one of its callbacks. Owns its connection; calls are shared with their callers.
-// Bounds: calls started while connecting wait, at most calls_waiting_max; between attempts calls fail at once
+// Channel: the client half: one connection to one address, made again with jittered back-off when
+// it breaks, with unary and streaming calls over it. Peers and load generators use it; agents and
+// sluicectl use gRPC C++. Threads: its loop, constructor and destructor too; not destroyed inside
+// one of its callbacks. Owns its connection; calls are shared with their callers. Bounds: calls
+// started while connecting wait, at most calls_waiting_max; between attempts calls fail at once
 // with UNAVAILABLE, so that nothing piles up for a peer that is away.
 #pragma once
-
-#include <absl/functional/any_invocable.h>
-
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "store/base/error.h"
 #include "store/base/random.h"
@@ -23,6 +16,14 @@
 #include "store/rpc/limits.h"
 #include "store/rpc/socket_address.h"
 #include "store/rpc/stats.h"
+
+#include <absl/functional/any_invocable.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace store::rpc {
 
@@ -56,9 +57,11 @@ class Channel final : public ConnectionOwner {
   const std::string& last_error() const { return last_error_; }
   void OnStateChange(absl::AnyInvocable<void(State)> action) { on_state_ = std::move(action); }
 
-  // Begins a call; set its callbacks before returning to the loop. `path` is "/package.Service/Method".
+  // Begins a call; set its callbacks before returning to the loop. `path` is
+  // "/package.Service/Method".
   ClientCallPtr Start(std::string_view path, CallOptions options = {});
-  // One message each way. `done` is called once, later; the bytes are empty unless the status is OK.
+  // One message each way. `done` is called once, later; the bytes are empty unless the status is
+  // OK.
   using UnaryDone = absl::AnyInvocable<void(const RpcStatus&, SharedBytes)>;
   void Unary(std::string_view path, const MessageBody& request, CallOptions options,
              UnaryDone done);

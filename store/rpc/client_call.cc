@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/client_call.h"
 
+#include "store/rpc/h2_session.h"
+
 #include <fmt/format.h>
 
 #include <charconv>
 #include <utility>
 #include <vector>
-
-#include "store/rpc/h2_session.h"
 
 namespace store::rpc {
 namespace {
@@ -17,13 +17,15 @@ RpcStatus StatusOfReset(uint32_t error_code) {
   switch (error_code) {
     case NGHTTP2_REFUSED_STREAM:
       return {GrpcCode::kUnavailable, "the server refused the stream"};
-    case NGHTTP2_CANCEL: return {GrpcCode::kUnavailable, "the connection was closed"};
+    case NGHTTP2_CANCEL:
+      return {GrpcCode::kUnavailable, "the connection was closed"};
     case NGHTTP2_ENHANCE_YOUR_CALM:
       return {GrpcCode::kResourceExhausted, "the server asks to calm down"};
-    case NGHTTP2_NO_ERROR: return {GrpcCode::kUnknown, "the stream ended without a status"};
+    case NGHTTP2_NO_ERROR:
+      return {GrpcCode::kUnknown, "the stream ended without a status"};
     default:
-      return {GrpcCode::kInternal, fmt::format("the stream was reset: {}",
-                                               nghttp2_http2_strerror(error_code))};
+      return {GrpcCode::kInternal,
+              fmt::format("the stream was reset: {}", nghttp2_http2_strerror(error_code))};
   }
 }
 
@@ -52,12 +54,10 @@ ClientCall::ClientCall(EventLoop& loop, const Limits& limits, std::string path, 
 void ClientCall::OpenOn(H2Session& to, std::string_view authority) {
   if (over_) return;
   std::string timeout;
-  std::vector<H2Header> headers = {{":method", "POST", true},
-                                   {":scheme", "http", true},
-                                   {":path", path_},
-                                   {":authority", authority},
-                                   {"te", "trailers", true},
-                                   {"content-type", "application/grpc", true}};
+  std::vector<H2Header> headers = {
+      {":method", "POST", true}, {":scheme", "http", true},
+      {":path", path_},          {":authority", authority},
+      {"te", "trailers", true},  {"content-type", "application/grpc", true}};
   if (deadline_) {
     timeout = FormatGrpcTimeout(*deadline_ - loop_.Now());
     headers.push_back({"grpc-timeout", timeout});
@@ -124,7 +124,8 @@ void ClientCall::OnData(std::string_view bytes) {
   while (!over_ && !bytes.empty()) {
     SharedBytes message;
     switch (reader_.Read(&bytes, &message)) {
-      case MessageReader::Outcome::kNeedMore: return;
+      case MessageReader::Outcome::kNeedMore:
+        return;
       case MessageReader::Outcome::kMessage:
         if (on_message_) on_message_(std::move(message));
         break;

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// ClientCall: the caller's half of one gRPC call over a Channel. Callbacks are set right after Start; OnFinish
-// comes exactly once, always later than the Start that made the call, and is the last.
-// Threads: the channel's loop. Lifetime: shared by channel and caller; when the call is over it drops its
-// callbacks, which may hold it.
-// Bounds: as on the server: Send says false above send_buffer_bytes, one unfinished message of at most
-// message_bytes_max.
+// ClientCall: the caller's half of one gRPC call over a Channel. Callbacks are set right after
+// Start; OnFinish comes exactly once, always later than the Start that made the call, and is the
+// last. Threads: the channel's loop. Lifetime: shared by channel and caller; when the call is over
+// it drops its callbacks, which may hold it. Bounds: as on the server: Send says false above
+// send_buffer_bytes, one unfinished message of at most message_bytes_max.
 #pragma once
+
+#include "store/rpc/call.h"
+#include "store/rpc/event_loop.h"
+#include "store/rpc/grpc_frame.h"
+#include "store/rpc/h2_stream.h"
+#include "store/rpc/limits.h"
 
 #include <absl/functional/any_invocable.h>
 
@@ -13,12 +18,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "store/rpc/call.h"
-#include "store/rpc/event_loop.h"
-#include "store/rpc/grpc_frame.h"
-#include "store/rpc/h2_stream.h"
-#include "store/rpc/limits.h"
 
 namespace store::rpc {
 

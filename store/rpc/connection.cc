@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/connection.h"
 
-#include <sys/epoll.h>
+#include "store/base/check.h"
 
 #include <array>
+#include <sys/epoll.h>
 #include <utility>
-
-#include "store/base/check.h"
 
 namespace store::rpc {
 namespace {
 
-// One turn writes at most this much for one connection, so that a fast reader does not starve the others.
+// One turn writes at most this much for one connection, so that a fast reader does not starve the
+// others.
 constexpr size_t kTurnBytesMax = 1 << 20;
 constexpr Duration kLingerTime = std::chrono::seconds(1);
 
@@ -19,17 +19,28 @@ constexpr Duration kLingerTime = std::chrono::seconds(1);
 
 std::string_view Name(CloseReason reason) {
   switch (reason) {
-    case CloseReason::kPeerClosed: return "peer_closed";
-    case CloseReason::kIoError: return "io_error";
-    case CloseReason::kProtocolError: return "protocol_error";
-    case CloseReason::kFlood: return "flood";
-    case CloseReason::kTooManyPings: return "too_many_pings";
-    case CloseReason::kKeepaliveTimeout: return "keepalive_timeout";
-    case CloseReason::kTimeout: return "timeout";
-    case CloseReason::kDone: return "done";
-    case CloseReason::kShutdown: return "shutdown";
-    case CloseReason::kConnectFailed: return "connect_failed";
-    case CloseReason::kCount: break;
+    case CloseReason::kPeerClosed:
+      return "peer_closed";
+    case CloseReason::kIoError:
+      return "io_error";
+    case CloseReason::kProtocolError:
+      return "protocol_error";
+    case CloseReason::kFlood:
+      return "flood";
+    case CloseReason::kTooManyPings:
+      return "too_many_pings";
+    case CloseReason::kKeepaliveTimeout:
+      return "keepalive_timeout";
+    case CloseReason::kTimeout:
+      return "timeout";
+    case CloseReason::kDone:
+      return "done";
+    case CloseReason::kShutdown:
+      return "shutdown";
+    case CloseReason::kConnectFailed:
+      return "connect_failed";
+    case CloseReason::kCount:
+      break;
   }
   return "unknown";
 }
@@ -85,9 +96,13 @@ void Connection::ReadOnce() {
   if (close_now_) return;
   IoAnswer answer = stream_->Read(loop_.read_buffer());
   switch (answer.result) {
-    case IoResult::kDone: break;
-    case IoResult::kWait: return;
-    case IoResult::kFailed: Close(CloseReason::kIoError); return;
+    case IoResult::kDone:
+      break;
+    case IoResult::kWait:
+      return;
+    case IoResult::kFailed:
+      Close(CloseReason::kIoError);
+      return;
     case IoResult::kClosed:
       input_ended_ = true;
       if (linger_timer_) Close(*close_after_flush_);

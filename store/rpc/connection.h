@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connection: one socket with its session (HTTP/2 or HTTP/1.1). It reads when the loop says so and hands the
-// bytes to the session; at the end of a turn in which the session asked for it, the session fills the output
-// buffer and everything leaves in one writev.
-// Threads: its loop only. Lifetime: owned by a ConnectionOwner, which is told once, at the end of a turn, that
-// the connection is over and then destroys it; so nobody below a session's call finds it gone.
-// Bounds: a session fills the output only up to kOutputMark; while the peer does not read, nothing is read from
-// it either once twice that much waits, so its pings and requests cannot pile up answers.
+// Connection: one socket with its session (HTTP/2 or HTTP/1.1). It reads when the loop says so and
+// hands the bytes to the session; at the end of a turn in which the session asked for it, the
+// session fills the output buffer and everything leaves in one writev. Threads: its loop only.
+// Lifetime: owned by a ConnectionOwner, which is told once, at the end of a turn, that the
+// connection is over and then destroys it; so nobody below a session's call finds it gone. Bounds:
+// a session fills the output only up to kOutputMark; while the peer does not read, nothing is read
+// from it either once twice that much waits, so its pings and requests cannot pile up answers.
 #pragma once
-
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string_view>
 
 #include "store/rpc/byte_stream.h"
 #include "store/rpc/call.h"
 #include "store/rpc/event_loop.h"
 #include "store/rpc/output_buffer.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
 
 namespace store::rpc {
 
@@ -24,7 +24,7 @@ enum class CloseReason : uint8_t {
   kPeerClosed,
   kIoError,
   kProtocolError,
-  kFlood,             // more resets, settings or other cheap frames than the budget
+  kFlood,  // more resets, settings or other cheap frames than the budget
   kTooManyPings,
   kKeepaliveTimeout,  // a ping was not answered
   kTimeout,           // no request, or half a one, for too long
@@ -86,8 +86,8 @@ class Connection final : private Pollable, private TurnHook {
   void RequestFlush() { loop_.AtTurnEnd(this); }
   // The socket goes at the end of this turn; what was not written is lost.
   void Close(CloseReason reason);
-  // The same, when the output has been written and the peer has closed its half too, at most a second later:
-  // a socket closed over unread input resets, and the peer would lose our last words.
+  // The same, when the output has been written and the peer has closed its half too, at most a
+  // second later: a socket closed over unread input resets, and the peer would lose our last words.
   void CloseAfterFlush(CloseReason reason);
   // A session that cannot take more bytes for now.
   void PauseReading(bool paused);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/event_loop.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include "store/base/check.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <utility>
-
-#include "store/base/check.h"
 
 namespace store::rpc {
 namespace {
@@ -131,8 +130,8 @@ void EventLoop::CancelTurnEnd(TurnHook* hook) {
 }
 
 void EventLoop::Wake() {
-  // Pairs with the fence in WaitMillis: either this thread sees the loop going to sleep, or the loop sees
-  // the mail that was just queued.
+  // Pairs with the fence in WaitMillis: either this thread sees the loop going to sleep, or the
+  // loop sees the mail that was just queued.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (!asleep_.load(std::memory_order_relaxed)) return;
   uint64_t one = 1;

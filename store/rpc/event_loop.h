@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// EventLoop: one thread that waits on epoll and owns everything registered with it: sockets, timers and the
-// actions posted to it. A turn is: ready sockets, mail of other threads, due timers, actions posted by the
-// loop itself, then the turn hooks (connections write once there). So whatever a turn produced for a
-// connection leaves in one writev, and a service that posts "send my bundle" on its first proposal of a turn
-// sends one bundle per turn.
-// Threads: Post and stats from any thread; everything else only on the loop.
-// Bounds: mail is bounded by what its senders admitted (Executor::Post); sockets by the listener's limit.
+// EventLoop: one thread that waits on epoll and owns everything registered with it: sockets, timers
+// and the actions posted to it. A turn is: ready sockets, mail of other threads, due timers,
+// actions posted by the loop itself, then the turn hooks (connections write once there). So
+// whatever a turn produced for a connection leaves in one writev, and a service that posts "send my
+// bundle" on its first proposal of a turn sends one bundle per turn. Threads: Post and stats from
+// any thread; everything else only on the loop. Bounds: mail is bounded by what its senders
+// admitted (Executor::Post); sockets by the listener's limit.
 #pragma once
-
-#include <sys/epoll.h>
-
-#include <atomic>
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "store/base/clock.h"
 #include "store/base/executor.h"
@@ -24,6 +14,15 @@
 #include "store/base/mailbox.h"
 #include "store/base/thread.h"
 #include "store/rpc/timer_heap.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/epoll.h>
+#include <vector>
 
 namespace store::rpc {
 
@@ -55,8 +54,8 @@ struct LoopStats {
   uint64_t events = 0;
   uint64_t actions = 0;
   uint64_t timers_run = 0;
-  uint64_t busy_nanos = 0;       // not waiting
-  uint64_t turn_nanos_max = 0;   // the longest turn so far
+  uint64_t busy_nanos = 0;      // not waiting
+  uint64_t turn_nanos_max = 0;  // the longest turn so far
   uint64_t mail_waiting = 0;
   uint64_t timers_waiting = 0;
 };

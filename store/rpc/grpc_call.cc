@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/grpc_call.h"
 
+#include "store/rpc/h2_session.h"
+
 #include <fmt/format.h>
 
 #include <limits>
 #include <utility>
-
-#include "store/rpc/h2_session.h"
 
 namespace store::rpc {
 namespace {
@@ -16,7 +16,7 @@ constexpr H2Header kResponseHeaders[] = {{":status", "200", true},
 constexpr size_t kSendBytesMax = std::numeric_limits<int32_t>::max();
 
 // Texts of small numbers that live as long as the program.
-constexpr std::string_view kCodeTexts[] = {"0", "1", "2",  "3",  "4",  "5",  "6",  "7", "8",
+constexpr std::string_view kCodeTexts[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                            "9", "10", "11", "12", "13", "14", "15", "16"};
 
 std::string_view CodeText(GrpcCode code) { return kCodeTexts[static_cast<size_t>(code)]; }
@@ -45,10 +45,14 @@ struct GrpcCall::RequestHeaders {
         if (name == "grpc-timeout") timeout = value;
         if (name == "grpc-encoding") encoding = value;
         return name.starts_with("grpc-") && !name.ends_with("-bin");
-      case 't': return name == "te";
-      case 'u': return name == "user-agent";
-      case 'a': return name == "accept-encoding";
-      default: return false;
+      case 't':
+        return name == "te";
+      case 'u':
+        return name == "user-agent";
+      case 'a':
+        return name == "accept-encoding";
+      default:
+        return false;
     }
   }
 };
@@ -75,13 +79,14 @@ void GrpcCall::OnHeaders(const HeaderBlock& headers, bool) {
 
 bool GrpcCall::CheckHeaders(const RequestHeaders& request) {
   if (!IsGrpcContentType(request.content_type)) {
-    RefuseWithHttp("415", fmt::format("invalid gRPC request content-type \"{}\"",
-                                      request.content_type));
+    RefuseWithHttp("415",
+                   fmt::format("invalid gRPC request content-type \"{}\"", request.content_type));
     return false;
   }
   if (request.method != "POST") {
     RefuseWithHttp("405", fmt::format("Received a HEADERS frame with :method \"{}\" which should "
-                                      "be POST", request.method));
+                                      "be POST",
+                                      request.method));
     return false;
   }
   if (!request.timeout.empty()) {
@@ -115,10 +120,9 @@ bool GrpcCall::FindMethod(std::string_view path) {
     return false;
   }
   std::string_view service = path.substr(1, slash - 1);
-  std::string text = methods_.HasService(service)
-                         ? fmt::format("unknown method {} for service {}", path.substr(slash + 1),
-                                       service)
-                         : fmt::format("unknown service {}", service);
+  std::string text = methods_.HasService(service) ? fmt::format("unknown method {} for service {}",
+                                                                path.substr(slash + 1), service)
+                                                  : fmt::format("unknown service {}", service);
   Finish({GrpcCode::kUnimplemented, std::move(text)});
   return false;
 }
@@ -202,8 +206,8 @@ bool GrpcCall::Take(std::string_view* bytes) {
       return !over_;
     case MessageReader::Outcome::kTooLarge:
       Finish({GrpcCode::kResourceExhausted,
-              fmt::format("grpc: received message larger than max ({} vs. {})",
-                          reader_.announced(), reader_.bytes_max())});
+              fmt::format("grpc: received message larger than max ({} vs. {})", reader_.announced(),
+                          reader_.bytes_max())});
       break;
     case MessageReader::Outcome::kCompressed:
       Finish({GrpcCode::kInternal, "grpc: compressed flag set with identity or empty encoding"});
@@ -320,7 +324,8 @@ bool GrpcCall::SubmitTrailers() {
 
 Action GrpcCall::EndWith(GrpcCode code) {
   over_ = true;
-  if (method_ != nullptr) MethodCounters::Add(method_->counters->handled[static_cast<size_t>(code)]);
+  if (method_ != nullptr)
+    MethodCounters::Add(method_->counters->handled[static_cast<size_t>(code)]);
   if (deadline_timer_) loop_.Cancel(*deadline_timer_);
   deadline_timer_.reset();
   ReleasePartial();

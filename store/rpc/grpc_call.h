@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// GrpcCall: the server's half of one gRPC call on an HTTP/2 stream, and the RawCall its handler sees. It checks
-// the headers in the order and with the texts of grpc-go, reads messages, enforces the deadline and writes
-// status trailers.
-// Threads: the session's loop. Lifetime: one allocation per call, shared by the session and the handler;
-// when the stream ends first, the handler's calls have no effect.
-// Bounds: one unfinished message of at most message_bytes_max (its announced size counts against
-// partial_bytes_max of the connection); bytes a handler does not read, by the stream window; bytes to send, by
-// send_buffer_bytes, which the handler is told.
+// GrpcCall: the server's half of one gRPC call on an HTTP/2 stream, and the RawCall its handler
+// sees. It checks the headers in the order and with the texts of grpc-go, reads messages, enforces
+// the deadline and writes status trailers. Threads: the session's loop. Lifetime: one allocation
+// per call, shared by the session and the handler; when the stream ends first, the handler's calls
+// have no effect. Bounds: one unfinished message of at most message_bytes_max (its announced size
+// counts against partial_bytes_max of the connection); bytes a handler does not read, by the stream
+// window; bytes to send, by send_buffer_bytes, which the handler is told.
 #pragma once
-
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "store/rpc/call.h"
 #include "store/rpc/event_loop.h"
 #include "store/rpc/grpc_frame.h"
 #include "store/rpc/h2_stream.h"
 #include "store/rpc/limits.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace store::rpc {
 
@@ -83,7 +82,7 @@ class GrpcCall final : public RawCall,
   std::optional<Executor::TimerId> deadline_timer_;
   RpcStatus status_;
   bool over_ = false;
-  bool begun_ = false;         // the handler has been called
+  bool begun_ = false;  // the handler has been called
   bool headers_sent_ = false;
   bool delivering_ = false;
   bool remote_ended_ = false;

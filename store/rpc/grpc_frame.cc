@@ -87,13 +87,26 @@ std::optional<Duration> ParseGrpcTimeout(std::string_view text) {
   if (error != std::errc() || stop != end) return std::nullopt;
   int64_t unit = 0;
   switch (text.back()) {
-    case 'H': unit = 3600 * int64_t{1'000'000'000}; break;
-    case 'M': unit = 60 * int64_t{1'000'000'000}; break;
-    case 'S': unit = 1'000'000'000; break;
-    case 'm': unit = 1'000'000; break;
-    case 'u': unit = 1'000; break;
-    case 'n': unit = 1; break;
-    default: return std::nullopt;
+    case 'H':
+      unit = 3600 * int64_t{1'000'000'000};
+      break;
+    case 'M':
+      unit = 60 * int64_t{1'000'000'000};
+      break;
+    case 'S':
+      unit = 1'000'000'000;
+      break;
+    case 'm':
+      unit = 1'000'000;
+      break;
+    case 'u':
+      unit = 1'000;
+      break;
+    case 'n':
+      unit = 1;
+      break;
+    default:
+      return std::nullopt;
   }
   // Far more than any clock will reach, and small enough to be added to one.
   constexpr int64_t kLongest = std::numeric_limits<int64_t>::max() / 4;
@@ -107,8 +120,8 @@ std::string FormatGrpcTimeout(Duration timeout) {
     int64_t nanos;
     char name;
   };
-  constexpr Unit kUnits[] = {{1, 'n'},          {1'000, 'u'},           {1'000'000, 'm'},
-                             {1'000'000'000, 'S'}, {60'000'000'000, 'M'}};
+  constexpr Unit kUnits[] = {
+      {1, 'n'}, {1'000, 'u'}, {1'000'000, 'm'}, {1'000'000'000, 'S'}, {60'000'000'000, 'M'}};
   int64_t nanos = timeout.count();
   for (const Unit& unit : kUnits) {
     int64_t value = nanos / unit.nanos + (nanos % unit.nanos != 0 ? 1 : 0);

@@ -6,9 +6,12 @@
 //   | compressed: 1 | length: 4, big endian      | message   |
 //   +---------------+----------------------------+-----------+
 //
-// Pure, any thread. A MessageReader holds at most one message of at most bytes_max; one announced larger is
-// refused by its prefix, before any of its bytes is kept.
+// Pure, any thread. A MessageReader holds at most one message of at most bytes_max; one announced
+// larger is refused by its prefix, before any of its bytes is kept.
 #pragma once
+
+#include "store/base/bytes.h"
+#include "store/base/clock.h"
 
 #include <array>
 #include <cstdint>
@@ -16,9 +19,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "store/base/bytes.h"
-#include "store/base/clock.h"
 
 namespace store::rpc {
 
@@ -57,8 +57,8 @@ class MessageReader {
   std::string partial_;
 };
 
-// "5S", "100m", …: nullopt if malformed. More than 8 digits are malformed; what does not fit is the longest
-// duration.
+// "5S", "100m", …: nullopt if malformed. More than 8 digits are malformed; what does not fit is the
+// longest duration.
 std::optional<Duration> ParseGrpcTimeout(std::string_view text);
 // The shortest form that is not shorter than the duration.
 std::string FormatGrpcTimeout(Duration timeout);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/h2_exchange.h"
 
+#include "store/rpc/h2_session.h"
+
 #include <fmt/format.h>
 
 #include <utility>
 #include <vector>
-
-#include "store/rpc/h2_session.h"
 
 namespace store::rpc {
 

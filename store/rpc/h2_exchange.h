@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// H2Exchange: a plain HTTP request on an HTTP/2 stream (a browser, curl, a probe): collects the body, routes,
-// sends the answer. Loop of its session; shared by session and handler; bounds as in http_router.h.
+// H2Exchange: a plain HTTP request on an HTTP/2 stream (a browser, curl, a probe): collects the
+// body, routes, sends the answer. Loop of its session; shared by session and handler; bounds as in
+// http_router.h.
 #pragma once
-
-#include <memory>
-#include <optional>
-#include <span>
-#include <string_view>
 
 #include "store/rpc/event_loop.h"
 #include "store/rpc/h2_stream.h"
 #include "store/rpc/http_router.h"
 #include "store/rpc/limits.h"
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
 
 namespace store::rpc {
 

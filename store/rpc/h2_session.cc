@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/h2_session.h"
 
+#include "store/base/check.h"
+
 #include <absl/container/inlined_vector.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "store/base/check.h"
-
 namespace store::rpc {
 namespace {
 
 constexpr int kPingStrikesMax = 2;
-// With a stream limit up to this, nghttp2 remembers as many closed streams and tells a frame on one from a
-// new request; without a limit it would remember all of them, so it ignores such frames instead.
+// With a stream limit up to this, nghttp2 remembers as many closed streams and tells a frame on one
+// from a new request; without a limit it would remember all of them, so it ignores such frames
+// instead.
 constexpr uint32_t kRememberedStreamsMax = 1000;
 
 using HeaderArray = absl::InlinedVector<nghttp2_nv, 16>;
@@ -27,8 +28,8 @@ HeaderArray ToNghttp2(std::span<const H2Header> headers) {
   for (const H2Header& header : headers) {
     uint8_t flags = header.fixed ? NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE
                                  : NGHTTP2_NV_FLAG_NONE;
-    array.push_back({Bytes(header.name), Bytes(header.value), header.name.size(),
-                     header.value.size(), flags});
+    array.push_back(
+        {Bytes(header.name), Bytes(header.value), header.name.size(), header.value.size(), flags});
   }
   return array;
 }
@@ -127,12 +128,12 @@ H2Session::H2Session(Connection& connection, const Limits& limits, TransportStat
   CHECK(nghttp2_option_new(&option) == 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, limits.streams_max > kRememberedStreamsMax);
-  // Our own budget decides, with a clear GOAWAY; nghttp2's (33 a second) is less than a busy client cancels.
+  // Our own budget decides, with a clear GOAWAY; nghttp2's (33 a second) is less than a busy client
+  // cancels.
   nghttp2_option_set_stream_reset_rate_limit(option, 1 << 30, 1 << 30);
   nghttp2_session_callbacks* callbacks = Callbacks::Make();
-  int made = acceptor_ != nullptr
-                 ? nghttp2_session_server_new2(&session_, callbacks, this, option)
-                 : nghttp2_session_client_new2(&session_, callbacks, this, option);
+  int made = acceptor_ != nullptr ? nghttp2_session_server_new2(&session_, callbacks, this, option)
+                                  : nghttp2_session_client_new2(&session_, callbacks, this, option);
   CHECK(made == 0, "{}", nghttp2_strerror(made));
   nghttp2_session_callbacks_del(callbacks);
   nghttp2_option_del(option);
@@ -317,7 +318,9 @@ int H2Session::OnFrame(const nghttp2_frame& frame) {
       }
       if (frame.hd.length == 0) Charge(empty_frames_);
       return 0;
-    case NGHTTP2_PRIORITY: Charge(empty_frames_); return 0;
+    case NGHTTP2_PRIORITY:
+      Charge(empty_frames_);
+      return 0;
     case NGHTTP2_RST_STREAM:
       TransportStats::Add(stats_.streams_reset_by_peer);
       Charge(resets_);
@@ -337,7 +340,8 @@ int H2Session::OnFrame(const nghttp2_frame& frame) {
     case NGHTTP2_GOAWAY:
       if (on_peer_goaway_) on_peer_goaway_();
       return 0;
-    default: return 0;
+    default:
+      return 0;
   }
 }
 
@@ -378,7 +382,8 @@ void H2Session::OnFrameSent(const nghttp2_frame& frame) {
   H2Stream* stream = Callbacks::StreamOf(session_, frame.hd.stream_id);
   if (stream == nullptr) return;
   stream->local_ended_ = true;
-  // The answer is complete and the client still sends: tell it to stop, as RFC 9113 section 8.1 allows.
+  // The answer is complete and the client still sends: tell it to stop, as RFC 9113 section 8.1
+  // allows.
   if (acceptor_ != nullptr && !stream->remote_ended_) Reset(*stream, NGHTTP2_NO_ERROR);
 }
 

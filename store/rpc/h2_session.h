@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// H2Session: one HTTP/2 connection, either side, on nghttp2, which owns framing, HPACK and the windows. The
-// session routes what arrives to streams, pulls what they have queued, enforces the budgets of limits.h and
-// the keepalive rules, and drains on shutdown.
-// Threads: its loop. Lifetime: owned by its Connection. Nothing is written by the methods themselves: they
-// mark the connection, which asks FillOutput at the end of the turn.
-// Bounds: header lists by header_bytes_max, streams by streams_max, answers to cheap frames by the budgets and
-// by nghttp2's own limit of queued acknowledgements; windows open only for consumed bytes.
+// H2Session: one HTTP/2 connection, either side, on nghttp2, which owns framing, HPACK and the
+// windows. The session routes what arrives to streams, pulls what they have queued, enforces the
+// budgets of limits.h and the keepalive rules, and drains on shutdown. Threads: its loop. Lifetime:
+// owned by its Connection. Nothing is written by the methods themselves: they mark the connection,
+// which asks FillOutput at the end of the turn. Bounds: header lists by header_bytes_max, streams
+// by streams_max, answers to cheap frames by the budgets and by nghttp2's own limit of queued
+// acknowledgements; windows open only for consumed bytes.
 #pragma once
+
+#include "store/rpc/budget.h"
+#include "store/rpc/connection.h"
+#include "store/rpc/h2_stream.h"
+#include "store/rpc/header_block.h"
+#include "store/rpc/limits.h"
+#include "store/rpc/stats.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -17,16 +24,10 @@
 #include <string_view>
 #include <vector>
 
-#include "store/rpc/budget.h"
-#include "store/rpc/connection.h"
-#include "store/rpc/h2_stream.h"
-#include "store/rpc/header_block.h"
-#include "store/rpc/limits.h"
-#include "store/rpc/stats.h"
-
 namespace store::rpc {
 
-// A header to send. `fixed`: name and value live as long as the program, nghttp2 need not copy them.
+// A header to send. `fixed`: name and value live as long as the program, nghttp2 need not copy
+// them.
 struct H2Header {
   std::string_view name;
   std::string_view value;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/h2_stream.h"
 
-#include <utility>
-
 #include "store/rpc/h2_session.h"
+
+#include <utility>
 
 namespace store::rpc {
 

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// H2Stream: one HTTP/2 stream, as the part of a session that a call or exchange derives from: what arrives is
-// virtual, what leaves is queued here and pulled by the session when the peer's windows allow.
-// Threads: the session's loop. Lifetime: shared by the session, from Attach or Open to OnStreamClosed, and by
-// whoever handles the call; afterwards attached() is false and nothing is sent.
-// Bounds: the send queue by its user (queued_bytes), received bytes by the stream window, which opens only
-// for what was given to ConsumeInput.
+// H2Stream: one HTTP/2 stream, as the part of a session that a call or exchange derives from: what
+// arrives is virtual, what leaves is queued here and pulled by the session when the peer's windows
+// allow. Threads: the session's loop. Lifetime: shared by the session, from Attach or Open to
+// OnStreamClosed, and by whoever handles the call; afterwards attached() is false and nothing is
+// sent. Bounds: the send queue by its user (queued_bytes), received bytes by the stream window,
+// which opens only for what was given to ConsumeInput.
 #pragma once
+
+#include "store/base/bytes.h"
+#include "store/rpc/call.h"
+#include "store/rpc/grpc_frame.h"
+#include "store/rpc/header_block.h"
 
 #include <absl/container/inlined_vector.h>
 
@@ -13,11 +18,6 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
-
-#include "store/base/bytes.h"
-#include "store/rpc/call.h"
-#include "store/rpc/grpc_frame.h"
-#include "store/rpc/header_block.h"
 
 namespace store::rpc {
 
@@ -30,7 +30,8 @@ class H2Stream {
   virtual void OnData(std::string_view bytes) = 0;
   // The peer has sent its last byte; follows OnHeaders with `end` too.
   virtual void OnRemoteEnd() = 0;
-  // Everything queued has been handed over: true if trailers were submitted, which then end the stream.
+  // Everything queued has been handed over: true if trailers were submitted, which then end the
+  // stream.
   virtual bool SubmitTrailers() = 0;
   // The send queue has fallen below half of the limit after it was above it.
   virtual void OnQueueDrained() = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// HeaderBlock: the headers of one request, response or trailer, as the session collects them before anybody
-// knows what the stream is. One per session, reused for each block, so that a call allocates only for what it
-// keeps. One thread; bounded by Limits::header_bytes_max.
+// HeaderBlock: the headers of one request, response or trailer, as the session collects them before
+// anybody knows what the stream is. One per session, reused for each block, so that a call
+// allocates only for what it keeps. One thread; bounded by Limits::header_bytes_max.
 #pragma once
 
 #include <cstdint>

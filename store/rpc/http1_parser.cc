@@ -28,8 +28,7 @@ std::string_view Trim(std::string_view text) {
 // "token" of RFC 9110: what a method and a header name are made of.
 bool IsToken(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    bool alphanumeric =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     return alphanumeric || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
   });
 }
@@ -88,8 +87,7 @@ void Http1Parser::Fail(int status) {
 
 void Http1Parser::TakeHeader(std::string_view* bytes) {
   // Empty lines before a request are left over from sloppy clients (RFC 9112 section 2.2).
-  while (buffer_.empty() && !bytes->empty() &&
-         (bytes->front() == '\r' || bytes->front() == '\n')) {
+  while (buffer_.empty() && !bytes->empty() && (bytes->front() == '\r' || bytes->front() == '\n')) {
     bytes->remove_prefix(1);
   }
   size_t searched = buffer_.size() < 3 ? 0 : buffer_.size() - 3;
@@ -195,11 +193,15 @@ void Http1Parser::BeginBody() {
 
 void Http1Parser::TakeBody(std::string_view* bytes) {
   switch (body_) {
-    case BodyKind::kChunkSize: return TakeChunkSize(bytes);
-    case BodyKind::kChunkEnd: return TakeChunkEnd(bytes);
-    case BodyKind::kTrailer: return TakeTrailer(bytes);
+    case BodyKind::kChunkSize:
+      return TakeChunkSize(bytes);
+    case BodyKind::kChunkEnd:
+      return TakeChunkEnd(bytes);
+    case BodyKind::kTrailer:
+      return TakeTrailer(bytes);
     case BodyKind::kLength:
-    case BodyKind::kChunkData: break;
+    case BodyKind::kChunkData:
+      break;
   }
   size_t count = std::min<uint64_t>(bytes->size(), body_left_);
   request_.body.append(bytes->substr(0, count));

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Http1Parser: bytes of an HTTP/1.x connection in, one request at a time out. Strict where leniency has been
-// used for smuggling: no folded headers, no space before a colon, no two lengths, no length beside chunked.
-// One thread. Bounds: header_bytes_max for the header, body_bytes_max for the body, one line of a chunk 1 KiB.
+// Http1Parser: bytes of an HTTP/1.x connection in, one request at a time out. Strict where leniency
+// has been used for smuggling: no folded headers, no space before a colon, no two lengths, no
+// length beside chunked. One thread. Bounds: header_bytes_max for the header, body_bytes_max for
+// the body, one line of a chunk 1 KiB.
 #pragma once
+
+#include "store/rpc/http_router.h"
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "store/rpc/http_router.h"
 
 namespace store::rpc {
 

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Http1Session: one HTTP/1.x connection: parses a request, routes it, sends the answer, then takes the next
-// (keep-alive). A client that sends the next request early has it kept unread in the socket and 64 KiB here.
-// Threads: its loop. Lifetime: owned by its Connection; the exchange is shared with its handler.
-// Bounds: the parser's; whole header, whole body and idleness by the timeouts of limits.h, so that a client
-// that sends a byte a minute does not hold a connection for ever.
+// Http1Session: one HTTP/1.x connection: parses a request, routes it, sends the answer, then takes
+// the next (keep-alive). A client that sends the next request early has it kept unread in the
+// socket and 64 KiB here. Threads: its loop. Lifetime: owned by its Connection; the exchange is
+// shared with its handler. Bounds: the parser's; whole header, whole body and idleness by the
+// timeouts of limits.h, so that a client that sends a byte a minute does not hold a connection for
+// ever.
 #pragma once
-
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "store/rpc/connection.h"
 #include "store/rpc/http1_parser.h"
 #include "store/rpc/http_router.h"
 #include "store/rpc/limits.h"
 #include "store/rpc/stats.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace store::rpc {
 

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plain HTTP as handlers see it, whether it came over HTTP/1.1 or as a stream of HTTP/2: HttpRequest,
-// HttpExchange (the answer: at once, later, or in pieces) and HttpRouter (paths to handlers).
-// Threads: an exchange lives on its connection's loop, like a RawCall; the router is filled before the server
-// starts and read-only afterwards.
-// Bounds: a request's body by http_body_bytes_max (413 beyond); pieces of an answer by send_buffer_bytes:
-// Write says false and OnDrained follows.
+// Plain HTTP as handlers see it, whether it came over HTTP/1.1 or as a stream of HTTP/2:
+// HttpRequest, HttpExchange (the answer: at once, later, or in pieces) and HttpRouter (paths to
+// handlers). Threads: an exchange lives on its connection's loop, like a RawCall; the router is
+// filled before the server starts and read-only afterwards. Bounds: a request's body by
+// http_body_bytes_max (413 beyond); pieces of an answer by send_buffer_bytes: Write says false and
+// OnDrained follows.
 #pragma once
+
+#include "store/base/bytes.h"
+#include "store/base/executor.h"
+#include "store/base/ids.h"
+#include "store/rpc/call.h"
 
 #include <absl/functional/any_invocable.h>
 
@@ -16,11 +21,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "store/base/bytes.h"
-#include "store/base/executor.h"
-#include "store/base/ids.h"
-#include "store/rpc/call.h"
 
 namespace store::rpc {
 
@@ -105,8 +105,8 @@ class HttpRouter {
   // Sees every request first, may set headers; true if it answered.
   using Filter = absl::AnyInvocable<bool(HttpExchange&) const>;
 
-  // `methods` are separated by commas ("GET,HEAD"); "*" is all. A path that ends in '/' means everything
-  // below it; the longest match wins.
+  // `methods` are separated by commas ("GET,HEAD"); "*" is all. A path that ends in '/' means
+  // everything below it; the longest match wins.
   void Add(std::string_view methods, std::string path, Handler handler);
   void SetFilter(Filter filter) { filter_ = std::move(filter); }
 

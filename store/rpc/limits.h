@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every limit of the transport in one place, with etcd's values where etcd has one. Plain values, set before a
-// server or channel starts. The table in README.md says what happens when each is reached.
+// Every limit of the transport in one place, with etcd's values where etcd has one. Plain values,
+// set before a server or channel starts. The table in README.md says what happens when each is
+// reached.
 #pragma once
+
+#include "store/base/clock.h"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 
-#include "store/base/clock.h"
-
 namespace store::rpc {
 
 struct KeepalivePolicy {
-  // Pings of the peer: not more often than this, and only while it has streams open. Three too many end the
-  // connection (GOAWAY ENHANCE_YOUR_CALM "too_many_pings").
+  // Pings of the peer: not more often than this, and only while it has streams open. Three too many
+  // end the connection (GOAWAY ENHANCE_YOUR_CALM "too_many_pings").
   Duration peer_interval_min = std::chrono::seconds(5);
   bool peer_may_ping_idle = false;
-  // Own pings after this long without a byte from the peer; no answer within the timeout ends the connection.
+  // Own pings after this long without a byte from the peer; no answer within the timeout ends the
+  // connection.
   Duration interval = std::chrono::hours(2);
   Duration timeout = std::chrono::seconds(20);
 };
@@ -29,7 +31,7 @@ struct Rate {
 
 struct Limits {
   size_t message_bytes_max = (1536 << 10) + (512 << 10);
-  uint32_t streams_max = 0xffffffff;         // per connection, at once
+  uint32_t streams_max = 0xffffffff;  // per connection, at once
   size_t header_bytes_max = 64 << 10;
   int32_t stream_window = 1 << 20;
   int32_t connection_window = 16 << 20;
@@ -38,13 +40,13 @@ struct Limits {
   // Announced sizes of the messages of one connection that are still incomplete.
   size_t partial_bytes_max = 64 << 20;
 
-  Rate resets{1000, 200};          // RST_STREAM of the peer ("rapid reset", CVE-2023-44487)
-  Rate settings{100, 10};          // SETTINGS frames, each costs an answer
-  Rate empty_frames{10'000, 1000}; // PRIORITY and DATA without bytes: work without progress
+  Rate resets{1000, 200};           // RST_STREAM of the peer ("rapid reset", CVE-2023-44487)
+  Rate settings{100, 10};           // SETTINGS frames, each costs an answer
+  Rate empty_frames{10'000, 1000};  // PRIORITY and DATA without bytes: work without progress
 
   size_t http_body_bytes_max = 4 << 20;
-  Duration sniff_timeout = std::chrono::seconds(120);        // first bytes, as grpc-go's handshake
-  Duration http_header_timeout = std::chrono::minutes(5);    // whole header, as etcd's server
+  Duration sniff_timeout = std::chrono::seconds(120);      // first bytes, as grpc-go's handshake
+  Duration http_header_timeout = std::chrono::minutes(5);  // whole header, as etcd's server
   Duration http_body_timeout = std::chrono::minutes(5);
   Duration http_idle_timeout = std::chrono::minutes(5);
 

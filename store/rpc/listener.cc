@@ -2,15 +2,15 @@
 #include "store/rpc/listener.h"
 
 #include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 namespace store::rpc {
@@ -20,7 +20,9 @@ constexpr int kAcceptsPerTurn = 64;
 constexpr int kBacklog = 4096;
 constexpr Duration kRestTime = std::chrono::milliseconds(100);
 
-void Set(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
+void Set(int fd, int level, int name, int value) {
+  setsockopt(fd, level, name, &value, sizeof value);
+}
 
 void PrepareAccepted(int fd, bool tcp) {
   if (!tcp) return;

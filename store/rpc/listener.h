@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listener: one listening socket. Opened without SO_REUSEPORT, so that a second server on the same port fails
-// loudly instead of taking half of the connections. Accepts on one loop and hands each descriptor to its
-// owner, who spreads them.
-// Threads: Open anywhere; Start and Stop on the loop. Bounds: kAcceptsPerTurn a turn; out of descriptors it
-// rests 100 ms, so that the loop does not spin on a socket it cannot accept from.
+// Listener: one listening socket. Opened without SO_REUSEPORT, so that a second server on the same
+// port fails loudly instead of taking half of the connections. Accepts on one loop and hands each
+// descriptor to its owner, who spreads them. Threads: Open anywhere; Start and Stop on the loop.
+// Bounds: kAcceptsPerTurn a turn; out of descriptors it rests 100 ms, so that the loop does not
+// spin on a socket it cannot accept from.
 #pragma once
-
-#include <absl/functional/any_invocable.h>
-
-#include <optional>
-#include <string>
 
 #include "store/base/error.h"
 #include "store/rpc/event_loop.h"
 #include "store/rpc/socket_address.h"
 #include "store/rpc/stats.h"
+
+#include <absl/functional/any_invocable.h>
+
+#include <optional>
+#include <string>
 
 namespace store::rpc {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/output_buffer.h"
 
+#include "store/base/check.h"
+
 #include <algorithm>
 #include <utility>
-
-#include "store/base/check.h"
 
 namespace store::rpc {
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// OutputBuffer: what a connection has still to write. Small pieces are copied together, so that a turn's worth
-// of frames is one run of bytes; large payloads are kept by reference and written from where they are. One
-// thread; bounded by its users, who stop filling it at their own mark.
+// OutputBuffer: what a connection has still to write. Small pieces are copied together, so that a
+// turn's worth of frames is one run of bytes; large payloads are kept by reference and written from
+// where they are. One thread; bounded by its users, who stop filling it at their own mark.
 #pragma once
 
-#include <sys/uio.h>
+#include "store/base/bytes.h"
 
 #include <cstddef>
 #include <deque>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "store/base/bytes.h"
+#include <sys/uio.h>
 
 namespace store::rpc {
 
@@ -35,7 +34,9 @@ class OutputBuffer {
   struct Piece {
     std::string copied;
     SharedBytes shared;
-    std::string_view view() const { return shared.empty() ? std::string_view(copied) : shared.view(); }
+    std::string_view view() const {
+      return shared.empty() ? std::string_view(copied) : shared.view();
+    }
   };
 
   std::deque<Piece> pieces_;

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/server.h"
 
-#include <absl/container/flat_hash_map.h>
-#include <unistd.h>
-
-#include <utility>
-
 #include "store/base/check.h"
 #include "store/rpc/connection.h"
 #include "store/rpc/grpc_call.h"
@@ -13,6 +8,11 @@
 #include "store/rpc/h2_session.h"
 #include "store/rpc/http1_session.h"
 #include "store/rpc/sniff_session.h"
+
+#include <absl/container/flat_hash_map.h>
+
+#include <unistd.h>
+#include <utility>
 
 namespace store::rpc {
 
@@ -134,7 +134,8 @@ void Server::Stop() {
     MutexLock lock(mutex_);
     busy_parts_ = parts_.size();
   }
-  // The accepting loop first: what it has handed over by then is in the loops' mail before the drain.
+  // The accepting loop first: what it has handed over by then is in the loops' mail before the
+  // drain.
   loops_.front()->Post([this] {
     listeners_.clear();
     RunOnEach([](LoopPart& part) { part.Drain(); });

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server: listeners, the connections of N loops, and what each new stream becomes: gRPC by its content type,
-// everything else for the HttpRouter. One port carries HTTP/2 (told by its preface) and HTTP/1.1.
-// Threads: constructed, started and stopped by one thread; connections live on the loops, spread round robin.
-// Owns listeners and connections; method table, router and loops are the caller's and outlive it. Loops must
-// run while the server does.
-// Bounds: limits.h per connection; connections by the process's descriptors.
+// Server: listeners, the connections of N loops, and what each new stream becomes: gRPC by its
+// content type, everything else for the HttpRouter. One port carries HTTP/2 (told by its preface)
+// and HTTP/1.1. Threads: constructed, started and stopped by one thread; connections live on the
+// loops, spread round robin. Owns listeners and connections; method table, router and loops are the
+// caller's and outlive it. Loops must run while the server does. Bounds: limits.h per connection;
+// connections by the process's descriptors.
 #pragma once
-
-#include <atomic>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "store/base/error.h"
 #include "store/base/thread.h"
@@ -20,6 +15,11 @@
 #include "store/rpc/limits.h"
 #include "store/rpc/listener.h"
 #include "store/rpc/stats.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace store::rpc {
 
@@ -41,8 +41,8 @@ class Server {
   Status Listen(const std::string& address);
   // Accepts from now on.
   void Start();
-  // No new connections and streams; calls under way have stop_grace, then every connection is closed. Returns
-  // when none is left. Idempotent. Not from a loop.
+  // No new connections and streams; calls under way have stop_grace, then every connection is
+  // closed. Returns when none is left. Idempotent. Not from a loop.
   void Stop();
 
   // In the order of Listen; with the real ports.

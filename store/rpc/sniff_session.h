@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// SniffSession: the first bytes of a plain connection. The HTTP/2 preface makes it an H2Session, anything else
-// an Http1Session; both get the bytes seen so far. Loop of the connection; at most the 24 bytes of the preface
-// are kept, for at most sniff_timeout.
+// SniffSession: the first bytes of a plain connection. The HTTP/2 preface makes it an H2Session,
+// anything else an Http1Session; both get the bytes seen so far. Loop of the connection; at most
+// the 24 bytes of the preface are kept, for at most sniff_timeout.
 #pragma once
+
+#include "store/rpc/connection.h"
 
 #include <absl/functional/any_invocable.h>
 
@@ -10,8 +12,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "store/rpc/connection.h"
 
 namespace store::rpc {
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/socket_address.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/un.h>
 
+#include <arpa/inet.h>
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/un.h>
 
 namespace store::rpc {
 namespace {
@@ -52,8 +52,8 @@ Result<SocketAddress> SocketAddress::Resolve(std::string_view text) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  int failed = getaddrinfo(parts->host.empty() ? nullptr : parts->host.c_str(),
-                           parts->port.c_str(), &hints, &found);
+  int failed = getaddrinfo(parts->host.empty() ? nullptr : parts->host.c_str(), parts->port.c_str(),
+                           &hints, &found);
   if (failed != 0) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("address {}: {}", text, gai_strerror(failed)));

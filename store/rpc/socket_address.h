@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// SocketAddress: where to listen or connect: "host:port" or "unix:path". Value type, any thread; Resolve may
-// ask the name service and block, so loops call it only for what IsLiteral says is an address already.
+// SocketAddress: where to listen or connect: "host:port" or "unix:path". Value type, any thread;
+// Resolve may ask the name service and block, so loops call it only for what IsLiteral says is an
+// address already.
 #pragma once
 
-#include <sys/socket.h>
+#include "store/base/error.h"
 
 #include <string>
 #include <string_view>
-
-#include "store/base/error.h"
+#include <sys/socket.h>
 
 namespace store::rpc {
 
 class SocketAddress {
  public:
-  // "127.0.0.1:2379", "[::1]:2379", "localhost:2379", ":2379" (every interface), "unix:/path". Prefers IPv4
-  // where a name has both, as Go does.
+  // "127.0.0.1:2379", "[::1]:2379", "localhost:2379", ":2379" (every interface), "unix:/path".
+  // Prefers IPv4 where a name has both, as Go does.
   static Result<SocketAddress> Resolve(std::string_view text);
   // No name service is needed.
   static bool IsLiteral(std::string_view text);

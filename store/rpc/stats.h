@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a server or channel counts, for /metrics. Written by its loops, read by any thread; every field only
-// grows except the gauges.
+// What a server or channel counts, for /metrics. Written by its loops, read by any thread; every
+// field only grows except the gauges.
 #pragma once
+
+#include "store/rpc/connection.h"
 
 #include <array>
 #include <atomic>
 #include <cstdint>
-
-#include "store/rpc/connection.h"
 
 namespace store::rpc {
 
@@ -15,7 +15,7 @@ struct TransportStats {
   using Counter = std::atomic<uint64_t>;
 
   Counter connections_accepted = 0;
-  Counter connections_refused = 0;  // out of descriptors
+  Counter connections_refused = 0;            // out of descriptors
   std::atomic<int64_t> connections_open = 0;  // gauge
   std::array<Counter, static_cast<size_t>(CloseReason::kCount)> connections_closed{};
   Counter streams_opened = 0;

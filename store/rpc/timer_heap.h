@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// TimerHeap: the timers of one event loop. A binary heap of (due, order of creation) whose entries know their
-// place, so that a cancelled timer leaves at once: each unary call sets and cancels a deadline, and a heap that
-// only marks the dead would keep seconds' worth of them. Owned and used by one thread; bounded by the live
-// timers of its users.
+// TimerHeap: the timers of one event loop. A binary heap of (due, order of creation) whose entries
+// know their place, so that a cancelled timer leaves at once: each unary call sets and cancels a
+// deadline, and a heap that only marks the dead would keep seconds' worth of them. Owned and used
+// by one thread; bounded by the live timers of its users.
 #pragma once
+
+#include "store/base/clock.h"
+#include "store/base/executor.h"
 
 #include <cstdint>
 #include <optional>
 #include <vector>
-
-#include "store/base/clock.h"
-#include "store/base/executor.h"
 
 namespace store::rpc {
 

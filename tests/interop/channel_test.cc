@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The channel (client half) against the server: both ends are ours, so every window and limit can be chosen.
+// The channel (client half) against the server: both ends are ours, so every window and limit can
+// be chosen.
 #include "store/rpc/channel.h"
+
+#include "tests/interop/echo_server.h"
 
 #include <google/protobuf/wrappers.pb.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <future>
 #include <memory>
 #include <string>
+#include <sys/socket.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
-
-#include "tests/interop/echo_server.h"
 
 namespace store::rpc::test {
 namespace {
@@ -137,8 +138,7 @@ TEST(Channel, ItsOwnDeadlineAndCancel) {
   TestChannel client(server.address());
   CallOptions options;
   options.timeout = 50ms;
-  EXPECT_EQ(client.Unary("Hang", "x", std::move(options)).status.code,
-            GrpcCode::kDeadlineExceeded);
+  EXPECT_EQ(client.Unary("Hang", "x", std::move(options)).status.code, GrpcCode::kDeadlineExceeded);
   EXPECT_TRUE(server.WaitFor([&] { return server.counters().cancelled == 1; }));
 
   std::promise<RpcStatus> finished;
@@ -202,10 +202,9 @@ TEST(Channel, AStreamLimitMakesLaterCallsWait) {
   std::atomic<int> done = 0;
   client.Run([&] {
     for (int i = 0; i < 20; ++i) {
-      client.channel().Unary(kService + "Later", Body("x"), {},
-                             [&](const RpcStatus& status, const SharedBytes&) {
-                               done += status.ok() ? 1 : 0;
-                             });
+      client.channel().Unary(
+          kService + "Later", Body("x"), {},
+          [&](const RpcStatus& status, const SharedBytes&) { done += status.ok() ? 1 : 0; });
     }
   });
   EXPECT_TRUE(server.WaitFor([&] { return done == 20; })) << done;

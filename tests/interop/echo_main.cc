@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// rpc_echo [address] [loops] [streams]: the echo service on a port, for h2spec, curl, h2load and clients in other
-// languages. Prints "listening <address>" and serves until SIGTERM or SIGINT; then prints
-// the processor time it used.
-#include <sys/resource.h>
-#include <unistd.h>
+// rpc_echo [address] [loops] [streams]: the echo service on a port, for h2spec, curl, h2load and
+// clients in other languages. Prints "listening <address>" and serves until SIGTERM or SIGINT; then
+// prints the processor time it used.
+#include "store/rpc/server.h"
+#include "tests/interop/echo_service.h"
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <vector>
-
-#include "store/rpc/server.h"
-#include "tests/interop/echo_service.h"
 
 int main(int argc, char** argv) {
   using namespace store;

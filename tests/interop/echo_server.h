@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// EchoServer: the echo service on a free loopback port inside the test process, with its loops. One thread
-// makes and destroys it.
+// EchoServer: the echo service on a free loopback port inside the test process, with its loops. One
+// thread makes and destroys it.
 #pragma once
+
+#include "store/base/check.h"
+#include "store/rpc/server.h"
+#include "tests/interop/echo_service.h"
 
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "store/base/check.h"
-#include "store/rpc/server.h"
-#include "tests/interop/echo_service.h"
 
 namespace store::rpc::test {
 

@@ -29,9 +29,8 @@ void Hang(EchoCall call, EchoCounters* counters) {
 
 void Later(EchoCall call) {
   Executor* executor = call.info().executor;
-  executor->After(std::chrono::milliseconds(20), [call = std::move(call)]() mutable {
-    call.Reply(call.request());
-  });
+  executor->After(std::chrono::milliseconds(20),
+                  [call = std::move(call)]() mutable { call.Reply(call.request()); });
 }
 
 void Bidi(EchoStream stream) {

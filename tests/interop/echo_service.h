@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The service the interop tests call, registered through store/rpc/call.h like every real one. Messages are
-// google.protobuf.BytesValue, so no generated code is needed on either side. Counters: any thread.
+// The service the interop tests call, registered through store/rpc/call.h like every real one.
+// Messages are google.protobuf.BytesValue, so no generated code is needed on either side. Counters:
+// any thread.
 //
 //   /sluice.test.Echo/Unary    the request as the answer
 //   /sluice.test.Echo/Fail     the request as the text of an INTERNAL error
@@ -12,10 +13,10 @@
 //   /sluice.test.Echo/Deaf     a stream that reads nothing; counts cancellations
 #pragma once
 
-#include <atomic>
-
 #include "store/rpc/call.h"
 #include "store/rpc/http_router.h"
+
+#include <atomic>
 
 namespace store::rpc::test {
 

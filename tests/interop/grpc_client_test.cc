@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server against the gRPC C++ client, through the same calls generated stubs make.
+#include "tests/interop/echo_server.h"
+
 #include <google/protobuf/wrappers.pb.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/client_unary_call.h>
@@ -11,8 +13,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "tests/interop/echo_server.h"
 
 namespace store::rpc::test {
 namespace {
@@ -79,7 +79,8 @@ std::chrono::system_clock::time_point In(std::chrono::milliseconds delay) {
 TEST(GrpcClient, UnaryEmptySmallAndLarge) {
   EchoServer server;
   Client client(server.address());
-  for (size_t size : {size_t{0}, size_t{1}, size_t{100}, size_t{16'384}, size_t{65'536}, size_t{2'000'000}}) {
+  for (size_t size :
+       {size_t{0}, size_t{1}, size_t{100}, size_t{16'384}, size_t{65'536}, size_t{2'000'000}}) {
     std::string request(size, 'q');
     std::string answer;
     grpc::Status status = client.Unary("Unary", request, &answer);
@@ -99,7 +100,8 @@ TEST(GrpcClient, AnswersThatComeLater) {
 TEST(GrpcClient, StatusTextsArriveByteForByte) {
   EchoServer server;
   Client client(server.address());
-  for (std::string text : {"etcdserver: no leader", "with % and \n newline", "\xc3\xa4\xe2\x82\xac", ""}) {
+  for (std::string text :
+       {"etcdserver: no leader", "with % and \n newline", "\xc3\xa4\xe2\x82\xac", ""}) {
     std::string answer;
     grpc::Status status = client.Unary("Fail", text, &answer);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
@@ -130,8 +132,7 @@ TEST(GrpcClient, ATooLargeMessageIsRefusedWithItsSize) {
   // 2 bytes of length and 1 of tag around the value.
   grpc::Status status = client.Unary("Unary", std::string(5'000'000, 'x'), &answer);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(status.error_message(),
-            "grpc: received message larger than max (5000005 vs. 1000)");
+  EXPECT_EQ(status.error_message(), "grpc: received message larger than max (5000005 vs. 1000)");
   EXPECT_TRUE(client.Unary("Unary", "small", &answer).ok()) << "the connection lives on";
 }
 
@@ -331,9 +332,9 @@ TEST(GrpcClient, ClientKeepalivePingsWithinTheRulesAreFine) {
   BytesValue answer;
   grpc::Status status = client.Unary("Hang", Value("x"), &answer, &context);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
-  EXPECT_EQ(server.server().stats().connections_closed[static_cast<size_t>(
-                CloseReason::kTooManyPings)],
-            0u);
+  EXPECT_EQ(
+      server.server().stats().connections_closed[static_cast<size_t>(CloseReason::kTooManyPings)],
+      0u);
 }
 
 TEST(GrpcClient, CountsWhatBecameOfCalls) {

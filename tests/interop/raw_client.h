@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// RawClient: an HTTP/2 client that writes whatever bytes a test wants and reads frames as they come: for floods,
-// broken frames and odd timing that no well-behaved library produces. Blocking, one thread, ten seconds at most
-// per read.
+// RawClient: an HTTP/2 client that writes whatever bytes a test wants and reads frames as they
+// come: for floods, broken frames and odd timing that no well-behaved library produces. Blocking,
+// one thread, ten seconds at most per read.
 #pragma once
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
-#include <cstdint>
-#include <cstring>
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "store/base/check.h"
 #include "store/rpc/socket_address.h"
+
+#include <arpa/inet.h>
+#include <cstdint>
+#include <cstring>
+#include <netinet/in.h>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 namespace store::rpc::test {
 
@@ -84,7 +83,8 @@ class RawClient {
     return bytes;
   }
   // Headers of a gRPC request; `extra` is an already encoded block.
-  static std::string Request(std::string_view path, std::string_view content_type = "application/grpc",
+  static std::string Request(std::string_view path,
+                             std::string_view content_type = "application/grpc",
                              std::string_view extra = {}) {
     return "\x83\x86" + Header(":path", path) + Header(":authority", "test") +
            Header("te", "trailers") + Header("content-type", content_type) + std::string(extra);
@@ -92,7 +92,9 @@ class RawClient {
   std::optional<RawFrame> Read() {
     std::string head;
     if (!ReadBytes(9, &head)) return std::nullopt;
-    auto byte = [&head](size_t at) { return static_cast<uint32_t>(static_cast<uint8_t>(head[at])); };
+    auto byte = [&head](size_t at) {
+      return static_cast<uint32_t>(static_cast<uint8_t>(head[at]));
+    };
     RawFrame frame;
     frame.type = static_cast<uint8_t>(head[3]);
     frame.flags = static_cast<uint8_t>(head[4]);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What no library sends: floods, half requests, odd content types, frames cut anywhere.
+#include "store/rpc/grpc_frame.h"
+#include "tests/interop/echo_server.h"
+#include "tests/interop/raw_client.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
 #include <thread>
-
-#include "store/rpc/grpc_frame.h"
-#include "tests/interop/echo_server.h"
-#include "tests/interop/raw_client.h"
 
 namespace store::rpc::test {
 namespace {
@@ -29,7 +29,6 @@ std::string Message(std::string_view bytes) {
 uint64_t Closed(EchoServer& server, CloseReason reason) {
   return server.server().stats().connections_closed[static_cast<size_t>(reason)];
 }
-
 
 TEST(RawFrames, PingFloodGetsTooManyPings) {
   EchoServer server;
@@ -91,13 +90,12 @@ TEST(RawFrames, EmptyDataFloodEndsTheConnection) {
 TEST(RawFrames, ARequestSentByteByByteIsAnswered) {
   EchoServer server;
   RawClient client(server.address());
-  std::string bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
-                      RawClient::Frame(RawClient::kSettings, 0, 0, "") +
-                      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
-                                       RawClient::Request(kUnary)) +
-                      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
-                                       Message("\x0a\x03"
-                                               "abc"));
+  std::string bytes =
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + RawClient::Frame(RawClient::kSettings, 0, 0, "") +
+      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1, RawClient::Request(kUnary)) +
+      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
+                       Message("\x0a\x03"
+                               "abc"));
   for (char c : bytes) client.Send({&c, 1});
   auto data = client.ReadUntil(RawClient::kData);
   ASSERT_TRUE(data);
@@ -110,11 +108,11 @@ TEST(RawFrames, AnswersFitIntoAWindowOfOneByte) {
   RawClient client(server.address());
   // SETTINGS_INITIAL_WINDOW_SIZE = 1.
   client.SendPreface(std::string("\0\4\0\0\0\1", 6));
-  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
-                               RawClient::Request(kUnary)) +
-              RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
-                               Message("\x0a\x03"
-                                       "abc")));
+  client.Send(
+      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1, RawClient::Request(kUnary)) +
+      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
+                       Message("\x0a\x03"
+                               "abc")));
   std::string received;
   while (received.size() < 10) {
     auto data = client.ReadUntil(RawClient::kData);
@@ -135,9 +133,9 @@ TEST(RawFrames, TooLargeIsAnsweredBeforeTheBytesCome) {
   RawClient client(server.address());
   client.SendPreface();
   auto prefix = GrpcPrefix(3'000'000'000);
-  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
-                               RawClient::Request(kUnary)) +
-              RawClient::Frame(RawClient::kData, 0, 1, {prefix.data(), prefix.size()}));
+  client.Send(
+      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1, RawClient::Request(kUnary)) +
+      RawClient::Frame(RawClient::kData, 0, 1, {prefix.data(), prefix.size()}));
   auto headers = client.ReadUntil(RawClient::kHeaders);
   ASSERT_TRUE(headers);
   EXPECT_TRUE(headers->flags & RawClient::kEndStream) << "trailers only";
@@ -163,10 +161,9 @@ TEST(RawFrames, AMessageCutByTheEndOfTheStreamIsAnError) {
   EchoServer server;
   RawClient client(server.address());
   client.SendPreface();
-  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
-                               RawClient::Request(kUnary)) +
-              RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
-                               Message("hello").substr(0, 7)));
+  client.Send(
+      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1, RawClient::Request(kUnary)) +
+      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1, Message("hello").substr(0, 7)));
   ASSERT_TRUE(client.ReadUntil(RawClient::kHeaders));
   const Method* method = server.methods().Find(kUnary);
   EXPECT_EQ(method->counters->handled[static_cast<size_t>(GrpcCode::kInternal)], 1u);
@@ -213,7 +210,8 @@ TEST(RawFrames, HeadersBeyondTheLimitAreRefused) {
   RawClient client(server.address());
   client.SendPreface();
   std::string extra;
-  for (int i = 0; i < 20; ++i) extra += RawClient::Header("x-" + std::to_string(i), std::string(60, 'v'));
+  for (int i = 0; i < 20; ++i)
+    extra += RawClient::Header("x-" + std::to_string(i), std::string(60, 'v'));
   client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders | RawClient::kEndStream,
                                1, RawClient::Request(kUnary, "application/grpc", extra)));
   auto headers = client.ReadUntil(RawClient::kHeaders);
@@ -229,18 +227,20 @@ TEST(RawFrames, AClientThatDoesNotReadIsNotBufferedFor) {
   RawClient client(server.address());
   // Windows as large as they can be; then not a byte is read.
   client.SendPreface(std::string("\0\4\x7f\xff\xff\xff", 6));
-  client.Send(RawClient::Frame(RawClient::kWindowUpdate, 0, 0, RawClient::Number(0x7fff0000 - 65535)));
+  client.Send(
+      RawClient::Frame(RawClient::kWindowUpdate, 0, 0, RawClient::Number(0x7fff0000 - 65535)));
   client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
                                RawClient::Request("/sluice.test.Echo/Source")) +
-              RawClient::Frame(RawClient::kData, 0, 1, Message("\x0a\x0c" "100000 10000")));
+              RawClient::Frame(RawClient::kData, 0, 1,
+                               Message("\x0a\x0c"
+                                       "100000 10000")));
   ASSERT_TRUE(server.WaitFor([&] { return server.counters().source_waits > 0; }));
   const Method* method = server.methods().Find("/sluice.test.Echo/Source");
   // Kernel buffers and ours together are far below the gigabyte that waits.
   EXPECT_LT(method->counters->messages_sent, 5000u);
   client.Send(RawClient::Frame(RawClient::kReset, 0, 1, RawClient::Number(8)));
-  EXPECT_TRUE(server.WaitFor([&] {
-    return server.counters().cancelled == 1 || method->counters->messages_sent > 5000u;
-  }));
+  EXPECT_TRUE(server.WaitFor(
+      [&] { return server.counters().cancelled == 1 || method->counters->messages_sent > 5000u; }));
   EXPECT_LT(method->counters->messages_sent, 5000u);
 }
 

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The small headers: check, error, bytes, hash maps of bytes, clock, random.
+#include "store/base/bytes.h"
+#include "store/base/check.h"
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/base/hash.h"
+#include "store/base/random.h"
+#include "store/base/strong_type.h"
+
 #include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 #include <gtest/gtest.h>
@@ -9,14 +17,6 @@
 #include <set>
 #include <string>
 #include <vector>
-
-#include "store/base/bytes.h"
-#include "store/base/check.h"
-#include "store/base/clock.h"
-#include "store/base/error.h"
-#include "store/base/hash.h"
-#include "store/base/random.h"
-#include "store/base/strong_type.h"
 
 namespace store {
 namespace {
@@ -115,7 +115,8 @@ TEST(ClockTest, SystemClockDoesNotGoBack) {
   EXPECT_GT(clock.WallMicros(), 1'600'000'000'000'000);
 }
 
-// Written by an independent implementation of xoshiro256** and SplitMix64. Seeds in bug reports rely on it.
+// Written by an independent implementation of xoshiro256** and SplitMix64. Seeds in bug reports
+// rely on it.
 TEST(RandomTest, StreamsNeverChange) {
   Random random(42);
   EXPECT_EQ(random.Next(), 0x15780b2e0c2ec716u);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/crc32c.h"
 
+#include "store/base/hash.h"
+#include "tests/unit/base/seed.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <numeric>
 #include <string>
 #include <string_view>
-
-#include "store/base/hash.h"
-#include "tests/unit/base/seed.h"
 
 namespace store {
 namespace {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/failpoint.h"
 
-#include <gtest/gtest.h>
-#include <signal.h>
-
 #include "store/base/clock.h"
 #include "store/base/thread.h"
+
+#include <gtest/gtest.h>
+
+#include <signal.h>
 
 namespace store {
 namespace {

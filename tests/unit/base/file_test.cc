@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/file.h"
 
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-
-#include <string>
-#include <vector>
-
 #include "tests/unit/base/temp_dir.h"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <string>
+#include <sys/stat.h>
+#include <vector>
 
 namespace store {
 namespace {
@@ -27,7 +27,7 @@ TEST_F(FileTest, ReplaceThenReadGivesTheContents) {
   EXPECT_EQ(ReadFile(Path("f")).value(), big);
   EXPECT_EQ(FileSize(Path("f")).value(), big.size());
   EXPECT_EQ(ListDirectory(dir_.path()).value(), std::vector<std::string>{"f"});
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(Path("f").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0640u);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/interval_tree.h"
 
+#include "store/base/random.h"
+#include "tests/unit/base/seed.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,9 +12,6 @@
 #include <string_view>
 #include <tuple>
 #include <vector>
-
-#include "store/base/random.h"
-#include "tests/unit/base/seed.h"
 
 namespace store {
 namespace {

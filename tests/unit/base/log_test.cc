@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/log.h"
 
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmath>
-#include <limits>
-#include <nlohmann/json.hpp>
-#include <string>
-
 #include "store/base/file.h"
 #include "tests/unit/base/seed.h"
 #include "tests/unit/base/temp_dir.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <fcntl.h>
+#include <limits>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace store {
 namespace {

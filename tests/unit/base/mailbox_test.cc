@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/mailbox.h"
 
+#include "tests/unit/base/seed.h"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <deque>
 #include <memory>
 #include <vector>
-
-#include "tests/unit/base/seed.h"
 
 namespace store {
 namespace {

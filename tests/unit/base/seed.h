@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seed of a randomised test: from the variable SLUICE_TEST_SEED, else from the system. It is printed, so that
-// a failure can be replayed: SLUICE_TEST_SEED=<n> unit_base --gtest_filter=<test>.
+// Seed of a randomised test: from the variable SLUICE_TEST_SEED, else from the system. It is
+// printed, so that a failure can be replayed: SLUICE_TEST_SEED=<n> unit_base --gtest_filter=<test>.
 #pragma once
+
+#include "store/base/random.h"
 
 #include <fmt/format.h>
 
@@ -9,8 +11,6 @@
 #include <iostream>
 #include <string>
 #include <string_view>
-
-#include "store/base/random.h"
 
 namespace store {
 

@@ -2,13 +2,13 @@
 // A directory of one test, removed at its end.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
-#include <string>
-
 #include "store/base/check.h"
 #include "store/base/file.h"
+
+#include <gtest/gtest.h>
+
+#include <stdlib.h>
+#include <string>
 
 namespace store {
 

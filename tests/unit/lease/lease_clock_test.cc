@@ -26,8 +26,7 @@ TEST(LeaseClock, PromoteGivesFullTtlPlusElectionTimeout) {
   clock.Granted(LeaseId(1), 10, 0, kStart);
   clock.Promote(kStart, seconds(1));
   EXPECT_TRUE(clock.TakeExpired(kStart + milliseconds(10'999), 10, kRetry).empty());
-  EXPECT_EQ(clock.TakeExpired(kStart + seconds(11), 10, kRetry),
-            std::vector<LeaseId>{LeaseId(1)});
+  EXPECT_EQ(clock.TakeExpired(kStart + seconds(11), 10, kRetry), std::vector<LeaseId>{LeaseId(1)});
 }
 
 TEST(LeaseClock, PromoteHonoursACheckpoint) {

@@ -35,7 +35,8 @@ TEST(MessageReader, GivesTheSameMessagesHoweverTheBytesAreCut) {
   std::string large(100'000, 'z');
   std::string bytes = Frame("one") + Frame("") + Frame(large) + Frame("four");
   std::vector<std::string> expected = {"one", "", large, "four"};
-  for (size_t step : {size_t{1}, size_t{2}, size_t{4}, size_t{5}, size_t{7}, size_t{1000}, bytes.size()}) {
+  for (size_t step :
+       {size_t{1}, size_t{2}, size_t{4}, size_t{5}, size_t{7}, size_t{1000}, bytes.size()}) {
     MessageReader reader(1 << 20);
     EXPECT_EQ(ReadAll(&reader, bytes, step), expected) << "step " << step;
     EXPECT_FALSE(reader.in_message());
@@ -90,8 +91,9 @@ TEST(GrpcTimeout, CutsWhatDoesNotFit) {
 }
 
 TEST(GrpcTimeout, FormatsWithoutShortening) {
-  for (int64_t nanos : {int64_t{1}, int64_t{99'999'999}, int64_t{100'000'001}, int64_t{5'000'000'000},
-                        int64_t{123'456'789'012'345}, int64_t{3'600'000'000'000'000}}) {
+  for (int64_t nanos :
+       {int64_t{1}, int64_t{99'999'999}, int64_t{100'000'001}, int64_t{5'000'000'000},
+        int64_t{123'456'789'012'345}, int64_t{3'600'000'000'000'000}}) {
     std::string text = FormatGrpcTimeout(Duration(nanos));
     std::optional<Duration> parsed = ParseGrpcTimeout(text);
     ASSERT_TRUE(parsed) << text;

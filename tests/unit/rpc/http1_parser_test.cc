@@ -11,7 +11,8 @@ namespace {
 using State = Http1Parser::State;
 
 State Feed(Http1Parser* parser, std::string_view bytes, size_t step = 1 << 20) {
-  while (!bytes.empty() && parser->state() != State::kFailed && parser->state() != State::kRequest) {
+  while (!bytes.empty() && parser->state() != State::kFailed &&
+         parser->state() != State::kRequest) {
     std::string_view piece = bytes.substr(0, step);
     size_t before = piece.size();
     parser->Feed(&piece);
@@ -117,7 +118,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"TwoLengths",
                 "POST / HTTP/1.1\r\n" + kHost + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
                 400},
-        BadCase{"NegativeLength", "POST / HTTP/1.1\r\n" + kHost + "Content-Length: -1\r\n\r\n", 400},
+        BadCase{"NegativeLength", "POST / HTTP/1.1\r\n" + kHost + "Content-Length: -1\r\n\r\n",
+                400},
         BadCase{"LengthAndChunked",
                 "POST / HTTP/1.1\r\n" + kHost +
                     "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -43,7 +43,8 @@ std::shared_ptr<FakeExchange> Ask(const HttpRouter& router, std::string method, 
 }
 
 HttpRouter::Handler Says(std::string text) {
-  return [text](HttpExchangePtr exchange) { exchange->Reply(200, "text/plain", std::string(text)); };
+  return
+      [text](HttpExchangePtr exchange) { exchange->Reply(200, "text/plain", std::string(text)); };
 }
 
 TEST(HttpRouter, TheLongestPathWins) {

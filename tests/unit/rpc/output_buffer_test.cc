@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/output_buffer.h"
 
+#include "store/base/random.h"
+
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cstdlib>
 #include <string>
-
-#include "store/base/random.h"
 
 namespace store::rpc {
 namespace {
@@ -21,7 +21,8 @@ TEST(OutputBuffer, GivesBackWhatWasAppendedHoweverItIsWritten) {
   std::string expected;
   std::string written;
   for (int i = 0; i < 3000; ++i) {
-    std::string bytes(random.Below(random.Chance(0.1) ? 40'000 : 100), static_cast<char>('a' + i % 26));
+    std::string bytes(random.Below(random.Chance(0.1) ? 40'000 : 100),
+                      static_cast<char>('a' + i % 26));
     expected += bytes;
     if (random.Chance(0.5)) {
       buffer.Append(bytes);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
-
 #include "store/rpc/sniff_session.h"
+
+#include <gtest/gtest.h>
 
 namespace store::rpc {
 namespace {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/timer_heap.h"
 
+#include "store/base/random.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <map>
 #include <utility>
 #include <vector>
-
-#include "store/base/random.h"
 
 namespace store::rpc {
 namespace {
