@@ -182,14 +182,15 @@ class Stream {
   const CallInfo& info() const { return raw_->info(); }
   bool done() const { return raw_->done(); }
   void OnMessage(absl::AnyInvocable<void(Request&&)> action) {
-    raw_->OnMessage([raw = raw_.get(), action = std::move(action)](SharedBytes bytes) mutable {
-      Request request;
-      if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-        raw->Finish({GrpcCode::kInternal, "grpc: failed to unmarshal the received message"});
-        return;
-      }
-      action(std::move(request));
-    });
+    raw_->OnMessage(
+        [raw = raw_.get(), action = std::move(action)](const SharedBytes& bytes) mutable {
+          Request request;
+          if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+            raw->Finish({GrpcCode::kInternal, "grpc: failed to unmarshal the received message"});
+            return;
+          }
+          action(std::move(request));
+        });
   }
   void OnHalfClose(Action action) { raw_->OnHalfClose(std::move(action)); }
   void OnCancel(Action action) { raw_->OnCancel(std::move(action)); }
@@ -237,7 +238,7 @@ class MethodTable {
   template <WireMessage Request, WireMessage Response>
   void AddUnary(std::string path, absl::AnyInvocable<void(Call<Request, Response>) const> handler) {
     Add(std::move(path), MethodKind::kUnary,
-        [handler = std::move(handler)](RawCallPtr raw, SharedBytes message) {
+        [handler = std::move(handler)](RawCallPtr raw, const SharedBytes& message) {
           Request request;
           if (!request.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
             raw->Finish({GrpcCode::kInternal, "grpc: failed to unmarshal the received message"});
@@ -250,7 +251,7 @@ class MethodTable {
   void AddStream(std::string path,
                  absl::AnyInvocable<void(Stream<Request, Response>) const> handler) {
     Add(std::move(path), MethodKind::kStream,
-        [handler = std::move(handler)](RawCallPtr raw, SharedBytes) {
+        [handler = std::move(handler)](RawCallPtr raw, const SharedBytes&) {
           handler(Stream<Request, Response>(std::move(raw)));
         });
   }

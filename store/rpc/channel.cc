@@ -108,7 +108,7 @@ void Channel::Resolve() {
     return;
   }
   // The name service may block for seconds; the loop may not.
-  resolver_ = Thread("resolve", [this, &loop = loop_, address = options_.address,
+  resolver_ = Thread("resolve", [&loop = loop_, address = options_.address,
                                  alive = std::weak_ptr<Channel*>(alive_)] {
     Result<SocketAddress> found = SocketAddress::Resolve(address);
     loop.Post([alive, found = std::move(found)]() mutable {
@@ -182,8 +182,8 @@ void Channel::Fail(std::string error) {
   SetState(State::kBackoff);
   if (state_ != State::kBackoff) return;
   // Half fixed, half random, so that members restarted together do not knock together.
-  Duration delay(backoff_.count() / 2 +
-                 static_cast<int64_t>(random_.Unit() * static_cast<double>(backoff_.count() / 2)));
+  const int64_t half = backoff_.count() / 2;
+  Duration delay(half + static_cast<int64_t>(random_.Unit() * static_cast<double>(half)));
   backoff_ = std::min(backoff_ * 2, options_.backoff_max);
   timer_ = loop_.After(delay, [this] {
     timer_.reset();

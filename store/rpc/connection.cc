@@ -147,7 +147,7 @@ void Connection::Flush() {
 void Connection::Linger() {
   if (linger_timer_) return;
   if (input_ended_) {
-    close_now_ = *close_after_flush_;
+    close_now_ = close_after_flush_;
     return;
   }
   stream_->ShutdownWrite();
