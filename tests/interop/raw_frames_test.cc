@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <thread>
 
@@ -24,6 +25,11 @@ uint32_t ErrorCodeOf(const RawFrame& goaway) {
 std::string Message(std::string_view bytes) {
   auto prefix = GrpcPrefix(bytes.size());
   return std::string(prefix.begin(), prefix.end()) + std::string(bytes);
+}
+
+// A google.protobuf.BytesValue of less than 128 bytes, on the wire.
+std::string Value(std::string_view bytes) {
+  return std::string{'\x0a', static_cast<char>(bytes.size())} + std::string(bytes);
 }
 
 uint64_t Closed(EchoServer& server, CloseReason reason) {
@@ -93,14 +99,11 @@ TEST(RawFrames, ARequestSentByteByByteIsAnswered) {
   std::string bytes =
       "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + RawClient::Frame(RawClient::kSettings, 0, 0, "") +
       RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1, RawClient::Request(kUnary)) +
-      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
-                       Message("\x0a\x03"
-                               "abc"));
+      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1, Message(Value("abc")));
   for (char c : bytes) client.Send({&c, 1});
   auto data = client.ReadUntil(RawClient::kData);
   ASSERT_TRUE(data);
-  EXPECT_EQ(data->payload, Message("\x0a\x03"
-                                   "abc"));
+  EXPECT_EQ(data->payload, Message(Value("abc")));
 }
 
 TEST(RawFrames, AnswersFitIntoAWindowOfOneByte) {
@@ -110,9 +113,7 @@ TEST(RawFrames, AnswersFitIntoAWindowOfOneByte) {
   client.SendPreface(std::string("\0\4\0\0\0\1", 6));
   client.Send(
       RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1, RawClient::Request(kUnary)) +
-      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1,
-                       Message("\x0a\x03"
-                               "abc")));
+      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1, Message(Value("abc"))));
   std::string received;
   while (received.size() < 10) {
     auto data = client.ReadUntil(RawClient::kData);
@@ -121,11 +122,34 @@ TEST(RawFrames, AnswersFitIntoAWindowOfOneByte) {
     received += data->payload;
     client.Send(RawClient::Frame(RawClient::kWindowUpdate, 0, 1, RawClient::Number(1)));
   }
-  EXPECT_EQ(received, Message("\x0a\x03"
-                              "abc"));
+  EXPECT_EQ(received, Message(Value("abc")));
   auto trailers = client.ReadUntil(RawClient::kHeaders);
   ASSERT_TRUE(trailers);
   EXPECT_TRUE(trailers->flags & RawClient::kEndStream);
+}
+
+TEST(RawFrames, HttpAndGrpcShareAConnection) {
+  EchoServer server;
+  RawClient client(server.address());
+  client.SendPreface();
+  const uint8_t whole = RawClient::kEndHeaders | RawClient::kEndStream;
+  // :method GET and :scheme http by their index in the static table.
+  std::string ping =
+      "\x82\x86" + RawClient::Header(":path", "/ping") + RawClient::Header(":authority", "test");
+  client.Send(
+      RawClient::Frame(RawClient::kHeaders, whole, 1, ping) +
+      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 3, RawClient::Request(kUnary)) +
+      RawClient::Frame(RawClient::kHeaders, whole, 5, ping) +
+      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 3, Message(Value("abc"))));
+  std::map<uint32_t, std::string> received;
+  while (received.size() < 3) {
+    auto data = client.ReadUntil(RawClient::kData);
+    ASSERT_TRUE(data);
+    received[data->stream] += data->payload;
+  }
+  EXPECT_EQ(received[1], "pong\n");
+  EXPECT_EQ(received[3], Message(Value("abc")));
+  EXPECT_EQ(received[5], "pong\n");
 }
 
 TEST(RawFrames, TooLargeIsAnsweredBeforeTheBytesCome) {
@@ -231,9 +255,7 @@ TEST(RawFrames, AClientThatDoesNotReadIsNotBufferedFor) {
       RawClient::Frame(RawClient::kWindowUpdate, 0, 0, RawClient::Number(0x7fff0000 - 65535)));
   client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
                                RawClient::Request("/sluice.test.Echo/Source")) +
-              RawClient::Frame(RawClient::kData, 0, 1,
-                               Message("\x0a\x0c"
-                                       "100000 10000")));
+              RawClient::Frame(RawClient::kData, 0, 1, Message(Value("100000 10000"))));
   ASSERT_TRUE(server.WaitFor([&] { return server.counters().source_waits > 0; }));
   const Method* method = server.methods().Find("/sluice.test.Echo/Source");
   // Kernel buffers and ours together are far below the gigabyte that waits.
