@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random commands against a plain model; the same log in different batches; crashes at every point
-// between flushes. Each test prints its seed and replays with SLUICE_TEST_SEED.
+// between flushes. Each test prints its seed and replays with SLUICE_SEED.
 #include "store/mvcc/collector.h"
 #include "tests/unit/apply/machine.h"
 #include "tests/unit/apply/random_log.h"

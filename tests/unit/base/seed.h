@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seed of a randomised test: from the variable SLUICE_TEST_SEED, else from the system. It is
-// printed, so that a failure can be replayed: SLUICE_TEST_SEED=<n> unit_base --gtest_filter=<test>.
+// Seed of a randomised test: from the variable SLUICE_SEED, else from the system. It is
+// printed, so that a failure can be replayed: SLUICE_SEED=<n> unit_base --gtest_filter=<test>.
 #pragma once
 
 #include "store/base/random.h"
@@ -15,9 +15,9 @@
 namespace store {
 
 inline Random SeededRandom(std::string_view name) {
-  const char* given = std::getenv("SLUICE_TEST_SEED");
+  const char* given = std::getenv("SLUICE_SEED");
   uint64_t seed = given != nullptr ? std::stoull(given) : EntropySeed();
-  std::cout << fmt::format("{}: SLUICE_TEST_SEED={}", name, seed) << std::endl;
+  std::cout << fmt::format("{}: SLUICE_SEED={}", name, seed) << std::endl;
   return Random(seed).Fork(name);
 }
 

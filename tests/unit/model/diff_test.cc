@@ -77,10 +77,10 @@ std::map<std::string, EntryConfig> ByKey(const Entries& entries) {
 }
 
 TEST(DiffTest, CarriedOutItLeadsFromAnyListToAnyOther) {
-  const char* given = std::getenv("SLUICE_TEST_SEED");
+  const char* given = std::getenv("SLUICE_SEED");
   uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : store::EntropySeed();
   RecordProperty("seed", std::to_string(seed));
-  SCOPED_TRACE("replay with SLUICE_TEST_SEED=" + std::to_string(seed));
+  SCOPED_TRACE("replay with SLUICE_SEED=" + std::to_string(seed));
   store::Random random(seed);
   for (int round = 0; round < 20'000; ++round) {
     Entries running = RandomEntries(&random);

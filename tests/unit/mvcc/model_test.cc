@@ -9,10 +9,10 @@
 #include "tests/unit/base/seed.h"
 #include "tests/unit/base/temp_dir.h"
 
+#include <absl/functional/any_invocable.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,7 +27,8 @@ std::shared_ptr<engine::Engine> ReopenMem(std::shared_ptr<engine::Engine> engine
 
 class Walk {
  public:
-  using Reopen = std::function<std::shared_ptr<engine::Engine>(std::shared_ptr<engine::Engine>)>;
+  using Reopen =
+      absl::AnyInvocable<std::shared_ptr<engine::Engine>(std::shared_ptr<engine::Engine>)>;
 
   Walk(Random random, std::shared_ptr<engine::Engine> engine, Reopen reopen)
       : random_(random),

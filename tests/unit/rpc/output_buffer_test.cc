@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/output_buffer.h"
 
-#include "store/base/random.h"
+#include "tests/unit/base/seed.h"
 
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstdlib>
 #include <string>
 
 namespace store::rpc {
 namespace {
 
 TEST(OutputBuffer, GivesBackWhatWasAppendedHoweverItIsWritten) {
-  const char* given = std::getenv("SLUICE_SEED");
-  uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : EntropySeed();
-  SCOPED_TRACE("SLUICE_SEED=" + std::to_string(seed));
-  Random random(seed);
+  Random random = SeededRandom("output buffer");
   OutputBuffer buffer;
   std::string expected;
   std::string written;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/rpc/timer_heap.h"
 
-#include "store/base/random.h"
+#include "tests/unit/base/seed.h"
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 #include <utility>
 #include <vector>
@@ -39,10 +38,7 @@ TEST(TimerHeap, ACancelledTimerLeavesAtOnceAndItsIdIsNeverReused) {
 }
 
 TEST(TimerHeap, AgreesWithASortedMapOverRandomOperations) {
-  const char* given = std::getenv("SLUICE_SEED");
-  uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : EntropySeed();
-  SCOPED_TRACE("SLUICE_SEED=" + std::to_string(seed));
-  Random random(seed);
+  Random random = SeededRandom("timer heap");
   TimerHeap heap;
   using Key = std::pair<TimePoint, uint64_t>;
   std::map<Key, TimerHeap::TimerId> model;
