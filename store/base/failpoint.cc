@@ -52,7 +52,7 @@ bool ParseModifiers(std::string_view* text, Term* term) {
     std::optional<uint64_t> number = ParseNumber(text->substr(0, mark));
     if (!number) return false;
     if ((*text)[mark] == '%') term->probability = static_cast<double>(*number) / 100;
-    if ((*text)[mark] == '*') term->times_left = *number;
+    if ((*text)[mark] == '*') term->times_left = number;
     if ((*text)[mark] == '+') term->skip = *number;
     text->remove_prefix(mark + 1);
   }

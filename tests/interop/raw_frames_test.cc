@@ -152,6 +152,25 @@ TEST(RawFrames, HttpAndGrpcShareAConnection) {
   EXPECT_EQ(received[5], "pong\n");
 }
 
+TEST(RawFrames, AnHttpBodyBeyondTheLimitIsRefusedBeforeItsEnd) {
+  ServerOptions options;
+  options.limits.http_body_bytes_max = 1000;
+  EchoServer server(options);
+  RawClient client(server.address());
+  client.SendPreface();
+  // :method POST and :scheme http by their index in the static table.
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
+                               "\x83\x86" + RawClient::Header(":path", "/echo") +
+                                   RawClient::Header(":authority", "test")) +
+              RawClient::Frame(RawClient::kData, 0, 1, std::string(1001, 'x')));
+  auto data = client.ReadUntil(RawClient::kData);
+  ASSERT_TRUE(data);
+  EXPECT_EQ(data->payload, "http: request body too large\n");
+  auto reset = client.ReadUntil(RawClient::kReset);
+  ASSERT_TRUE(reset);
+  EXPECT_EQ(reset->payload, RawClient::Number(0)) << "NO_ERROR: the answer is complete";
+}
+
 TEST(RawFrames, TooLargeIsAnsweredBeforeTheBytesCome) {
   EchoServer server;
   RawClient client(server.address());
