@@ -24,15 +24,15 @@ struct RaftGauges {
   std::atomic<uint64_t> window_bytes{0};
   std::atomic<int64_t> no_leader_since_ns{0};  // TimePoint of the replica's clock; 0: there is a leader
 
-  void Publish(const raft::Status& status) {
-    term.store(status.term.value(), std::memory_order_relaxed);
-    leader.store(status.leader.value(), std::memory_order_relaxed);
-    is_leader.store(status.role == raft::Role::kLeader, std::memory_order_relaxed);
-    commit.store(status.commit.value(), std::memory_order_relaxed);
-    applied.store(status.applied.value(), std::memory_order_relaxed);
-    first.store(status.first.value(), std::memory_order_relaxed);
-    last.store(status.last.value(), std::memory_order_relaxed);
-    window_bytes.store(status.window_bytes, std::memory_order_relaxed);
+  void Publish(const raft::Position& position) {
+    term.store(position.term.value(), std::memory_order_relaxed);
+    leader.store(position.leader.value(), std::memory_order_relaxed);
+    is_leader.store(position.role == raft::Role::kLeader, std::memory_order_relaxed);
+    commit.store(position.commit.value(), std::memory_order_relaxed);
+    applied.store(position.applied.value(), std::memory_order_relaxed);
+    first.store(position.first.value(), std::memory_order_relaxed);
+    last.store(position.last.value(), std::memory_order_relaxed);
+    window_bytes.store(position.window_bytes, std::memory_order_relaxed);
   }
 };
 

@@ -51,7 +51,7 @@ void LeaseKeeper::OnRequests(LoopId loop, std::span<const LeaseRequest> requests
     if (request.kind == LeaseRequest::Kind::kList) {
       Answer(waiting);  // answered from local knowledge, as etcd does
     } else if (!clock_.primary()) {
-      Refuse(waiting, raft.status().leader == raft::NodeId(0) ? ErrorCode::kNoLeader
+      Refuse(waiting, raft.position().leader == raft::NodeId(0) ? ErrorCode::kNoLeader
                                                               : ErrorCode::kNotLeader);
     } else {
       waiting_.push_back(std::move(waiting));

@@ -9,8 +9,8 @@
 namespace store::replica {
 
 void Proposals::Offer(ProposalBundle bundle, raft::Raft& raft) {
-  raft::Status status = raft.status();
-  if (status.commit - status.applied > lag_max_) {
+  raft::Position position = raft.position();
+  if (position.commit - position.applied > lag_max_) {
     Fail(bundle, ErrorCode::kTooManyRequests);
     return;
   }

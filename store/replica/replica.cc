@@ -14,11 +14,12 @@ Replica::Replica(const ReplicaConfig& config, Env& env, Boot boot)
       proposals_(config.apply_lag_entries_max, env),
       reads_(config.read_retry, env),
       leases_(config.leases, config.election_timeout, env),
-      retention_(config.retention) {
+      retention_(config.retention),
+      compaction_(config.compaction) {
   for (const LeaseBoot& lease : boot.leases) {
     leases_.Restore(lease.id, lease.ttl_seconds, lease.remaining_seconds);
   }
-  reads_.OnApplied(raft_.status().applied);
+  reads_.OnApplied(raft_.position().applied);
 }
 
 void Replica::OnBoot() { raft_.Campaign(); }
@@ -29,6 +30,7 @@ void Replica::OnTick(TimePoint now) {
   proposals_.Retry(raft_);
   reads_.Retry(raft_);
   leases_.OnTick(now, raft_);
+  compaction_.OnTick(now, raft_);
 }
 
 void Replica::OnPeerMessage(raft::Envelope envelope) { raft_.Step(std::move(envelope)); }
@@ -43,9 +45,10 @@ void Replica::OnApplied(const apply::ApplyReport& report) {
   for (const raft::ConfChange& change : report.conf_changes) raft_.ApplyConfChange(change);
   raft_.OnApplied(report.applied);
   leases_.OnApplied(report);
+  compaction_.OnApplied(report.current);
   reads_.OnApplied(report.applied);
   retention_.OnApplied(report.applied, report.bytes);
-  raft::Index truncated = raft_.status().first - 1;
+  raft::Index truncated = raft_.position().first - 1;
   if (auto through = retention_.Decide(report.durable, truncated)) {
     raft::Term term = raft_.TermAt(*through);
     raft_.TruncateLog(*through);
@@ -97,6 +100,7 @@ void Replica::Execute(raft::Output output) {
 
 void Replica::HandleRole(const raft::RoleChange& change) {
   leases_.OnRole(change.role);
+  compaction_.OnRole(change.role == raft::Role::kLeader);
   env_.OnRole(change);
   if (change.leader != raft::NodeId(0)) proposals_.Retry(raft_);
 }

@@ -30,6 +30,7 @@
 #include "store/apply/report.h"
 #include "store/base/clock.h"
 #include "store/raft/raft.h"
+#include "store/replica/auto_compaction.h"
 #include "store/replica/env.h"
 #include "store/replica/lease_keeper.h"
 #include "store/replica/log_retention.h"
@@ -45,6 +46,7 @@ struct ReplicaConfig {
   Duration read_retry = std::chrono::milliseconds(500);
   RetentionLimits retention;
   LeaseKeeperLimits leases;
+  AutoCompactionOptions compaction;
 };
 
 // What bootstrap found on disk.
@@ -80,6 +82,7 @@ class Replica {
   // Executes all output of the core. Call after each event or batch of events.
   void Flush();
 
+  raft::Position position() const { return raft_.position(); }
   raft::Status status() const { return raft_.status(); }
   size_t waiting_proposals() const { return proposals_.size(); }
 
@@ -94,6 +97,7 @@ class Replica {
   Reads reads_;
   LeaseKeeper leases_;
   LogRetention retention_;
+  AutoCompaction compaction_;
 };
 
 }  // namespace store::replica

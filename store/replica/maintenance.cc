@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/replica/maintenance.h"
+
+#include <memory>
+#include <utility>
+
+namespace store::replica {
+namespace {
+
+constexpr WorkClass kFlush{0};
+constexpr WorkClass kCollect{1};
+constexpr WorkClass kDefragment{2};
+constexpr WorkClass kHash{3};
+
+}  // namespace
+
+Maintenance::Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine,
+                         engine::Engine& engine, ApplyWorker& apply, const Clock& clock,
+                         Logger log, absl::AnyInvocable<void(const Error&)> fatal)
+    : limits_(limits),
+      machine_(machine),
+      engine_(engine),
+      apply_(apply),
+      clock_(clock),
+      log_(std::move(log)),
+      fatal_(std::move(fatal)),
+      pool_("maintenance", 2,
+            {{"flush", 1, 1}, {"collect", 1, 1}, {"defragment", 1, 1}, {"hash", 1, 16}}) {}
+
+void Maintenance::Start(raft::Index durable) {
+  applied_.store(durable.value());
+  durable_.store(durable.value());
+  collector_ = std::make_unique<mvcc::Collector>(machine_.mvcc());
+  next_flush_ = clock_.Now() + limits_.flush_interval;
+  pool_.Start();
+}
+
+void Maintenance::Stop() { pool_.Stop(); }
+
+void Maintenance::OnApplied(raft::Index applied, size_t bytes) {
+  applied_.store(applied.value(), std::memory_order_release);
+  unflushed_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+void Maintenance::Tick(TimePoint now) {
+  bool behind = applied_.load(std::memory_order_relaxed) > durable_.load(std::memory_order_relaxed);
+  bool due = now >= next_flush_ ||
+             unflushed_bytes_.load(std::memory_order_relaxed) >= limits_.flush_bytes;
+  if (behind && due && !flushing_.exchange(true)) {
+    next_flush_ = now + limits_.flush_interval;
+    if (!pool_.TrySubmit(kFlush, [this] { Flush(); })) flushing_.store(false);
+  }
+  bool to_collect = machine_.mvcc().compacted() > machine_.mvcc().collected();
+  if (!to_collect || now < next_collect_ || collecting_.exchange(true)) return;
+  if (collect_waits_.exchange(false)) next_collect_ = now + limits_.collect_retry;
+  if (!pool_.TrySubmit(kCollect, [this] { Collect(); })) collecting_.store(false);
+}
+
+void Maintenance::Flush() {
+  uint64_t bytes = unflushed_bytes_.load(std::memory_order_relaxed);
+  Status status = FlushNow();
+  // Out of space is the engine's to report and to resume; nothing is lost, the log only stays longer.
+  if (!status && status.error().code() != ErrorCode::kNoSpace) {
+    fatal_(status.error().WithContext("flush the state"));
+    return;
+  }
+  if (status) unflushed_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  flushing_.store(false);
+}
+
+Status Maintenance::FlushNow() {
+  RETURN_IF_ERROR(engine_.Flush());
+  auto row = apply::StateMachine::ReadApplied(engine_, engine::Tier::kPersisted);
+  RETURN_IF_ERROR(row);
+  if (*row) durable_.store((*row)->index.value(), std::memory_order_release);
+  return Ok();
+}
+
+void Maintenance::Collect() {
+  while (true) {
+    auto step = collector_->Step(clock_.Now());
+    if (!step) {
+      if (step.error().code() != ErrorCode::kNoSpace) {
+        fatal_(step.error().WithContext("collect compacted revisions"));
+      }
+      break;
+    }
+    if (!step->trim.keys.empty()) {
+      // A trim that finds no room is only memory kept a while longer.
+      auto trim = std::make_shared<mvcc::TrimBatch>(std::move(step->trim));
+      (void)apply_.TryRun([this, trim] { machine_.mvcc().Trim(*trim); });
+    }
+    if (step->state == mvcc::CollectStep::State::kFinished) {
+      log_.Info("finished scheduled compaction",
+                {{"compact-revision", machine_.mvcc().collected()}});
+    }
+    if (step->state == mvcc::CollectStep::State::kWaiting) collect_waits_.store(true);
+    if (step->state == mvcc::CollectStep::State::kWaiting ||
+        step->state == mvcc::CollectStep::State::kIdle) {
+      break;
+    }
+  }
+  collecting_.store(false);
+}
+
+bool Maintenance::Defragment(absl::AnyInvocable<void(Status)> done) {
+  return pool_.TrySubmit(kDefragment, [this, done = std::move(done)]() mutable {
+    Status status = engine_.Flush();
+    if (status) status = engine_.CompactAll();
+    done(std::move(status));
+  });
+}
+
+bool Maintenance::RunHash(Action&& action) { return pool_.TrySubmit(kHash, std::move(action)); }
+
+}  // namespace store::replica

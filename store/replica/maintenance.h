@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Maintenance: slow work on the state, on two threads of its own and never on apply: flushing the engine (which
+// moves the durable applied index, behind which the log may be cut), collecting compacted revisions, full
+// compaction (defragment), hashes. Tick looks whether something is due and costs nothing if not.
+// Start, Stop, Tick by the owner (replica thread); OnApplied by apply; Defragment and RunHash by any thread.
+// Bounded: one running and one waiting action per kind, sixteen hashes.
+#pragma once
+
+#include <absl/functional/any_invocable.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "store/apply/state_machine.h"
+#include "store/base/clock.h"
+#include "store/base/log.h"
+#include "store/base/worker_pool.h"
+#include "store/engine/engine.h"
+#include "store/mvcc/collector.h"
+#include "store/raft/types.h"
+#include "store/replica/apply_worker.h"
+
+namespace store::replica {
+
+struct MaintenanceLimits {
+  Duration flush_interval = std::chrono::seconds(60);
+  uint64_t flush_bytes = 64 << 20;     // of entries applied since the last flush: bounds the replay at start
+  Duration collect_retry = std::chrono::seconds(1);  // while an open view holds it up
+};
+
+class Maintenance {
+ public:
+  Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine,
+              engine::Engine& engine, ApplyWorker& apply, const Clock& clock, Logger log,
+              absl::AnyInvocable<void(const Error&)> fatal);
+
+  void Start(raft::Index durable);
+  void Stop();
+  void Tick(TimePoint now);
+  // Apply thread, before the report goes out.
+  void OnApplied(raft::Index applied, size_t bytes);
+
+  // Applied index that a crash now would leave.
+  raft::Index durable() const { return raft::Index(durable_.load(std::memory_order_acquire)); }
+  // A clean stop leaves nothing to replay. On the caller's thread, after Stop.
+  Status FlushNow();
+  // False when one is waiting already, or stopped. `done` runs on a maintenance thread.
+  bool Defragment(absl::AnyInvocable<void(Status)> done);
+  bool RunHash(Action&& action);
+
+ private:
+  void Flush();
+  void Collect();
+
+  const MaintenanceLimits limits_;
+  apply::StateMachine& machine_;
+  engine::Engine& engine_;
+  ApplyWorker& apply_;
+  const Clock& clock_;
+  Logger log_;
+  absl::AnyInvocable<void(const Error&)> fatal_;
+  std::unique_ptr<mvcc::Collector> collector_;  // used by one Collect at a time
+  WorkerPool pool_;
+
+  std::atomic<uint64_t> applied_{0};
+  std::atomic<uint64_t> durable_{0};
+  std::atomic<uint64_t> unflushed_bytes_{0};
+  std::atomic<bool> flushing_{false};
+  std::atomic<bool> collecting_{false};
+  std::atomic<bool> collect_waits_{false};
+  TimePoint next_flush_{};     // replica thread
+  TimePoint next_collect_{};   // replica thread
+};
+
+}  // namespace store::replica

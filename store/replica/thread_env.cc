@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/replica/thread_env.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "store/base/check.h"
+
+namespace store::replica {
+namespace {
+
+constexpr WorkClass kLogWork{0};
+
+}  // namespace
+
+ThreadEnv::ThreadEnv(const ThreadEnvLimits& limits, ThreadEnvParts parts, uint64_t seed)
+    : limits_(limits),
+      parts_(std::move(parts)),
+      random_(seed),
+      mailbox_(limits.mailbox),
+      apply_(limits.apply, parts_.machine, MakeApplySinks(), parts_.clock, parts_.log),
+      maintenance_(limits.maintenance, parts_.machine, parts_.engine, apply_, parts_.clock,
+                   parts_.log, [this](const Error& error) { Fatal(error); }),
+      hub_thread_(parts_.hub),
+      log_writer_(parts_.log_store,
+                  {.on_durable =
+                       [this](uint64_t unit, std::vector<raft::Envelope> release) {
+                         for (raft::Envelope& envelope : release) Send(std::move(envelope));
+                         mailbox_.PostReserved(Persisted{unit});
+                       },
+                   .on_failed = [this](const Error& error) { Fatal(error); }}),
+      log_helper_("log-helper", 1, {{"log", 1, 64}}) {}
+
+ThreadEnv::~ThreadEnv() { Stop(); }
+
+LoopId ThreadEnv::AddLoop(Executor& executor, Edge& edge) {
+  CHECK(!started_);
+  loops_.push_back({&executor, &edge});
+  return LoopId(static_cast<uint32_t>(loops_.size() - 1));
+}
+
+void ThreadEnv::Start(const ReplicaConfig& config, Boot boot) {
+  CHECK(!started_);
+  started_ = true;
+  maintenance_.Start(boot.raft.applied);
+  replica_ = std::make_unique<Replica>(config, static_cast<Env&>(*this), std::move(boot));
+  log_helper_.Start();
+  log_writer_.Start();
+  hub_thread_.Start();
+  apply_.Start();
+  thread_ = Thread("replica", [this] { Run(); });
+}
+
+void ThreadEnv::Stop() {
+  if (!started_) return;
+  started_ = false;
+  mailbox_.Close();
+  thread_.Join();
+  log_writer_.Stop();
+  apply_.Stop();
+  hub_thread_.Stop();
+  log_helper_.Stop();
+  maintenance_.Stop();
+  if (Status flushed = maintenance_.FlushNow(); !flushed) {
+    parts_.log.Error("state was not flushed at the stop; the log replays it", {flushed.error()});
+  }
+}
+
+void ThreadEnv::Fatal(const Error& error) { parts_.fatal(error); }
+
+bool ThreadEnv::TryPropose(ProposalBundle& bundle) {
+  size_t bytes = bundle.bytes;
+  Event event(std::move(bundle));
+  if (mailbox_.TryPost(std::move(event), bytes)) return true;
+  bundle = std::move(std::get<ProposalBundle>(event));
+  return false;
+}
+
+bool ThreadEnv::TryReadTickets(LoopId loop, uint64_t through) {
+  return mailbox_.TryPost(Event(ReadTickets{loop, through}), sizeof(Event));
+}
+
+bool ThreadEnv::TryLease(LoopId loop, std::vector<LeaseRequest>& requests) {
+  size_t bytes = requests.size() * sizeof(LeaseRequest);
+  Event event(LeaseCalls{loop, std::move(requests)});
+  if (mailbox_.TryPost(std::move(event), bytes)) return true;
+  requests = std::move(std::get<LeaseCalls>(event).requests);
+  return false;
+}
+
+bool ThreadEnv::TryRunOnApply(Action action) { return apply_.TryRun(std::move(action)); }
+
+// Everything that arrived is fed to the replica before its output is taken: one persist unit, one message
+// per peer and one hand-over to apply for the whole batch.
+void ThreadEnv::Run() {
+  std::vector<Event> events;
+  TimePoint next_tick = Now() + limits_.tick;
+  replica_->OnBoot();
+  while (!mailbox_.closed()) {
+    replica_->Flush();
+    parts_.gauges.Publish(replica_->position());
+    parts_.gauges.proposals_waiting.store(replica_->waiting_proposals(), std::memory_order_relaxed);
+    (void)mailbox_.Wait(next_tick);
+    events.clear();
+    mailbox_.Drain(&events);
+    for (Event& event : events) Dispatch(std::move(event));
+    TimePoint now = Now();
+    if (now < next_tick) continue;
+    replica_->OnTick(now);
+    maintenance_.Tick(now);
+    // After a pause of the process the missed ticks are not made up for: time passed for others as well.
+    next_tick = std::max(next_tick + limits_.tick, now + limits_.tick / 2);
+  }
+  replica_->OnStop();
+}
+
+void ThreadEnv::Dispatch(Event event) {
+  struct Visitor {
+    Replica& replica;
+    void operator()(ProposalBundle& e) { replica.OnProposals(std::move(e)); }
+    void operator()(ReadTickets& e) { replica.OnReadTickets(e.loop, e.through); }
+    void operator()(LeaseCalls& e) { replica.OnLeaseRequests(e.loop, e.requests); }
+    void operator()(Persisted& e) { replica.OnPersisted(e.unit); }
+    void operator()(apply::ApplyReport& e) { replica.OnApplied(e); }
+    void operator()(Fetched& e) { replica.OnFetched(e.peer, e.from, std::move(e.entries)); }
+  };
+  std::visit(Visitor{*replica_}, event);
+}
+
+void ThreadEnv::Persist(raft::PersistUnit unit) { log_writer_.Submit(std::move(unit)); }
+
+void ThreadEnv::Apply(std::vector<raft::EntryPtr> entries) { apply_.Post(std::move(entries)); }
+
+// The peer transport comes with the cluster; a configuration of one voter has nobody to send to.
+void ThreadEnv::Send(raft::Envelope envelope) {
+  CHECK(false, "a message to member {:x}, but there is no peer transport", envelope.to);
+}
+
+void ThreadEnv::SendPeer(raft::NodeId to, PeerMessage) {
+  CHECK(false, "a message to member {:x}, but there is no peer transport", to);
+}
+
+void ThreadEnv::SendSnapshot(raft::SnapshotOrder order) {
+  CHECK(false, "a snapshot for member {:x}, but there is no peer transport", order.peer);
+}
+
+void ThreadEnv::InstallSnapshot(raft::SnapshotMeta meta) {
+  CHECK(false, "a snapshot at index {} to install, but there is no peer transport", meta.index);
+}
+
+template <class Tell>
+void ThreadEnv::PostTo(LoopId loop, Tell tell) {
+  const Loop& target = loops_.at(loop.value());
+  target.executor->Post([edge = target.edge, tell = std::move(tell)]() mutable { tell(*edge); });
+}
+
+void ThreadEnv::GrantReads(LoopId loop, uint64_t through) {
+  PostTo(loop, [through](Edge& edge) { edge.OnReadsGranted(through); });
+}
+
+void ThreadEnv::FailReads(LoopId loop, uint64_t through, ErrorCode code) {
+  PostTo(loop, [through, code](Edge& edge) { edge.OnReadsFailed(through, code); });
+}
+
+void ThreadEnv::FailProposals(LoopId loop, std::span<const apply::RequestId> ids, ErrorCode code) {
+  PostTo(loop, [ids = std::vector(ids.begin(), ids.end()), code](Edge& edge) {
+    edge.OnProposalsFailed(ids, code);
+  });
+}
+
+void ThreadEnv::AnswerLeases(LoopId loop, std::span<const LeaseAnswer> answers) {
+  PostTo(loop, [answers = std::vector(answers.begin(), answers.end())](Edge& edge) {
+    edge.OnLeaseAnswers(answers);
+  });
+}
+
+void ThreadEnv::FetchLog(raft::Fetch fetch) {
+  Action read = [this, fetch] {
+    auto entries = parts_.log_store.Read(fetch.from, fetch.to, fetch.bytes_max);
+    if (!entries) return Fatal(entries.error().WithContext("read the log back"));
+    mailbox_.PostReserved(Fetched{fetch.peer, fetch.from, std::move(*entries)});
+  };
+  // Refused: the peer is probed again and asks again.
+  (void)log_helper_.TrySubmit(kLogWork, std::move(read));
+}
+
+void ThreadEnv::TruncateLog(raft::Index through, raft::Term term) {
+  Action cut = [this, through, term] {
+    if (Status status = parts_.log_store.TruncatePrefix(through, term); !status) {
+      Fatal(status.error().WithContext("cut the log"));
+    }
+  };
+  // Refused: the next cut covers this one.
+  (void)log_helper_.TrySubmit(kLogWork, std::move(cut));
+}
+
+void ThreadEnv::OnRole(const raft::RoleChange& change) {
+  bool had_leader = parts_.gauges.leader.exchange(change.leader.value()) != 0;
+  bool has_leader = change.leader != raft::NodeId(0);
+  parts_.gauges.term.store(change.term.value());
+  parts_.gauges.is_leader.store(change.role == raft::Role::kLeader);
+  if (has_leader) parts_.gauges.no_leader_since_ns.store(0);
+  if (had_leader && !has_leader) {
+    parts_.gauges.no_leader_since_ns.store(Now().time_since_epoch().count());
+  }
+  if (has_leader) parts_.gauges.leader_changes.fetch_add(1);
+  parts_.log.Info("raft role changed", {{"role", static_cast<int>(change.role)},
+                                        {"leader", fmt::format("{:x}", change.leader)},
+                                        {"term", change.term}});
+}
+
+ApplySinks ThreadEnv::MakeApplySinks() {
+  return {
+      .events = [this](mvcc::EventBatchPtr events) { parts_.hub.Publish(std::move(events)); },
+      .results =
+          [this](std::vector<apply::LoopResults> results) {
+            for (apply::LoopResults& loop : results) {
+              PostTo(loop.loop, [results = std::move(loop.results)](Edge& edge) mutable {
+                edge.OnResults(std::move(results));
+              });
+            }
+          },
+      .report =
+          [this](apply::ApplyReport report) {
+            maintenance_.OnApplied(report.applied, report.bytes);
+            report.durable = maintenance_.durable();
+            mailbox_.PostReserved(Event(std::move(report)));
+          },
+      .fatal = [this](const Error& error) { Fatal(error); },
+  };
+}
+
+}  // namespace store::replica

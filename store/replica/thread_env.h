@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// ThreadEnv: a Replica in production. Owns the replica thread, the log writer, the apply worker, the watch
+// hub's thread and maintenance, and the mailboxes between them (the picture in store/README.md). It is the Env
+// of its Replica and the ReplicaDoor of the io loops.
+// Start, Stop, AddLoop by the owner's thread, AddLoop before Start. ReplicaDoor's methods from any loop.
+// Bounds: the replica's mailbox refuses loops beyond ThreadEnvLimits; what other threads report to it is
+// bounded by what the replica handed out before.
+#pragma once
+
+#include <absl/functional/any_invocable.h>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "store/base/log.h"
+#include "store/base/mailbox.h"
+#include "store/base/random.h"
+#include "store/base/thread.h"
+#include "store/base/worker_pool.h"
+#include "store/replica/apply_worker.h"
+#include "store/replica/edge.h"
+#include "store/replica/env.h"
+#include "store/replica/gauges.h"
+#include "store/replica/hub_thread.h"
+#include "store/replica/maintenance.h"
+#include "store/replica/replica.h"
+#include "store/wal/log_store.h"
+#include "store/wal/log_writer.h"
+#include "store/watch/watch_hub.h"
+
+namespace store::replica {
+
+struct ThreadEnvLimits {
+  Duration tick = std::chrono::milliseconds(100);
+  MailboxLimits mailbox{100'000, 64 << 20};
+  ApplyWorkerLimits apply;
+  MaintenanceLimits maintenance;
+};
+
+// What it runs on; all outlive it.
+struct ThreadEnvParts {
+  wal::LogStore& log_store;
+  engine::Engine& engine;
+  apply::StateMachine& machine;
+  watch::WatchHub& hub;
+  RaftGauges& gauges;
+  const Clock& clock;
+  Logger log;
+  // Called once, from any thread: the disk failed or the state cannot be applied. The process must end.
+  absl::AnyInvocable<void(const Error&)> fatal;
+};
+
+class ThreadEnv final : public ReplicaDoor, private Env {
+ public:
+  ThreadEnv(const ThreadEnvLimits& limits, ThreadEnvParts parts, uint64_t seed);
+  ~ThreadEnv() override;
+
+  // `edge` is called on `executor`. Loops are numbered in the order they are added.
+  LoopId AddLoop(Executor& executor, Edge& edge);
+  void Start(const ReplicaConfig& config, Boot boot);
+  // Everything that waits is failed with kStopped first, then threads end from the edge inwards, and the
+  // state is flushed. The loops must still run, and take no new calls.
+  void Stop();
+
+  bool TryPropose(ProposalBundle& bundle) override;
+  bool TryReadTickets(LoopId loop, uint64_t through) override;
+  bool TryLease(LoopId loop, std::vector<LeaseRequest>& requests) override;
+  bool TryRunOnApply(Action action) override;
+
+  Maintenance& maintenance() { return maintenance_; }
+  bool out_of_space() const { return apply_.out_of_space(); }
+
+ private:
+  struct ReadTickets {
+    LoopId loop;
+    uint64_t through;
+  };
+  struct LeaseCalls {
+    LoopId loop;
+    std::vector<LeaseRequest> requests;
+  };
+  struct Persisted {
+    uint64_t unit;
+  };
+  struct Fetched {
+    raft::NodeId peer;
+    raft::Index from;
+    std::vector<raft::EntryPtr> entries;
+  };
+  using Event = std::variant<ProposalBundle, ReadTickets, LeaseCalls, Persisted,
+                             apply::ApplyReport, Fetched>;
+  struct Loop {
+    Executor* executor;
+    Edge* edge;
+  };
+
+  // Replica thread.
+  void Run();
+  void Dispatch(Event event);
+  // Env.
+  void Persist(raft::PersistUnit unit) override;
+  void Apply(std::vector<raft::EntryPtr> entries) override;
+  void Send(raft::Envelope envelope) override;
+  void GrantReads(LoopId loop, uint64_t through) override;
+  void FailReads(LoopId loop, uint64_t through, ErrorCode code) override;
+  void FailProposals(LoopId loop, std::span<const apply::RequestId> ids, ErrorCode code) override;
+  void AnswerLeases(LoopId loop, std::span<const LeaseAnswer> answers) override;
+  void SendSnapshot(raft::SnapshotOrder order) override;
+  void InstallSnapshot(raft::SnapshotMeta meta) override;
+  void FetchLog(raft::Fetch fetch) override;
+  void TruncateLog(raft::Index through, raft::Term term) override;
+  void SendPeer(raft::NodeId to, PeerMessage message) override;
+  void OnRole(const raft::RoleChange& change) override;
+  TimePoint Now() const override { return parts_.clock.Now(); }
+  uint64_t Random() override { return random_.Next(); }
+
+  ApplySinks MakeApplySinks();
+  void Fatal(const Error& error);
+  template <class Tell>
+  void PostTo(LoopId loop, Tell tell);
+
+  const ThreadEnvLimits limits_;
+  ThreadEnvParts parts_;
+  store::Random random_;
+  std::vector<Loop> loops_;
+  std::unique_ptr<Replica> replica_;
+
+  Mailbox<Event> mailbox_;
+  ApplyWorker apply_;
+  Maintenance maintenance_;
+  HubThread hub_thread_;
+  wal::LogWriter log_writer_;
+  WorkerPool log_helper_;      // truncation and reading back: one thread
+  Thread thread_;
+  bool started_ = false;
+};
+
+}  // namespace store::replica
