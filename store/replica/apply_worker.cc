@@ -99,8 +99,8 @@ bool ApplyWorker::WaitForSpace(const Error& error) {
   return !stopping_;
 }
 
-// Events before results: a client that has seen its write answered and then asks for progress must be told
-// a revision that includes it.
+// Events before results: a client that has seen its write answered and then asks for progress must
+// be told a revision that includes it.
 void ApplyWorker::Tell(apply::BatchOutcome outcome) {
   sinks_.events(std::move(outcome.events));
   if (!outcome.results.empty()) sinks_.results(std::move(outcome.results));

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// ApplyWorker: the apply thread. Takes committed entries in order, runs them through the state machine in
-// batches, and after each batch tells everybody: watch hub (events), loops (results), replica (report). Also
-// runs actions of others between batches, for what only apply may touch (lease tables, index trim).
-// Start and Stop by the owner; Post by the replica thread; TryRun by any thread. Entries are bounded by what
-// raft hands out (apply_bytes_max not yet reported), actions by ApplyWorkerLimits.
-// A full disk does not stop it: the refused batch is offered again until the engine takes it, and nothing
-// after it is applied (architecture 3.3). Any other error is fatal.
+// ApplyWorker: the apply thread. Takes committed entries in order, runs them through the state
+// machine in batches, and after each batch tells everybody: watch hub (events), loops (results),
+// replica (report). Also runs actions of others between batches, for what only apply may touch
+// (lease tables, index trim). Start and Stop by the owner; Post by the replica thread; TryRun by
+// any thread. Entries are bounded by what raft hands out (apply_bytes_max not yet reported),
+// actions by ApplyWorkerLimits. A full disk does not stop it: the refused batch is offered again
+// until the engine takes it, and nothing after it is applied (architecture 3.3). Any other error is
+// fatal.
 #pragma once
+
+#include "store/apply/state_machine.h"
+#include "store/base/executor.h"
+#include "store/base/log.h"
+#include "store/base/mailbox.h"
+#include "store/base/thread.h"
+#include "store/raft/types.h"
 
 #include <absl/functional/any_invocable.h>
 
@@ -15,13 +23,6 @@
 #include <span>
 #include <variant>
 #include <vector>
-
-#include "store/apply/state_machine.h"
-#include "store/base/executor.h"
-#include "store/base/log.h"
-#include "store/base/mailbox.h"
-#include "store/base/thread.h"
-#include "store/raft/types.h"
 
 namespace store::replica {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/replica/auto_compaction.h"
 
-#include <algorithm>
-
 #include "store/apply/command.h"
+
+#include <algorithm>
 
 namespace store::replica {
 
@@ -35,7 +35,8 @@ void AutoCompaction::TickPeriodic(TimePoint now, raft::Raft& raft) {
     samples_.pop_front();
   }
   if (target == Revision()) return;
-  samples_.push_front({now - options_.period, target});  // still the answer until a newer one is due
+  samples_.push_front(
+      {now - options_.period, target});  // still the answer until a newer one is due
   if (now < next_compaction_) return;
   next_compaction_ = now + interval;
   Compact(target, raft);

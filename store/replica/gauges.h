@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// RaftGauges: what other threads may know of the replica without asking it: a few atomics that the replica
-// thread writes once per turn. Good for headers, health, Status and metrics; never for a decision that must
-// be linearizable.
+// RaftGauges: what other threads may know of the replica without asking it: a few atomics that the
+// replica thread writes once per turn. Good for headers, health, Status and metrics; never for a
+// decision that must be linearizable.
 #pragma once
+
+#include "store/raft/status.h"
 
 #include <atomic>
 #include <cstdint>
-
-#include "store/raft/status.h"
 
 namespace store::replica {
 
 struct RaftGauges {
   std::atomic<uint64_t> term{0};
-  std::atomic<uint64_t> leader{0};      // 0: none
+  std::atomic<uint64_t> leader{0};  // 0: none
   std::atomic<bool> is_leader{false};
   std::atomic<uint64_t> commit{0};
   std::atomic<uint64_t> applied{0};
@@ -22,7 +22,8 @@ struct RaftGauges {
   std::atomic<uint64_t> leader_changes{0};
   std::atomic<uint64_t> proposals_waiting{0};
   std::atomic<uint64_t> window_bytes{0};
-  std::atomic<int64_t> no_leader_since_ns{0};  // TimePoint of the replica's clock; 0: there is a leader
+  std::atomic<int64_t> no_leader_since_ns{
+      0};  // TimePoint of the replica's clock; 0: there is a leader
 
   void Publish(const raft::Position& position) {
     term.store(position.term.value(), std::memory_order_relaxed);

@@ -27,7 +27,8 @@ void HubThread::Stop() {
 void HubThread::Run() {
   while (true) {
     bool more = hub_.RunTurn();
-    // With work left only a stop is looked for; otherwise wait for a post or the next progress notice.
+    // With work left only a stop is looked for; otherwise wait for a post or the next progress
+    // notice.
     if (!Sleep(more ? TimePoint{} : hub_.NextDeadline())) return;
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HubThread: runs a WatchHub on a thread of its own: a turn whenever something was posted, a catch-up slice is
-// left or a progress notice is due, else it sleeps. Start and Stop by the owner.
+// HubThread: runs a WatchHub on a thread of its own: a turn whenever something was posted, a
+// catch-up slice is left or a progress notice is due, else it sleeps. Start and Stop by the owner.
 #pragma once
 
 #include "store/base/clock.h"

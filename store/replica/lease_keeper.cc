@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/replica/lease_keeper.h"
 
+#include "store/apply/command.h"
+
 #include <algorithm>
 #include <string>
 #include <utility>
-
-#include "store/apply/command.h"
 
 namespace store::replica {
 
@@ -52,7 +52,7 @@ void LeaseKeeper::OnRequests(LoopId loop, std::span<const LeaseRequest> requests
       Answer(waiting);  // answered from local knowledge, as etcd does
     } else if (!clock_.primary()) {
       Refuse(waiting, raft.position().leader == raft::NodeId(0) ? ErrorCode::kNoLeader
-                                                              : ErrorCode::kNotLeader);
+                                                                : ErrorCode::kNotLeader);
     } else {
       waiting_.push_back(std::move(waiting));
     }
@@ -120,8 +120,8 @@ void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
       std::max<size_t>(1, static_cast<size_t>(std::chrono::seconds(1) / limits_.scan_interval));
   size_t budget = std::max<size_t>(1, limits_.revokes_per_second / scans_per_second);
   while (budget > 0 && revokes_in_flight_ < limits_.revoke_entries_in_flight) {
-    auto ids = clock_.TakeExpired(now, std::min(budget, limits_.ids_per_entry),
-                                  limits_.revoke_retry);
+    auto ids =
+        clock_.TakeExpired(now, std::min(budget, limits_.ids_per_entry), limits_.revoke_retry);
     if (ids.empty()) return;
     budget -= ids.size();
     // A refused proposal is not kept: the same ids come up again after revoke_retry.

@@ -15,8 +15,8 @@ constexpr WorkClass kHash{3};
 }  // namespace
 
 Maintenance::Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine,
-                         engine::Engine& engine, ApplyWorker& apply, const Clock& clock,
-                         Logger log, absl::AnyInvocable<void(const Error&)> fatal)
+                         engine::Engine& engine, ApplyWorker& apply, const Clock& clock, Logger log,
+                         absl::AnyInvocable<void(const Error&)> fatal)
     : limits_(limits),
       machine_(machine),
       engine_(engine),
@@ -44,8 +44,8 @@ void Maintenance::OnApplied(raft::Index applied, size_t bytes) {
 
 void Maintenance::Tick(TimePoint now) {
   bool behind = applied_.load(std::memory_order_relaxed) > durable_.load(std::memory_order_relaxed);
-  bool due = now >= next_flush_ ||
-             unflushed_bytes_.load(std::memory_order_relaxed) >= limits_.flush_bytes;
+  bool due =
+      now >= next_flush_ || unflushed_bytes_.load(std::memory_order_relaxed) >= limits_.flush_bytes;
   if (behind && due && !flushing_.exchange(true)) {
     next_flush_ = now + limits_.flush_interval;
     if (!pool_.TrySubmit(kFlush, [this] { Flush(); })) flushing_.store(false);
@@ -59,7 +59,8 @@ void Maintenance::Tick(TimePoint now) {
 void Maintenance::Flush() {
   uint64_t bytes = unflushed_bytes_.load(std::memory_order_relaxed);
   Status status = FlushNow();
-  // Out of space is the engine's to report and to resume; nothing is lost, the log only stays longer.
+  // Out of space is the engine's to report and to resume; nothing is lost, the log only stays
+  // longer.
   if (!status && status.error().code() != ErrorCode::kNoSpace) {
     fatal_(status.error().WithContext("flush the state"));
     return;

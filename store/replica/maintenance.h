@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Maintenance: slow work on the state, on two threads of its own and never on apply: flushing the engine (which
-// moves the durable applied index, behind which the log may be cut), collecting compacted revisions, full
-// compaction (defragment), hashes. Tick looks whether something is due and costs nothing if not.
-// Start, Stop, Tick by the owner (replica thread); OnApplied by apply; Defragment and RunHash by any thread.
-// Bounded: one running and one waiting action per kind, sixteen hashes.
+// Maintenance: slow work on the state, on two threads of its own and never on apply: flushing the
+// engine (which moves the durable applied index, behind which the log may be cut), collecting
+// compacted revisions, full compaction (defragment), hashes. Tick looks whether something is due
+// and costs nothing if not. Start, Stop, Tick by the owner (replica thread); OnApplied by apply;
+// Defragment and RunHash by any thread. Bounded: one running and one waiting action per kind,
+// sixteen hashes.
 #pragma once
-
-#include <absl/functional/any_invocable.h>
-
-#include <atomic>
-#include <cstddef>
-#include <cstdint>
 
 #include "store/apply/state_machine.h"
 #include "store/base/clock.h"
@@ -21,18 +16,25 @@
 #include "store/raft/types.h"
 #include "store/replica/apply_worker.h"
 
+#include <absl/functional/any_invocable.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
 namespace store::replica {
 
 struct MaintenanceLimits {
   Duration flush_interval = std::chrono::seconds(60);
-  uint64_t flush_bytes = 64 << 20;     // of entries applied since the last flush: bounds the replay at start
+  uint64_t flush_bytes =
+      64 << 20;  // of entries applied since the last flush: bounds the replay at start
   Duration collect_retry = std::chrono::seconds(1);  // while an open view holds it up
 };
 
 class Maintenance {
  public:
-  Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine,
-              engine::Engine& engine, ApplyWorker& apply, const Clock& clock, Logger log,
+  Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine, engine::Engine& engine,
+              ApplyWorker& apply, const Clock& clock, Logger log,
               absl::AnyInvocable<void(const Error&)> fatal);
 
   void Start(raft::Index durable);
@@ -69,8 +71,8 @@ class Maintenance {
   std::atomic<bool> flushing_{false};
   std::atomic<bool> collecting_{false};
   std::atomic<bool> collect_waits_{false};
-  TimePoint next_flush_{};     // replica thread
-  TimePoint next_collect_{};   // replica thread
+  TimePoint next_flush_{};    // replica thread
+  TimePoint next_collect_{};  // replica thread
 };
 
 }  // namespace store::replica

@@ -14,7 +14,8 @@ void Proposals::Offer(ProposalBundle bundle, raft::Raft& raft) {
     Fail(bundle, ErrorCode::kTooManyRequests);
     return;
   }
-  // A newer bundle never overtakes a waiting one: clients see their writes in the order they sent them.
+  // A newer bundle never overtakes a waiting one: clients see their writes in the order they sent
+  // them.
   if (!waiting_.empty() || !Propose(bundle, raft)) {
     count_ += bundle.proposals.size();
     waiting_.push_back(std::move(bundle));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/replica/replica.h"
 
-#include <utility>
-
 #include "store/base/check.h"
+
+#include <utility>
 
 namespace store::replica {
 
@@ -61,8 +61,7 @@ void Replica::OnLeaseRequests(LoopId loop, std::span<const LeaseRequest> request
   leases_.OnRequests(loop, requests, raft_);
 }
 
-void Replica::OnFetched(raft::NodeId peer, raft::Index from,
-                        std::vector<raft::EntryPtr> entries) {
+void Replica::OnFetched(raft::NodeId peer, raft::Index from, std::vector<raft::EntryPtr> entries) {
   raft_.OnFetched(peer, from, std::move(entries));
 }
 
@@ -78,8 +77,9 @@ void Replica::Flush() {
   while (raft_.HasOutput()) Execute(raft_.TakeOutput());
 }
 
-// The role goes first: the edge and the lease clock must know who leads before they see what it did. The
-// persist unit goes before the messages it does not guard, so that disk and network work at the same time.
+// The role goes first: the edge and the lease clock must know who leads before they see what it
+// did. The persist unit goes before the messages it does not guard, so that disk and network work
+// at the same time.
 void Replica::Execute(raft::Output output) {
   if (output.role) HandleRole(*output.role);
   if (output.persist) env_.Persist(std::move(*output.persist));

@@ -1,31 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Replica: everything between the wire and the disk except I/O. One event in, actions out through Env. No
-// threads and no clock of its own: production runs it on the replica thread, the simulator runs five of them
-// in one loop. After one or more events the host calls Flush, which executes the core's output.
+// Replica: everything between the wire and the disk except I/O. One event in, actions out through
+// Env. No threads and no clock of its own: production runs it on the replica thread, the simulator
+// runs five of them in one loop. After one or more events the host calls Flush, which executes the
+// core's output.
 //
 // The story of a request, and why no queue on its way can grow without bound:
 //   A client's call enters an io loop. Its frames are bounded by the HTTP/2 windows, its message by
-//   max-request-bytes + 512 KiB. The loop admits it against the member's pending calls (20 000 calls or
-//   256 MiB, else "too many requests") and reserves the room of its answer, so no later step can fail to
-//   answer. The loop collects what one turn brought into a bundle and offers it to the replica's mailbox,
-//   which may refuse it; then the loop keeps it, and it still counts as pending.
-//   The replica offers the bundle to raft. Raft refuses it whole while 64 MiB are uncommitted or there is no
-//   leader; refused bundles wait here (they are pending calls, already counted) until their deadline. More
-//   than 5 000 committed entries that are not applied: "too many requests" (etcd's text).
-//   Entries leave raft to the log writer as persist units, to peers within per-peer windows (256 messages,
-//   8 MiB), and to apply within 4 MiB not yet reported. The log window keeps what is not yet durable, applied
-//   and matched, at most 64 MiB; slower peers are served from disk.
-//   Apply works in batches of 1 MiB or 1 000 entries, hands events to the watch hub (64 MiB, else the hub is
-//   told to read the store again) and results to the loops (reserved). A read carries no queue of its own: it
-//   is a ticket number in its loop, and a grant is one number.
+//   max-request-bytes + 512 KiB. The loop admits it against the member's pending calls (20 000
+//   calls or 256 MiB, else "too many requests") and reserves the room of its answer, so no later
+//   step can fail to answer. The loop collects what one turn brought into a bundle and offers it to
+//   the replica's mailbox, which may refuse it; then the loop keeps it, and it still counts as
+//   pending. The replica offers the bundle to raft. Raft refuses it whole while 64 MiB are
+//   uncommitted or there is no leader; refused bundles wait here (they are pending calls, already
+//   counted) until their deadline. More than 5 000 committed entries that are not applied: "too
+//   many requests" (etcd's text). Entries leave raft to the log writer as persist units, to peers
+//   within per-peer windows (256 messages, 8 MiB), and to apply within 4 MiB not yet reported. The
+//   log window keeps what is not yet durable, applied and matched, at most 64 MiB; slower peers are
+//   served from disk. Apply works in batches of 1 MiB or 1 000 entries, hands events to the watch
+//   hub (64 MiB, else the hub is told to read the store again) and results to the loops (reserved).
+//   A read carries no queue of its own: it is a ticket number in its loop, and a grant is one
+//   number.
 // Every limit is a field of ReplicaConfig or of the part named, and a gauge.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <deque>
-#include <span>
-#include <vector>
 
 #include "store/apply/report.h"
 #include "store/base/clock.h"
@@ -37,12 +33,18 @@
 #include "store/replica/proposals.h"
 #include "store/replica/reads.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
 namespace store::replica {
 
 struct ReplicaConfig {
   raft::Config raft;
   Duration election_timeout = std::chrono::seconds(1);
-  size_t apply_lag_entries_max = 5000;          // commit - applied, above it "too many requests"
+  size_t apply_lag_entries_max = 5000;  // commit - applied, above it "too many requests"
   Duration read_retry = std::chrono::milliseconds(500);
   RetentionLimits retention;
   LeaseKeeperLimits leases;
@@ -64,8 +66,8 @@ class Replica {
  public:
   Replica(const ReplicaConfig& config, Env& env, Boot boot);
 
-  // First event: asks for a pre-vote at once instead of waiting an election timeout. Harmless in a cluster
-  // that has a leader (thesis 9.6), and what makes a restart fast.
+  // First event: asks for a pre-vote at once instead of waiting an election timeout. Harmless in a
+  // cluster that has a leader (thesis 9.6), and what makes a restart fast.
   void OnBoot();
   void OnTick(TimePoint now);
   void OnPeerMessage(raft::Envelope envelope);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/replica/thread_env.h"
 
+#include "store/base/check.h"
+
 #include <algorithm>
 #include <utility>
-
-#include "store/base/check.h"
 
 namespace store::replica {
 namespace {
@@ -90,8 +90,8 @@ bool ThreadEnv::TryLease(LoopId loop, std::vector<LeaseRequest>& requests) {
 
 bool ThreadEnv::TryRunOnApply(Action action) { return apply_.TryRun(std::move(action)); }
 
-// Everything that arrived is fed to the replica before its output is taken: one persist unit, one message
-// per peer and one hand-over to apply for the whole batch.
+// Everything that arrived is fed to the replica before its output is taken: one persist unit, one
+// message per peer and one hand-over to apply for the whole batch.
 void ThreadEnv::Run() {
   std::vector<Event> events;
   TimePoint next_tick = Now() + limits_.tick;
@@ -108,7 +108,8 @@ void ThreadEnv::Run() {
     if (now < next_tick) continue;
     replica_->OnTick(now);
     maintenance_.Tick(now);
-    // After a pause of the process the missed ticks are not made up for: time passed for others as well.
+    // After a pause of the process the missed ticks are not made up for: time passed for others as
+    // well.
     next_tick = std::max(next_tick + limits_.tick, now + limits_.tick / 2);
   }
   replica_->OnStop();

@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// ThreadEnv: a Replica in production. Owns the replica thread, the log writer, the apply worker, the watch
-// hub's thread and maintenance, and the mailboxes between them (the picture in store/README.md). It is the Env
-// of its Replica and the ReplicaDoor of the io loops.
-// Start, Stop, AddLoop by the owner's thread, AddLoop before Start. ReplicaDoor's methods from any loop.
-// Bounds: the replica's mailbox refuses loops beyond ThreadEnvLimits; what other threads report to it is
+// ThreadEnv: a Replica in production. Owns the replica thread, the log writer, the apply worker,
+// the watch hub's thread and maintenance, and the mailboxes between them (the picture in
+// store/README.md). It is the Env of its Replica and the ReplicaDoor of the io loops. Start, Stop,
+// AddLoop by the owner's thread, AddLoop before Start. ReplicaDoor's methods from any loop. Bounds:
+// the replica's mailbox refuses loops beyond ThreadEnvLimits; what other threads report to it is
 // bounded by what the replica handed out before.
 #pragma once
-
-#include <absl/functional/any_invocable.h>
-
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <span>
-#include <variant>
-#include <vector>
 
 #include "store/base/log.h"
 #include "store/base/mailbox.h"
@@ -31,6 +22,15 @@
 #include "store/wal/log_store.h"
 #include "store/wal/log_writer.h"
 #include "store/watch/watch_hub.h"
+
+#include <absl/functional/any_invocable.h>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
 
 namespace store::replica {
 
@@ -50,7 +50,8 @@ struct ThreadEnvParts {
   RaftGauges& gauges;
   const Clock& clock;
   Logger log;
-  // Called once, from any thread: the disk failed or the state cannot be applied. The process must end.
+  // Called once, from any thread: the disk failed or the state cannot be applied. The process must
+  // end.
   absl::AnyInvocable<void(const Error&)> fatal;
 };
 
@@ -62,8 +63,8 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   // `edge` is called on `executor`. Loops are numbered in the order they are added.
   LoopId AddLoop(Executor& executor, Edge& edge);
   void Start(const ReplicaConfig& config, Boot boot);
-  // Everything that waits is failed with kStopped first, then threads end from the edge inwards, and the
-  // state is flushed. The loops must still run, and take no new calls.
+  // Everything that waits is failed with kStopped first, then threads end from the edge inwards,
+  // and the state is flushed. The loops must still run, and take no new calls.
   void Stop();
 
   bool TryPropose(ProposalBundle& bundle) override;
@@ -91,8 +92,8 @@ class ThreadEnv final : public ReplicaDoor, private Env {
     raft::Index from;
     std::vector<raft::EntryPtr> entries;
   };
-  using Event = std::variant<ProposalBundle, ReadTickets, LeaseCalls, Persisted,
-                             apply::ApplyReport, Fetched>;
+  using Event =
+      std::variant<ProposalBundle, ReadTickets, LeaseCalls, Persisted, apply::ApplyReport, Fetched>;
   struct Loop {
     Executor* executor;
     Edge* edge;
@@ -134,7 +135,7 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   Maintenance maintenance_;
   HubThread hub_thread_;
   wal::LogWriter log_writer_;
-  WorkerPool log_helper_;      // truncation and reading back: one thread
+  WorkerPool log_helper_;  // truncation and reading back: one thread
   Thread thread_;
   bool started_ = false;
 };

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// FakeEnv: an Env that remembers what it was asked to do and does it when the test says so: time is set by hand, a
-// persist unit becomes durable by Persisted(), entries are applied by Applied(). Single-threaded.
+// FakeEnv: an Env that remembers what it was asked to do and does it when the test says so: time is
+// set by hand, a persist unit becomes durable by Persisted(), entries are applied by Applied().
+// Single-threaded.
 #pragma once
+
+#include "store/base/check.h"
+#include "store/replica/env.h"
+#include "store/replica/replica.h"
 
 #include <deque>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "store/base/check.h"
-#include "store/replica/env.h"
-#include "store/replica/replica.h"
 
 namespace store::replica {
 

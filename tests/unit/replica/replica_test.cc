@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/replica/replica.h"
 
-#include <gtest/gtest.h>
-
 #include "store/apply/command.h"
 #include "tests/unit/replica/fake_env.h"
+
+#include <gtest/gtest.h>
 
 namespace store::replica {
 namespace {

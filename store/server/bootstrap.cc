@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/server/bootstrap.h"
+
+#include "store/base/random.h"
+#include "store/base/thread.h"
+#include "store/cluster/member.h"
+#include "store/engine/state_dir.h"
+#include "store/server/process.h"
+#include "store/wal/recovery.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <sys/stat.h>
+#include <utility>
+#include <vector>
+
+namespace store::server {
+namespace {
+
+std::vector<std::string> Texts(const std::vector<Url>& urls) {
+  std::vector<std::string> texts;
+  for (const Url& url : urls) texts.push_back(url.ToString());
+  std::sort(texts.begin(), texts.end());
+  return texts;
+}
+
+struct Founders {
+  wal::Identity identity;
+  apply::InitialState state;
+};
+
+// Everybody who starts with the same flags derives the same ids (cluster/member.h).
+Result<Founders> FoundCluster(const ServerConfig& config) {
+  if (config.initial_cluster_state == ClusterState::kExisting ||
+      config.bootstrap_members.size() > 1) {
+    return Fail(
+        ErrorCode::kUnsupported,
+        fmt::format("--initial-cluster names {} members and --initial-cluster-state is {}: "
+                    "this version runs one new member; remove the other members",
+                    config.bootstrap_members.size(),
+                    config.initial_cluster_state == ClusterState::kNew ? "new" : "existing"));
+  }
+  Founders founders;
+  std::vector<raft::NodeId> ids;
+  for (const auto& [name, urls] : config.bootstrap_members) {
+    cluster::Member member;
+    member.peer_urls = Texts(urls);
+    member.id = cluster::BootstrapMemberId(member.peer_urls, config.initial_cluster_token);
+    if (name == config.name) founders.identity.member = member.id;
+    ids.push_back(member.id);
+    founders.state.members.push_back(std::move(member));
+  }
+  std::sort(ids.begin(), ids.end());
+  std::sort(founders.state.members.begin(), founders.state.members.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+  founders.state.conf.voters = ids;
+  founders.identity.cluster = cluster::DeriveClusterId(ids);
+  return founders;
+}
+
+Status PrepareDirectory(const ServerConfig& config, const std::string& member, const Logger& log) {
+  if (Status made = MakeDirs(JoinPath(member, "wal")); !made) {
+    return Fail(made.error().WithContext("cannot access data directory"));
+  }
+  struct stat facts{};
+  if (::stat(config.data_dir.c_str(), &facts) == 0 && (facts.st_mode & 0777) != 0700) {
+    log.Warn(
+        "data directory should only be accessible by its owner (mode 0700)",
+        {{"data-dir", config.data_dir}, {"mode", fmt::format("{:04o}", facts.st_mode & 0777)}});
+  }
+  if (FileExists(JoinPath(member, "snap/db"))) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("{} is a data directory of etcd; import it with `sluicectl snapshot "
+                            "import`, or give another --data-dir",
+                            config.data_dir));
+  }
+  return Ok();
+}
+
+// Another process that uses the directory may be on its way out: wait for it, as etcd does, until
+// it has ended or somebody wants this one to end.
+Result<std::unique_ptr<FileLock>> LockDirectory(const ServerConfig& config,
+                                                const std::string& member, const Clock& clock,
+                                                const Logger& log) {
+  bool told = false;
+  Mutex mutex;
+  CondVar never;
+  while (true) {
+    auto lock = FileLock::Acquire(JoinPath(member, "LOCK"));
+    if (lock) return std::make_unique<FileLock>(std::move(*lock));
+    if (lock.error().code() != ErrorCode::kBusy) return Fail(lock.error());
+    if (!told) {
+      log.Warn("data directory is in use by another process; waiting until it ends",
+               {{"data-dir", config.data_dir}});
+    }
+    told = true;
+    if (StopRequested()) {
+      return Fail(ErrorCode::kBusy,
+                  fmt::format("data directory {} is in use by another process", config.data_dir));
+    }
+    MutexLock held(mutex);
+    (void)never.WaitUntil(mutex, clock.Now() + std::chrono::milliseconds(50));
+  }
+}
+
+Status OpenState(Member& member, const engine::Path& path, const Founders* founders,
+                 const apply::ApplyLimits& limits, EngineTroubleAction on_trouble) {
+  engine::RocksSettings settings;
+  settings.on_error = std::move(on_trouble);
+  auto opened = engine::RocksEngine::Open(path, std::move(settings));
+  if (!opened) return Fail(opened.error().WithContext(path.string()));
+  member.engine = std::move(*opened);
+  member.machine = std::make_unique<apply::StateMachine>(
+      limits, apply::ApplySelf{member.id, member.boot_nonce}, member.engine);
+  auto row = apply::StateMachine::ReadApplied(*member.engine, engine::Tier::kPersisted);
+  RETURN_IF_ERROR(row);
+  if (*row) return member.machine->Restore();
+  if (founders == nullptr) {
+    return Fail(ErrorCode::kCorruption,
+                fmt::format("{} says nothing of what was applied; restore the directory from a "
+                            "backup or start with an empty --data-dir",
+                            path.string()));
+  }
+  return member.machine->Bootstrap(founders->state);
+}
+
+replica::Boot MakeBoot(wal::LogImage image, const apply::AppliedRow& applied,
+                       const lease::LeaseTable& leases) {
+  replica::Boot boot;
+  boot.raft.hard_state = image.hard_state;
+  boot.raft.conf = applied.conf;
+  boot.raft.applied = applied.index;
+  boot.raft.truncated = image.truncated;
+  boot.raft.truncated_term = image.truncated_term;
+  boot.raft.runs = std::move(image.runs);
+  boot.raft.tail = std::move(image.entries);
+  for (const auto& [id, lease] : leases.leases()) {
+    boot.leases.push_back({id, lease.ttl_seconds, lease.remaining_seconds});
+  }
+  return boot;
+}
+
+}  // namespace
+
+Status CheckLogAgainstState(const wal::LogImage& image, const apply::AppliedRow& applied) {
+  raft::Index last = image.entries.empty() ? image.truncated : image.entries.back()->index;
+  if (last < applied.index) {
+    return Fail(ErrorCode::kCorruption,
+                fmt::format("the log ends at index {}, but the state has applied {}: the log lost "
+                            "its end; replace this member",
+                            last, applied.index));
+  }
+  raft::Term term;
+  if (applied.index == image.truncated) {
+    term = image.truncated_term;
+  } else if (applied.index > image.truncated) {
+    for (const raft::TermRun& run : image.runs) {
+      if (run.first <= applied.index) term = run.term;
+    }
+  } else {
+    return Fail(ErrorCode::kCorruption,
+                fmt::format("the log starts behind index {}, but the state has applied only {}: "
+                            "entries between them are gone; replace this member",
+                            image.truncated, applied.index));
+  }
+  if (term != applied.term) {
+    return Fail(ErrorCode::kCorruption,
+                fmt::format("the log has term {} at index {}, but the state was applied from term "
+                            "{}: log and state are not of one member; replace it",
+                            term, applied.index, applied.term));
+  }
+  return Ok();
+}
+
+Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& limits,
+                          EngineTroubleAction on_trouble, const Clock& clock, const Logger& log) {
+  const std::string root = JoinPath(config.data_dir, "member");
+  const std::string wal_directory = JoinPath(root, "wal");
+  RETURN_IF_ERROR(PrepareDirectory(config, root, log));
+  Member member;
+  auto lock = LockDirectory(config, root, clock, log);
+  RETURN_IF_ERROR(lock);
+  member.lock = std::move(*lock);
+  member.boot_nonce = EntropySeed();
+  member.files = std::make_unique<wal::PosixWalFileSystem>();
+
+  // The log's identity is the member's. A directory without one has never written its log: what an
+  // interrupted first start left of the state is completed.
+  auto identity = wal::ReadIdentity(*member.files, wal_directory);
+  RETURN_IF_ERROR(identity);
+  std::optional<Founders> founders;
+  if (!*identity) {
+    auto founded = FoundCluster(config);
+    RETURN_IF_ERROR(founded);
+    founders = std::move(*founded);
+    *identity = founders->identity;
+  }
+  member.fresh = founders.has_value();
+  member.cluster = (*identity)->cluster;
+  member.id = (*identity)->member;
+
+  auto state = engine::OpenStateDir(root);
+  RETURN_IF_ERROR(state);
+  RETURN_IF_ERROR(engine::RemoveStaleStates(root, *state));
+  RETURN_IF_ERROR(OpenState(member, engine::Path(root) / state->directory,
+                            founders ? &*founders : nullptr, limits, std::move(on_trouble)));
+
+  member.log = std::make_unique<wal::WalLogStore>(
+      *member.files,
+      wal::WalOptions{.directory = wal_directory, .identity = **identity, .seed = EntropySeed()});
+  auto image = member.log->Load();
+  RETURN_IF_ERROR(image);
+  auto applied = apply::StateMachine::ReadApplied(*member.engine, engine::Tier::kPersisted);
+  RETURN_IF_ERROR(applied);
+  RETURN_IF_ERROR(CheckLogAgainstState(*image, **applied));
+  member.boot = MakeBoot(std::move(*image), **applied, member.machine->leases());
+  return member;
+}
+
+}  // namespace store::server

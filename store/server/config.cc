@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/server/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+#include <utility>
+
+namespace store::server {
+namespace {
+
+tl::unexpected<Error> Refuse(std::string message) {
+  return Fail(ErrorCode::kInvalidArgument, std::move(message));
+}
+
+std::vector<Url> OneUrl(const char* text) { return {*ParseUrl(text)}; }
+
+// A listening socket binds an address, not a name; localhost is the one name that always means the
+// same.
+Status CheckBindable(const std::vector<Url>& urls) {
+  for (const Url& url : urls) {
+    if (url.is_unix() || url.host.empty() || url.host == "localhost" || IsIpAddress(url.host)) {
+      continue;
+    }
+    return Refuse(fmt::format("expected IP in URL for binding ({})", url.ToString()));
+  }
+  return Ok();
+}
+
+Status CheckAdvertised(const std::vector<Url>& urls, const char* flag) {
+  for (const Url& url : urls) {
+    if (!url.is_unix() && url.host.empty()) {
+      return Refuse(
+          fmt::format("unexpected empty host ({}); --{} needs host:port that others can "
+                      "reach",
+                      url.ToString(), flag));
+    }
+  }
+  return Ok();
+}
+
+Result<std::map<std::string, std::vector<Url>>> ParseCluster(const std::string& text) {
+  std::map<std::string, std::vector<Url>> members;
+  std::set<Url> seen;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    size_t comma = rest.find(',');
+    std::string_view item = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+    size_t equal = item.find('=');
+    if (equal == std::string_view::npos || equal == 0) {
+      return Refuse(fmt::format("--initial-cluster: \"{}\" is not name=peer-url", item));
+    }
+    auto url = ParseUrl(item.substr(equal + 1));
+    if (!url) return Fail(url.error().WithContext("--initial-cluster"));
+    if (!seen.insert(*url).second) {
+      return Refuse(
+          fmt::format("initial cluster \"{}\" has duplicate url {}", text, url->ToString()));
+    }
+    members[std::string(item.substr(0, equal))].push_back(std::move(*url));
+  }
+  return members;
+}
+
+std::string Join(const std::vector<Url>& urls) {
+  std::string text;
+  for (const Url& url : urls) text += (text.empty() ? "" : ",") + url.ToString();
+  return text;
+}
+
+Status CheckOwnUrls(const ServerConfig& config) {
+  auto own = config.bootstrap_members.find(config.name);
+  if (own == config.bootstrap_members.end()) {
+    return Refuse(fmt::format(
+        "couldn't find local name \"{}\" in the initial cluster configuration", config.name));
+  }
+  std::vector<Url> in_cluster = own->second;
+  std::vector<Url> advertised = config.initial_advertise_peer_urls;
+  std::sort(in_cluster.begin(), in_cluster.end());
+  std::sort(advertised.begin(), advertised.end());
+  if (in_cluster == advertised) return Ok();
+  return Refuse(fmt::format("--initial-cluster has {}={} but --initial-advertise-peer-urls is {}",
+                            config.name, Join(in_cluster), Join(advertised)));
+}
+
+Status CheckTimes(const ServerConfig& config) {
+  int64_t heartbeat = config.heartbeat_interval_ms;
+  int64_t election = config.election_timeout_ms;
+  if (heartbeat <= 0) {
+    return Refuse(fmt::format("--heartbeat-interval must be >0 (set to {}ms)", heartbeat));
+  }
+  if (election <= 0) {
+    return Refuse(fmt::format("--election-timeout must be >0 (set to {}ms)", election));
+  }
+  if (election < 5 * heartbeat) {
+    return Refuse(
+        fmt::format("--election-timeout[{}ms] should be at least as 5 times as "
+                    "--heartbeat-interval[{}ms]",
+                    election, heartbeat));
+  }
+  if (election > 50'000) {
+    return Refuse(fmt::format(
+        "--election-timeout[{}ms] is too long, and should be set less than 50000ms", election));
+  }
+  return Ok();
+}
+
+Status SetCompaction(ServerConfig& config) {
+  const std::string& text = config.auto_compaction_retention;
+  int64_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  bool is_number = error == std::errc() && end == text.data() + text.size();
+  if (config.auto_compaction_mode == CompactionMode::kRevision) {
+    if (!is_number || number < 0) {
+      return Refuse(
+          fmt::format("--auto-compaction-retention \"{}\" is not a number of revisions", text));
+    }
+    config.compaction_revisions = number;
+    return Ok();
+  }
+  // A bare number means hours, as it did before durations were accepted.
+  Result<Duration> period =
+      is_number ? Result<Duration>(std::chrono::hours(number)) : ParseDuration(text);
+  if (!period || *period < Duration::zero()) {
+    return Refuse(
+        fmt::format("--auto-compaction-retention \"{}\" is neither hours nor a duration", text));
+  }
+  config.compaction_period = *period;
+  return Ok();
+}
+
+}  // namespace
+
+Status ServerConfig::Finish() {
+  if (name.empty()) return Refuse("--name must not be empty");
+  if (data_dir.empty()) data_dir = name + ".etcd";
+  if (!listen_client_urls.empty() && advertise_client_urls.empty()) {
+    return Refuse(
+        "--advertise-client-urls is required when --listen-client-urls is set explicitly");
+  }
+  if (listen_client_urls.empty()) listen_client_urls = OneUrl(kDefaultClientUrl);
+  if (advertise_client_urls.empty()) advertise_client_urls = OneUrl(kDefaultClientUrl);
+  if (initial_advertise_peer_urls.empty()) {
+    initial_advertise_peer_urls =
+        listen_peer_urls.empty() ? OneUrl(kDefaultPeerUrl) : listen_peer_urls;
+  }
+  if (listen_peer_urls.empty()) listen_peer_urls = OneUrl(kDefaultPeerUrl);
+  RETURN_IF_ERROR(CheckBindable(listen_client_urls));
+  RETURN_IF_ERROR(CheckBindable(listen_peer_urls));
+  RETURN_IF_ERROR(CheckAdvertised(advertise_client_urls, "advertise-client-urls"));
+  RETURN_IF_ERROR(CheckAdvertised(initial_advertise_peer_urls, "initial-advertise-peer-urls"));
+  if (initial_cluster.empty()) {
+    bootstrap_members = {{name, initial_advertise_peer_urls}};
+  } else {
+    auto members = ParseCluster(initial_cluster);
+    RETURN_IF_ERROR(members);
+    bootstrap_members = std::move(*members);
+  }
+  RETURN_IF_ERROR(CheckOwnUrls(*this));
+  RETURN_IF_ERROR(CheckTimes(*this));
+  return SetCompaction(*this);
+}
+
+Result<Duration> ParseDuration(std::string_view text) {
+  static constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10}, {"h", 3.6e12}};
+  auto refuse = [&] { return Refuse(fmt::format("invalid duration \"{}\"", text)); };
+  if (text == "0") return Duration::zero();
+  std::string_view rest = text;
+  bool negative = rest.starts_with('-');
+  if (negative || rest.starts_with('+')) rest.remove_prefix(1);
+  if (rest.empty()) return refuse();
+  double total = 0;
+  while (!rest.empty()) {
+    double number = 0;
+    auto [end, error] =
+        std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
+    if (error != std::errc() || number < 0) return refuse();
+    rest.remove_prefix(static_cast<size_t>(end - rest.data()));
+    // Two-letter units stand before their last letter in the table, so the first match is the right
+    // one.
+    auto unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                             [&](const auto& u) { return rest.starts_with(u.first); });
+    if (unit == std::end(kUnits)) return refuse();
+    rest.remove_prefix(unit->first.size());
+    total += number * unit->second;
+  }
+  if (total > 9e18) return refuse();
+  auto nanos = static_cast<int64_t>(std::llround(total));
+  return Duration(negative ? -nanos : nanos);
+}
+
+}  // namespace store::server

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// ServerConfig: what a member is started with: values, etcd's defaults, and the checks that involve
+// more than one of them. Filled by flags.h from the command line and the environment. Values, any
+// thread.
+#pragma once
+
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/base/log.h"
+#include "store/base/url.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace store::server {
+
+inline constexpr const char* kDefaultClientUrl = "http://localhost:2379";
+inline constexpr const char* kDefaultPeerUrl = "http://localhost:2380";
+inline constexpr int64_t kDefaultQuotaBytes = 2LL << 30;
+
+enum class CompactionMode : uint8_t { kPeriodic, kRevision };
+enum class ClusterState : uint8_t { kNew, kExisting };
+
+struct ServerConfig {
+  std::string name = "default";
+  std::string data_dir;                 // empty: <name>.etcd
+  std::vector<Url> listen_client_urls;  // empty: the default
+  std::vector<Url> advertise_client_urls;
+  std::vector<Url> listen_peer_urls;
+  std::vector<Url> initial_advertise_peer_urls;
+  std::string initial_cluster;  // name=url,...; empty: this member alone
+  ClusterState initial_cluster_state = ClusterState::kNew;
+  std::string initial_cluster_token = "etcd-cluster";
+  LogLevel log_level = LogLevel::kInfo;
+  int64_t quota_backend_bytes = 0;  // 0: 2 GiB, negative: none
+  uint64_t max_request_bytes = 1'572'864;
+  uint64_t max_txn_ops = 128;
+  CompactionMode auto_compaction_mode = CompactionMode::kPeriodic;
+  std::string auto_compaction_retention = "0";
+  uint64_t snapshot_count = 10'000;  // log entries kept for members that were briefly away
+  int64_t heartbeat_interval_ms = 100;
+  int64_t election_timeout_ms = 1000;
+
+  // Made by Finish:
+  std::map<std::string, std::vector<Url>> bootstrap_members;  // initial_cluster, by name
+  Duration compaction_period{0};                              // periodic mode; 0: off
+  int64_t compaction_revisions = 0;                           // revision mode; 0: off
+
+  // Fills in what follows from other values, then checks them together. kInvalidArgument with
+  // etcd's wording.
+  Status Finish();
+  Duration election_timeout() const { return std::chrono::milliseconds(election_timeout_ms); }
+  // Proposals and linearizable reads wait this long: 5 s + 2 election timeouts.
+  Duration request_timeout() const { return std::chrono::seconds(5) + 2 * election_timeout(); }
+};
+
+// Go's duration syntax: "1h30m", "100ms", "0". kInvalidArgument.
+Result<Duration> ParseDuration(std::string_view text);
+
+}  // namespace store::server

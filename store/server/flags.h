@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Command line and environment of sluice-store: etcd's flag names, Go's rules. One or two dashes
+// are the same,
+// `--x=v` or `--x v`, the last one wins; ETCD_NAME fills a flag that is not given, and both given
+// is refused. One table holds name, default, text and setter of every flag, so usage, environment
+// and parsing cannot differ. Pure functions, any thread.
+#pragma once
+
+#include "store/base/error.h"
+#include "store/server/config.h"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace store::server {
+
+struct FlagOutcome {
+  enum class Kind {
+    kRun,      // start with `config`
+    kPrint,    // --help, --version: `text` on stdout, exit 0
+    kUsage,    // wrong syntax: `text` on stderr, exit 2
+    kInvalid,  // a value or a combination: one log line "failed to verify flags" with `text`, exit
+               // 1
+  };
+  Kind kind = Kind::kRun;
+  std::string text;
+  ServerConfig config;
+  std::vector<std::string> warnings;  // unknown ETCD_ variables, ignored legacy flags
+};
+
+// `arguments` without the program's name. `environment`: names and values; only ETCD_* are looked
+// at.
+FlagOutcome ParseFlags(const std::vector<std::string>& arguments,
+                       const std::map<std::string, std::string>& environment);
+
+// What --version prints; the first line is read by tools as a semantic version.
+std::string VersionText();
+
+}  // namespace store::server

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// sluice-store: parses the command line, starts a member and waits for a signal.
+#include "store/base/failpoint.h"
+#include "store/server/flags.h"
+#include "store/server/process.h"
+#include "store/server/server.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace {
+
+using store::server::FlagOutcome;
+
+int Refuse(const std::string& text) {
+  std::fputs((text + "\n").c_str(), stderr);
+  return 1;
+}
+
+int Run(const FlagOutcome& outcome, const store::Logger& log, const store::Clock& clock,
+        const sigset_t& signals) {
+  for (const std::string& warning : outcome.warnings) log.Warn(warning);
+  auto fatal = [log](const store::Error& error) {
+    log.Fatal("stopping: the member cannot go on", {error});
+    log.Flush();
+    std::_Exit(1);
+  };
+  auto server = store::server::Server::Start(outcome.config, clock, log, fatal);
+  if (!server) {
+    log.Fatal("discovery failed", {{"error", server.error().message()}});
+    log.Flush();
+    return 1;
+  }
+  int signal_number = store::server::WaitForSignal(signals);
+  log.Info("received signal; shutting down", {{"signal", strsignal(signal_number)}});
+  (*server)->Stop();
+  log.Flush();
+  store::server::EndBy(signal_number, signals);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const sigset_t signals = store::server::BlockSignals();  // before the log starts its thread
+  auto environment = store::server::ReadEnvironment();
+  if (auto armed = store::Failpoints::Parse(environment["SLUICE_FAILPOINTS"]); !armed) {
+    return Refuse("SLUICE_FAILPOINTS: " + armed.error().message());
+  }
+  FlagOutcome outcome = store::server::ParseFlags({argv + 1, argv + argc}, environment);
+  if (outcome.kind == FlagOutcome::Kind::kPrint) {
+    std::fputs(outcome.text.c_str(), stdout);
+    return 0;
+  }
+  if (outcome.kind == FlagOutcome::Kind::kUsage) {
+    std::fputs(outcome.text.c_str(), stderr);
+    return 2;
+  }
+  store::SystemClock clock;
+  auto log = store::OpenLog({.level = outcome.config.log_level}, clock);
+  if (!log) return Refuse(log.error().message());
+  if (outcome.kind == FlagOutcome::Kind::kInvalid) {
+    log->Warn("failed to verify flags", {{"error", outcome.text}});
+    log->Flush();
+    return 1;
+  }
+  return Run(outcome, *log, clock, signals);
+}

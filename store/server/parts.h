@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Server::Parts: everything a running member consists of, in the order of construction; the
+// destructor runs it backwards. Private to server.cc and wiring.cc.
+#pragma once
+
+#include "store/api/call_budget.h"
+#include "store/api/cluster_service.h"
+#include "store/api/gate.h"
+#include "store/api/health_service.h"
+#include "store/api/http_admin.h"
+#include "store/api/kv_service.h"
+#include "store/api/lease_service.h"
+#include "store/api/maintenance_service.h"
+#include "store/api/member_metrics.h"
+#include "store/api/pending_calls.h"
+#include "store/api/service_context.h"
+#include "store/api/watch_service.h"
+#include "store/base/metrics.h"
+#include "store/base/worker_pool.h"
+#include "store/replica/gauges.h"
+#include "store/replica/thread_env.h"
+#include "store/rpc/event_loop.h"
+#include "store/rpc/http_router.h"
+#include "store/rpc/server.h"
+#include "store/server/bootstrap.h"
+#include "store/server/config.h"
+#include "store/server/peer_door.h"
+#include "store/server/publisher.h"
+#include "store/server/server.h"
+#include "store/watch/watch_hub.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace store::server {
+
+class Server::Parts {
+ public:
+  Parts(const ServerConfig& config, const Clock& clock, Logger log, Fatal fatal);
+  ~Parts() { Stop(); }
+
+  // In this order. Each step's error leaves nothing running.
+  Status BindPorts();
+  Status OpenState();
+  void Wire();
+  void Run();
+  void Stop();
+
+ private:
+  void OnEngineTrouble(engine::EngineTrouble trouble, const Error& error) const;
+  void MakeContext();
+  void AddServices();
+  void OnPublished();
+  void LogServing() const;
+
+  const ServerConfig config_;
+  const Clock& clock_;
+  const Logger log_;
+  const Fatal fatal_;
+  Registry registry_;
+  replica::RaftGauges gauges_;
+
+  // Transport: bound first, so that a port in use is found before the directory is touched.
+  std::vector<std::unique_ptr<rpc::EventLoop>> loops_;
+  rpc::MethodTable methods_;
+  rpc::HttpRouter router_;
+  std::unique_ptr<rpc::Server> transport_;
+  PeerDoor peer_door_;
+
+  // State and the threads around it.
+  Member member_;
+  std::unique_ptr<watch::WatchHub> hub_;
+  std::unique_ptr<replica::ThreadEnv> env_;
+
+  // Edge.
+  api::CallBudget budget_;
+  WorkerPool range_pool_;
+  std::vector<std::unique_ptr<api::PendingCalls>> pending_;
+  std::unique_ptr<api::ServiceContext> context_;
+  std::unique_ptr<api::Gate> gate_;
+  std::unique_ptr<api::KvService> kv_;
+  std::unique_ptr<api::WatchService> watch_;
+  std::unique_ptr<api::LeaseService> lease_;
+  std::unique_ptr<api::ClusterService> cluster_;
+  std::unique_ptr<api::MaintenanceService> maintenance_;
+  std::unique_ptr<api::HttpAdmin> http_admin_;
+  std::unique_ptr<api::MemberMetrics> metrics_;
+  api::HealthService health_;
+  std::unique_ptr<Publisher> publisher_;
+  bool running_ = false;
+};
+
+}  // namespace store::server

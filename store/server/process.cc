@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/server/process.h"
+
+#include <cstdlib>
+#include <pthread.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace store::server {
+
+std::map<std::string, std::string> ReadEnvironment() {
+  std::map<std::string, std::string> variables;
+  for (char** row = environ; *row != nullptr; ++row) {
+    std::string text = *row;
+    if (size_t equal = text.find('='); equal != std::string::npos) {
+      variables[text.substr(0, equal)] = text.substr(equal + 1);
+    }
+  }
+  return variables;
+}
+
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+int WaitForSignal(const sigset_t& signals) {
+  int signal_number = 0;
+  sigwait(&signals, &signal_number);
+  return signal_number;
+}
+
+bool StopRequested() {
+  sigset_t pending;
+  sigpending(&pending);
+  return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1;
+}
+
+void EndBy(int signal_number, const sigset_t& signals) {
+  if (getpid() == 1) std::_Exit(0);
+  ::signal(signal_number, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  raise(signal_number);
+  std::_Exit(128 + signal_number);
+}
+
+}  // namespace store::server

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What main needs of the process: its environment and its signals. Called by main's thread before
+// any other thread exists.
+#pragma once
+
+#include <map>
+#include <signal.h>
+#include <string>
+
+namespace store::server {
+
+std::map<std::string, std::string> ReadEnvironment();
+
+// SIGINT and SIGTERM are taken by WaitForSignal alone: every thread started later inherits the
+// mask. SIGPIPE is ignored; a closed connection is an error of its write.
+sigset_t BlockSignals();
+int WaitForSignal(const sigset_t& signals);
+// One of them has come and waits to be taken.
+bool StopRequested();
+
+// Ends as if the signal had not been handled, so that a supervisor sees what it sent (143 for
+// SIGTERM); as process 1, whose default action is to ignore, by exit 0.
+[[noreturn]] void EndBy(int signal_number, const sigset_t& signals);
+
+}  // namespace store::server

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/server/publisher.h"
+
+#include "store/apply/command.h"
+#include "store/cluster/version.h"
+
+#include <chrono>
+#include <utility>
+
+namespace store::server {
+namespace {
+
+constexpr Duration kLookAgain = std::chrono::milliseconds(10);
+
+}  // namespace
+
+Publisher::Publisher(Self self, const apply::StateMachine& machine, replica::ReplicaDoor& door,
+                     Executor& executor, Duration request_timeout, Action published)
+    : self_(std::move(self)),
+      machine_(machine),
+      door_(door),
+      executor_(executor),
+      request_timeout_(request_timeout),
+      published_(std::move(published)) {}
+
+void Publisher::Run() {
+  if (stopped_) return;
+  bool known = false;
+  bool versioned = false;
+  {
+    apply::StateRef state = machine_.Read();
+    known = AttributesKnown(*state);
+    versioned = !state->cluster_version->empty();
+  }
+  if (known && versioned) return published_();
+  if (executor_.Now() >= propose_again_) {
+    propose_again_ = executor_.Now() + request_timeout_;
+    std::vector<std::string> commands;
+    if (!known) {
+      sluice::store::Command command;
+      auto* request = command.mutable_member_attributes();
+      request->set_member_id(self_.id.value());
+      auto* attributes = request->mutable_member_attributes();
+      attributes->set_name(self_.name);
+      for (const std::string& url : self_.client_urls) attributes->add_client_urls(url);
+      commands.push_back(apply::EncodeCommand({}, command));
+    }
+    if (!versioned) {
+      sluice::store::Command command;
+      command.mutable_cluster_version()->set_ver(std::string(cluster::kClusterVersion));
+      commands.push_back(apply::EncodeCommand({}, command));
+    }
+    Propose(std::move(commands));
+  }
+  timer_ = executor_.After(kLookAgain, [this] { Run(); });
+}
+
+void Publisher::Stop() {
+  stopped_ = true;
+  executor_.Cancel(timer_);
+}
+
+bool Publisher::AttributesKnown(const apply::StateView& state) const {
+  for (const cluster::Member& member : *state.members) {
+    if (member.id == self_.id) {
+      return member.name == self_.name && member.client_urls == self_.client_urls;
+    }
+  }
+  return false;
+}
+
+void Publisher::Propose(std::vector<std::string> commands) {
+  replica::ProposalBundle bundle;
+  for (std::string& command : commands) {
+    bundle.bytes += command.size();
+    bundle.proposals.push_back({{}, std::move(command), executor_.Now() + request_timeout_});
+  }
+  // Refused: the mailbox is full; the next look proposes again.
+  if (!door_.TryPropose(bundle)) propose_again_ = {};
+}
+
+}  // namespace store::server

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publisher: tells the cluster, through the log, this member's name and client URLs, and, when
+// nobody has yet, the cluster version. Proposes again until the replicated state says so; then
+// calls `published` once. Everything on one loop. Stop before that loop stops.
+#pragma once
+
+#include "store/apply/state_machine.h"
+#include "store/base/executor.h"
+#include "store/replica/edge.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace store::server {
+
+class Publisher {
+ public:
+  struct Self {
+    raft::NodeId id;
+    std::string name;
+    std::vector<std::string> client_urls;
+  };
+
+  Publisher(Self self, const apply::StateMachine& machine, replica::ReplicaDoor& door,
+            Executor& executor, Duration request_timeout, Action published);
+
+  // On the loop.
+  void Run();
+  void Stop();
+
+ private:
+  bool AttributesKnown(const apply::StateView& state) const;
+  void Propose(std::vector<std::string> commands);
+
+  const Self self_;
+  const apply::StateMachine& machine_;
+  replica::ReplicaDoor& door_;
+  Executor& executor_;
+  const Duration request_timeout_;
+  Action published_;
+  TimePoint propose_again_{};
+  Executor::TimerId timer_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace store::server

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/server/server.h"
+
+#include "store/server/parts.h"
+
+#include <future>
+#include <utility>
+
+namespace store::server {
+namespace {
+
+replica::ReplicaConfig MakeReplicaConfig(const ServerConfig& config, raft::NodeId id) {
+  replica::ReplicaConfig replica;
+  replica.raft.id = id;
+  replica.raft.seed = EntropySeed();
+  replica.raft.election_ticks =
+      static_cast<int>(config.election_timeout_ms / config.heartbeat_interval_ms);
+  replica.election_timeout = config.election_timeout();
+  replica.retention.entries = std::max<uint64_t>(config.snapshot_count, 1);
+  replica.compaction.period = config.compaction_period;
+  replica.compaction.revisions = config.compaction_revisions;
+  return replica;
+}
+
+// Runs `action` on the loop and waits for it.
+void RunOn(rpc::EventLoop& loop, absl::AnyInvocable<void()> action) {
+  std::promise<void> done;
+  loop.Post([&] {
+    action();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config, const Clock& clock,
+                                              Logger log, Fatal fatal) {
+  log.Info("starting an etcd server", {{"name", config.name},
+                                       {"data-dir", config.data_dir},
+                                       {"heartbeat-interval-ms", config.heartbeat_interval_ms},
+                                       {"election-timeout-ms", config.election_timeout_ms},
+                                       {"quota-backend-bytes", config.quota_backend_bytes},
+                                       {"snapshot-catchup-entries", config.snapshot_count}});
+  auto parts = std::make_unique<Parts>(config, clock, std::move(log), std::move(fatal));
+  RETURN_IF_ERROR(parts->BindPorts());
+  RETURN_IF_ERROR(parts->OpenState());
+  parts->Wire();
+  parts->Run();
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Server::~Server() = default;
+void Server::Stop() { parts_->Stop(); }
+
+void Server::Parts::Run() {
+  running_ = true;
+  range_pool_.Start();
+  for (auto& loop : loops_) loop->Start();
+  env_->Start(MakeReplicaConfig(config_, member_.id), std::move(member_.boot));
+  transport_->Start();
+  peer_door_.Start(*loops_[0]);
+  Publisher::Self self{member_.id, config_.name, {}};
+  for (const Url& url : config_.advertise_client_urls) self.client_urls.push_back(url.ToString());
+  publisher_ = std::make_unique<Publisher>(std::move(self), *member_.machine, *env_, *loops_[0],
+                                           config_.request_timeout(), [this] { OnPublished(); });
+  loops_[0]->Post([this] { publisher_->Run(); });
+}
+
+void Server::Parts::OnPublished() {
+  log_.Info("published local member to cluster through raft",
+            {{"local-member-id", fmt::format("{:x}", member_.id)},
+             {"cluster-id", fmt::format("{:x}", member_.cluster)},
+             {"publish-timeout", config_.request_timeout()}});
+  log_.Info("enabled capabilities for version", {{"cluster-version", "3.7"}});
+  log_.Info("ready to serve client requests");
+  for (const rpc::SocketAddress& address : transport_->addresses()) {
+    log_.Info("serving client traffic insecurely; this is strongly discouraged!",
+              {{"traffic", "grpc+http"}, {"address", address.ToString()}});
+  }
+}
+
+// From the edge inwards: no new calls; what is under way may end; then everything that still waits
+// is failed while the loops can still carry the answer.
+void Server::Parts::Stop() {
+  if (!running_) return;
+  running_ = false;
+  health_.SetServing(false);
+  RunOn(*loops_[0], [this] { publisher_->Stop(); });
+  peer_door_.Stop(*loops_[0]);
+  transport_->Stop();
+  env_->Stop();
+  for (size_t i = 0; i < loops_.size(); ++i) {
+    RunOn(*loops_[i], [this, i] { pending_[i]->FailAll(ErrorCode::kStopped); });
+  }
+  range_pool_.Stop();
+  for (auto& loop : loops_) loop->Stop();
+  if (Status closed = member_.log->Close(); !closed) {
+    log_.Error("the log was not closed cleanly", {closed.error()});
+  }
+  log_.Info("closed etcd server", {{"name", config_.name}, {"data-dir", config_.data_dir}});
+}
+
+}  // namespace store::server

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the parts are made and connected; server.cc starts and stops them.
+#include "store/base/random.h"
+#include "store/server/parts.h"
+
+#include <algorithm>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+
+namespace store::server {
+namespace {
+
+constexpr WorkClass kRangeWork{0};
+
+// One loop for two cores: measured against two in architecture 6.1, and more for larger machines.
+size_t LoopCount() { return std::clamp<size_t>(std::thread::hardware_concurrency() / 2, 1, 8); }
+
+rpc::ServerOptions TransportOptions(const ServerConfig& config) {
+  rpc::ServerOptions options;
+  options.limits.message_bytes_max = config.max_request_bytes + (512 << 10);
+  return options;
+}
+
+int64_t QuotaBytes(const ServerConfig& config) {
+  return config.quota_backend_bytes == 0 ? kDefaultQuotaBytes : config.quota_backend_bytes;
+}
+
+// Half of the machine for the key index, which is memory only.
+uint64_t IndexMemoryMax() {
+  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE)) / 2;
+}
+
+}  // namespace
+
+Server::Parts::Parts(const ServerConfig& config, const Clock& clock, Logger log, Fatal fatal)
+    : config_(config),
+      clock_(clock),
+      log_(std::move(log)),
+      fatal_(std::move(fatal)),
+      peer_door_(clock, log_),
+      range_pool_("range", std::thread::hardware_concurrency() >= 4 ? 2 : 1, {{"range", 2, 4096}}) {
+  for (size_t i = 0; i < LoopCount(); ++i) {
+    loops_.push_back(std::make_unique<rpc::EventLoop>(LoopId(static_cast<uint32_t>(i)), clock_));
+  }
+}
+
+Status Server::Parts::BindPorts() {
+  std::vector<rpc::EventLoop*> loops;
+  for (auto& loop : loops_) loops.push_back(loop.get());
+  transport_ = std::make_unique<rpc::Server>(methods_, router_, loops, TransportOptions(config_));
+  for (const Url& url : config_.listen_client_urls) {
+    if (url.tls()) {
+      return Fail(ErrorCode::kUnsupported, "--listen-client-urls " + url.ToString() +
+                                               ": TLS is not supported yet; use http");
+    }
+    if (Status bound = transport_->Listen(url.Authority()); !bound) {
+      return Fail(bound.error().WithContext("--listen-client-urls"));
+    }
+  }
+  return peer_door_.Open(config_.listen_peer_urls);
+}
+
+Status Server::Parts::OpenState() {
+  apply::ApplyLimits limits;
+  limits.quota_bytes = QuotaBytes(config_);
+  limits.index_memory_max = IndexMemoryMax();
+  auto member = OpenMember(
+      config_, limits,
+      [this](engine::EngineTrouble trouble, const Error& error) {
+        OnEngineTrouble(trouble, error);
+      },
+      clock_, log_);
+  RETURN_IF_ERROR(member);
+  member_ = std::move(*member);
+  log_.Info("opened the data directory", {{"data-dir", config_.data_dir},
+                                          {"cluster-id", fmt::format("{:x}", member_.cluster)},
+                                          {"member-id", fmt::format("{:x}", member_.id)},
+                                          {"applied-index", member_.boot.raft.applied},
+                                          {"revision", member_.machine->mvcc().current()}});
+  return Ok();
+}
+
+void Server::Parts::OnEngineTrouble(engine::EngineTrouble trouble, const Error& error) const {
+  switch (trouble) {
+    case engine::EngineTrouble::kNoSpace:
+      log_.Error("the disk of the state is full; writes wait until there is space", {error});
+      return;
+    case engine::EngineTrouble::kRecovered:
+      log_.Info("the disk of the state has space again");
+      return;
+    case engine::EngineTrouble::kFatal:
+      fatal_(error.WithContext("state"));
+      return;
+  }
+}
+
+void Server::Parts::Wire() {
+  hub_ = std::make_unique<watch::WatchHub>(watch::WatchLimits{}, member_.machine->mvcc(), clock_,
+                                           api::EncodeWatchEvents);
+  replica::ThreadEnvLimits limits;
+  limits.tick = std::chrono::milliseconds(config_.heartbeat_interval_ms);
+  env_ = std::make_unique<replica::ThreadEnv>(
+      limits,
+      replica::ThreadEnvParts{.log_store = *member_.log,
+                              .engine = *member_.engine,
+                              .machine = *member_.machine,
+                              .hub = *hub_,
+                              .gauges = gauges_,
+                              .clock = clock_,
+                              .log = log_,
+                              .fatal = [this](const Error& error) { fatal_(error); }},
+      EntropySeed());
+  for (auto& loop : loops_) {
+    api::PendingOptions options;
+    options.member = member_.id.value();
+    options.boot_nonce = member_.boot_nonce;
+    options.loop = loop->id();
+    options.request_timeout = config_.request_timeout();
+    options.request_bytes_max = config_.max_request_bytes;
+    pending_.push_back(
+        std::make_unique<api::PendingCalls>(options, *env_, *loop, budget_, gauges_));
+    env_->AddLoop(*loop, *pending_.back());
+  }
+  MakeContext();
+  AddServices();
+}
+
+void Server::Parts::MakeContext() {
+  api::ServiceLimits limits;
+  limits.quota_bytes = QuotaBytes(config_);
+  limits.txn_ops_max = config_.max_txn_ops;
+  limits.request_bytes_max = config_.max_request_bytes;
+  limits.election_timeout = config_.election_timeout();
+  std::vector<api::PendingCalls*> pending;
+  for (auto& calls : pending_) pending.push_back(calls.get());
+  context_ = std::make_unique<api::ServiceContext>(api::ServiceContext{
+      .header = api::HeaderSource({member_.cluster, member_.id.value()}, gauges_),
+      .gauges = gauges_,
+      .state = *member_.machine,
+      .door = *env_,
+      .range_pool = range_pool_,
+      .range_class = kRangeWork,
+      .limits = limits,
+      .loops = std::move(pending)});
+}
+
+void Server::Parts::AddServices() {
+  gate_ = std::make_unique<api::Gate>(gauges_, registry_);
+  methods_.SetInterceptor([this](const rpc::CallInfo& info) { return gate_->Check(info); });
+  kv_ = std::make_unique<api::KvService>(*context_);
+  kv_->Register(methods_);
+  watch_ = std::make_unique<api::WatchService>(*context_, *hub_);
+  watch_->Register(methods_);
+  lease_ = std::make_unique<api::LeaseService>(*context_, EntropySeed());
+  lease_->Register(methods_);
+  cluster_ = std::make_unique<api::ClusterService>(*context_);
+  cluster_->Register(methods_);
+  maintenance_ = std::make_unique<api::MaintenanceService>(
+      *context_, api::MaintenanceHooks{.defragment =
+                                           [this](absl::AnyInvocable<void(Status)> done) {
+                                             return env_->maintenance().Defragment(std::move(done));
+                                           },
+                                       .run_hash =
+                                           [this](Action&& action) {
+                                             return env_->maintenance().RunHash(std::move(action));
+                                           }});
+  maintenance_->Register(methods_);
+  health_.Register(methods_);
+  http_admin_ = std::make_unique<api::HttpAdmin>(*context_, registry_);
+  http_admin_->Register(router_);
+  metrics_ = std::make_unique<api::MemberMetrics>(registry_, *context_, *hub_, budget_);
+}
+
+}  // namespace store::server
