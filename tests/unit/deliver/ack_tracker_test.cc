@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/ack_tracker.h"
 
+#include "tests/unit/base/seed.h"
+
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <algorithm>
 #include <map>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -68,24 +69,21 @@ class NaiveTracker {
 };
 
 TEST(AckTracker, AgreesWithTheNaiveModelOverManySteps) {
-  const char* given = std::getenv("SLUICE_SEED");
-  uint64_t seed = given != nullptr ? std::stoull(given) : std::random_device()();
-  SCOPED_TRACE("SLUICE_SEED=" + std::to_string(seed));
-  std::mt19937_64 random(seed);
+  store::Random random = store::SeededRandom("ack_tracker");
   AckTracker tracker(0, RangeId(1));
   NaiveTracker model(0);
   std::vector<RangeId> open;
   for (int step = 0; step < 100'000; ++step) {
-    uint64_t choice = random() % 1000;
+    uint64_t choice = random.Below(1000);
     if (choice < 480 || open.empty()) {
-      uint64_t end = tracker.high_water() + 1 + random() % 5000;
+      uint64_t end = tracker.high_water() + 1 + random.Below(5000);
       RangeId next = tracker.NextRange();
       RangeId id = tracker.Begin(end);
       ASSERT_EQ(id, next);
       model.Begin(id, end);
       open.push_back(id);
     } else if (choice < 998) {
-      size_t at = random() % std::min<size_t>(open.size(), 50);
+      size_t at = random.Below(std::min<size_t>(open.size(), 50));
       uint64_t before = tracker.low_water();
       auto moved = tracker.Ack(open[at]);
       model.Ack(open[at]);

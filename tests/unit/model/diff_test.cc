@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/model/diff.h"
 
-#include "store/base/random.h"
+#include "tests/unit/base/seed.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <string>
 
@@ -77,11 +76,7 @@ std::map<std::string, EntryConfig> ByKey(const Entries& entries) {
 }
 
 TEST(DiffTest, CarriedOutItLeadsFromAnyListToAnyOther) {
-  const char* given = std::getenv("SLUICE_SEED");
-  uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : store::EntropySeed();
-  RecordProperty("seed", std::to_string(seed));
-  SCOPED_TRACE("replay with SLUICE_SEED=" + std::to_string(seed));
-  store::Random random(seed);
+  store::Random random = store::SeededRandom("diff");
   for (int round = 0; round < 20'000; ++round) {
     Entries running = RandomEntries(&random);
     Entries wanted = RandomEntries(&random);

@@ -11,6 +11,7 @@
 #include "logagent/model/model.h"
 #include "tests/unit/shard/temp_dir.h"
 
+#include <absl/functional/function_ref.h>
 #include <gtest/gtest.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -19,7 +20,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -92,7 +92,7 @@ class Consumer {
     }
     return counts;
   }
-  bool Until(const std::function<bool()>& done,
+  bool Until(absl::FunctionRef<bool()> done,
              std::chrono::seconds deadline = std::chrono::seconds(30)) {
     auto end = std::chrono::steady_clock::now() + deadline;
     while (!done()) {

@@ -5,11 +5,12 @@
 
 #include "logagent/tail/file_system.h"
 
+#include <absl/functional/function_ref.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -18,7 +19,7 @@
 namespace logagent {
 
 // Looks every millisecond until `done` or the deadline.
-inline bool WaitUntil(const std::function<bool()>& done,
+inline bool WaitUntil(absl::FunctionRef<bool()> done,
                       std::chrono::seconds deadline = std::chrono::seconds(30)) {
   auto end = std::chrono::steady_clock::now() + deadline;
   while (!done()) {
