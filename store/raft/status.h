@@ -22,7 +22,7 @@ struct Position {
   Term term;
   Index commit;
   Index applied;
-  Index first;               // first index still in the log (truncated + 1)
+  Index first;  // first index still in the log (truncated + 1)
   Index last;
   size_t window_bytes = 0;
 };

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The door between io loops and the replica, from both sides. ReplicaDoor is what a loop may ask; it never
-// blocks and may refuse (the loop offers again next turn). Edge is what one loop is told; its room was
-// reserved when the call was admitted, so telling cannot fail. Each Edge method runs on that loop's thread.
-// The services' pending calls implement Edge; ThreadEnv and the simulator implement ReplicaDoor.
+// The door between io loops and the replica, from both sides. ReplicaDoor is what a loop may ask;
+// it never blocks and may refuse (the loop offers again next turn). Edge is what one loop is told;
+// its room was reserved when the call was admitted, so telling cannot fail. Each Edge method runs
+// on that loop's thread. The services' pending calls implement Edge; ThreadEnv and the simulator
+// implement ReplicaDoor.
 #pragma once
-
-#include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "store/apply/report.h"
 #include "store/apply/results.h"
@@ -16,6 +13,10 @@
 #include "store/base/ids.h"
 #include "store/raft/types.h"
 #include "store/replica/env.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
 
 namespace store::replica {
 
@@ -37,8 +38,8 @@ class ReplicaDoor {
   // All tickets of that loop up to and including `through` want a linearizable read.
   virtual bool TryReadTickets(LoopId loop, uint64_t through) = 0;
   virtual bool TryLease(LoopId loop, std::vector<LeaseRequest>& requests) = 0;
-  // Runs on the apply thread between batches: for reads of tables that only apply may touch. Refused when
-  // the queue is full or the store is stopping.
+  // Runs on the apply thread between batches: for reads of tables that only apply may touch.
+  // Refused when the queue is full or the store is stopping.
   virtual bool TryRunOnApply(Action action) = 0;
   virtual ~ReplicaDoor() = default;
 };

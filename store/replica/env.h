@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Env: what a Replica can make happen. Every call returns at once; results come back later as events of the
-// Replica (replica.h). ThreadEnv does it with threads and mailboxes, SimEnv inside one simulated loop.
-// Called on the replica's thread only.
+// Env: what a Replica can make happen. Every call returns at once; results come back later as
+// events of the Replica (replica.h). ThreadEnv does it with threads and mailboxes, SimEnv inside
+// one simulated loop. Called on the replica's thread only.
 #pragma once
-
-#include <cstdint>
-#include <span>
-#include <string>
-#include <variant>
-#include <vector>
 
 #include "store/apply/report.h"
 #include "store/base/clock.h"
@@ -16,6 +10,12 @@
 #include "store/base/ids.h"
 #include "store/raft/output.h"
 #include "store/raft/types.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
 
 namespace store::replica {
 
@@ -35,17 +35,17 @@ struct ProposalBundle {
 struct LeaseRequest {
   enum class Kind : uint8_t { kKeepAlive, kTimeToLive, kList };
   Kind kind = Kind::kKeepAlive;
-  uint64_t tag = 0;       // of the caller, echoed in the answer
+  uint64_t tag = 0;  // of the caller, echoed in the answer
   LeaseId id;
-  TimePoint arrived;      // a client's TTL counts from here
+  TimePoint arrived;  // a client's TTL counts from here
 };
 struct LeaseAnswer {
   uint64_t tag = 0;
   ErrorCode error = ErrorCode::kOk;  // kLeaseNotFound, kNotLeader, kNoLeader, kTimeout
   LeaseId id;
-  int64_t ttl_seconds = 0;           // keep-alive: granted TTL; time-to-live: remaining, floored
+  int64_t ttl_seconds = 0;  // keep-alive: granted TTL; time-to-live: remaining, floored
   int64_t granted_seconds = 0;
-  std::vector<LeaseId> leases;       // list, by remaining time ascending
+  std::vector<LeaseId> leases;  // list, by remaining time ascending
 };
 
 // Forwarded keep-alives and other frames that are not raft's.

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeaseKeeper: the clockwork of leases on this member. On the leader it proposes the revoke of what is overdue
-// (one log entry may carry many ids) and answers keep-alives, after a read round has confirmed that this member
-// still leads: a deposed leader must not promise a lease another one may already have revoked. Followers
-// answer "not leader" until the cluster issue forwards them. Replica thread only; bounded by LeaseKeeperLimits
-// and, for waiting requests, by what the edge admitted.
+// LeaseKeeper: the clockwork of leases on this member. On the leader it proposes the revoke of what
+// is overdue (one log entry may carry many ids) and answers keep-alives, after a read round has
+// confirmed that this member still leads: a deposed leader must not promise a lease another one may
+// already have revoked. Followers answer "not leader" until the cluster issue forwards them.
+// Replica thread only; bounded by LeaseKeeperLimits and, for waiting requests, by what the edge
+// admitted.
 #pragma once
+
+#include "store/apply/report.h"
+#include "store/lease/lease_clock.h"
+#include "store/raft/raft.h"
+#include "store/replica/env.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <span>
 #include <vector>
-
-#include "store/apply/report.h"
-#include "store/lease/lease_clock.h"
-#include "store/raft/raft.h"
-#include "store/replica/env.h"
 
 namespace store::replica {
 
@@ -46,7 +47,7 @@ class LeaseKeeper {
     LoopId loop;
     LeaseRequest request;
     raft::ReadId batch;
-    raft::Index index;       // known once granted
+    raft::Index index;  // known once granted
     bool granted = false;
     TimePoint asked;
   };

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// LogRetention: where the log may be cut. It is cut behind the durable applied index, keeping what a briefly
-// absent member may still need: the newest `entries` entries, but not more than `bytes` of them. Taking a
-// snapshot is free (the state is on disk), so cutting is the whole of it. Replica thread only; one row per
-// 64 applied reports' worth of entries, bounded by `rows_max`.
+// LogRetention: where the log may be cut. It is cut behind the durable applied index, keeping what
+// a briefly absent member may still need: the newest `entries` entries, but not more than `bytes`
+// of them. Taking a snapshot is free (the state is on disk), so cutting is the whole of it. Replica
+// thread only; one row per 64 applied reports' worth of entries, bounded by `rows_max`.
 #pragma once
+
+#include "store/raft/types.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
-
-#include "store/raft/types.h"
 
 namespace store::replica {
 
@@ -25,8 +25,8 @@ class LogRetention {
   explicit LogRetention(const RetentionLimits& limits) : limits_(limits) {}
 
   void OnApplied(raft::Index applied, size_t bytes);
-  // The index through which the log should be forgotten now; nullopt: nothing worth doing. `truncated` is
-  // where it is cut today.
+  // The index through which the log should be forgotten now; nullopt: nothing worth doing.
+  // `truncated` is where it is cut today.
   std::optional<raft::Index> Decide(raft::Index durable, raft::Index truncated);
 
  private:

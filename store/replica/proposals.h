@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proposals: bundles on their way into raft. A bundle that raft refused as a whole (no leader yet, too much
-// uncommitted) waits and is offered again in order until its deadline; once raft took it, it is never offered
-// again, because a second copy could be applied twice. Replica thread only. Bounded by what the edge
-// admitted (pending calls): a waiting bundle is a pending call already counted there.
+// Proposals: bundles on their way into raft. A bundle that raft refused as a whole (no leader yet,
+// too much uncommitted) waits and is offered again in order until its deadline; once raft took it,
+// it is never offered again, because a second copy could be applied twice. Replica thread only.
+// Bounded by what the edge admitted (pending calls): a waiting bundle is a pending call already
+// counted there.
 #pragma once
-
-#include <cstddef>
-#include <deque>
 
 #include "store/raft/raft.h"
 #include "store/replica/env.h"
+
+#include <cstddef>
+#include <deque>
 
 namespace store::replica {
 

@@ -5,7 +5,8 @@ namespace store::replica {
 
 void Reads::Join(LoopId loop, uint64_t through, raft::Raft& raft) {
   raft::ReadId batch = raft.RequestRead();
-  // Tickets are cumulative, so a second call of the same loop in the same round only raises the number.
+  // Tickets are cumulative, so a second call of the same loop in the same round only raises the
+  // number.
   for (auto row = waiting_.rbegin(); row != waiting_.rend() && row->batch == batch; ++row) {
     if (row->loop == loop) {
       row->through = through;

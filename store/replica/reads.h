@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads: tickets for linearizable reads. A loop numbers its waiting reads; a ticket means "all up to here".
-// Tickets join the core's next read round; when the round is granted at index i and applied >= i, the loop is
-// told one number. A round that got no answer in time is asked for again under a new id, never under the old
-// one (etcd #20418). Replica thread only. Bounded: one row per loop and round, at most one round a turn.
+// Reads: tickets for linearizable reads. A loop numbers its waiting reads; a ticket means "all up
+// to here". Tickets join the core's next read round; when the round is granted at index i and
+// applied >= i, the loop is told one number. A round that got no answer in time is asked for again
+// under a new id, never under the old one (etcd #20418). Replica thread only. Bounded: one row per
+// loop and round, at most one round a turn.
 #pragma once
+
+#include "store/raft/raft.h"
+#include "store/replica/env.h"
 
 #include <cstddef>
 #include <deque>
 #include <optional>
-
-#include "store/raft/raft.h"
-#include "store/replica/env.h"
 
 namespace store::replica {
 
@@ -45,8 +46,9 @@ class Reads {
   const Duration retry_;
   Env& env_;
   raft::Index applied_;
-  std::deque<Waiting> waiting_;   // batches ascending
-  std::deque<Granted> granted_;   // index ascending: grants of one leader never go back, and applied waits
+  std::deque<Waiting> waiting_;  // batches ascending
+  std::deque<Granted>
+      granted_;  // index ascending: grants of one leader never go back, and applied waits
 };
 
 }  // namespace store::replica
