@@ -4,6 +4,7 @@
 #include "logagent/tail/notify.h"
 #include "logagent/tail/schedule.h"
 #include "logagent/tail/splitter.h"
+#include "tests/unit/base/seed.h"
 #include "tests/unit/shard/temp_dir.h"
 
 #include <gmock/gmock.h>
@@ -11,7 +12,6 @@
 
 #include <filesystem>
 #include <poll.h>
-#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -93,13 +93,13 @@ TEST_F(DiscoveryTest, NotifierTellsOfNewAndGoneNames) {
 }
 
 TEST(Splitter, AgreesWithTheObviousWayOnRandomBytes) {
-  std::mt19937_64 random(7);
+  store::Random random = store::SeededRandom("splitter");
   for (int round = 0; round < 2000; ++round) {
-    std::string bytes(random() % 300, 'x');
+    std::string bytes(random.Below(300), 'x');
     for (char& byte : bytes) {
-      byte = "ab\r\n"[random() % 4];
+      byte = "ab\r\n"[random.Below(4)];
     }
-    size_t from = bytes.empty() ? 0 : random() % bytes.size();
+    size_t from = bytes.empty() ? 0 : random.Below(bytes.size());
     std::vector<Line> lines;
     size_t end = SplitLines(bytes, from, true, lines);
     std::vector<std::string> expected;
