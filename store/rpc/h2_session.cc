@@ -2,6 +2,7 @@
 #include "store/rpc/h2_session.h"
 
 #include "store/base/check.h"
+#include "store/rpc/header_check.h"
 
 #include <absl/container/inlined_vector.h>
 
@@ -53,8 +54,11 @@ struct H2Session::Callbacks {
                       void* user) {
     H2Session& self = Self(user);
     if (self.headers_too_large_) return 0;
-    self.headers_.Add({reinterpret_cast<const char*>(name), name_bytes},
-                      {reinterpret_cast<const char*>(value), value_bytes});
+    std::string_view name_text(reinterpret_cast<const char*>(name), name_bytes);
+    std::string_view value_text(reinterpret_cast<const char*>(value), value_bytes);
+    // A header with a value that is none is left out; one of another rank is judged with its block.
+    if (!name_text.starts_with(':') && !IsHeaderValue(value_text)) return 0;
+    self.headers_.Add(name_text, value_text);
     self.headers_too_large_ = self.headers_.size_bytes() > self.limits_.header_bytes_max;
     return 0;
   }
@@ -69,8 +73,7 @@ struct H2Session::Callbacks {
       return 0;
     }
     stream->unconsumed_ += bytes;
-    (void)user;
-    stream->OnData({reinterpret_cast<const char*>(data), bytes});
+    Self(user).OnData(*stream, {reinterpret_cast<const char*>(data), bytes});
     return 0;
   }
   static int OnStreamClose(nghttp2_session* session, int32_t id, uint32_t error_code, void* user) {
@@ -128,6 +131,8 @@ H2Session::H2Session(Connection& connection, const Limits& limits, TransportStat
   CHECK(nghttp2_option_new(&option) == 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, limits.streams_max > kRememberedStreamsMax);
+  // header_check.h says why; a server's answers to a client of ours are checked by nghttp2.
+  nghttp2_option_set_no_http_messaging(option, acceptor_ != nullptr ? 1 : 0);
   // Our own budget decides, with a clear GOAWAY; nghttp2's (33 a second) is less than a busy client
   // cancels.
   nghttp2_option_set_stream_reset_rate_limit(option, 1 << 30, 1 << 30);
@@ -347,10 +352,16 @@ int H2Session::OnFrame(const nghttp2_frame& frame) {
 
 void H2Session::OnRequest(int32_t id, bool end) {
   if (ended_) return;
+  RequestShape shape = CheckRequest(headers_);
+  if (!shape.well_formed && !headers_too_large_) {
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR);
+    return;
+  }
   std::shared_ptr<H2Stream> stream = acceptor_->Accept(*this, headers_);
   H2Stream& attached = *stream;
   nghttp2_session_set_stream_user_data(session_, id, &attached);
   Attach(std::move(stream), id);
+  attached.bytes_left_ = shape.content_length;
   if (headers_too_large_) {
     constexpr H2Header kTooLarge[] = {{":status", "431", true}, {"content-length", "0", true}};
     attached.end_queued_ = true;
@@ -365,11 +376,30 @@ void H2Session::OnHeaderBlock(H2Stream& stream, bool end) {
     Reset(stream, NGHTTP2_ENHANCE_YOUR_CALM);
     return;
   }
+  bool trailer = acceptor_ != nullptr && std::exchange(stream.has_request_, true);
+  if (trailer && (!end || !IsWellFormedTrailer(headers_))) {
+    Reset(stream, NGHTTP2_PROTOCOL_ERROR);
+    return;
+  }
   stream.OnHeaders(headers_, end);
   if (end) OnRemoteEnd(stream);
 }
 
+// What the announced length forbids reaches nobody: RFC 9113 section 8.1.1.
+void H2Session::OnData(H2Stream& stream, std::string_view bytes) {
+  if (stream.bytes_left_ && bytes.size() > *stream.bytes_left_) {
+    Reset(stream, NGHTTP2_PROTOCOL_ERROR);
+    return;
+  }
+  if (stream.bytes_left_) *stream.bytes_left_ -= bytes.size();
+  stream.OnData(bytes);
+}
+
 void H2Session::OnRemoteEnd(H2Stream& stream) {
+  if (stream.bytes_left_.value_or(0) > 0) {
+    Reset(stream, NGHTTP2_PROTOCOL_ERROR);
+    return;
+  }
   stream.remote_ended_ = true;
   stream.OnRemoteEnd();
 }

@@ -91,6 +91,7 @@ class H2Session final : public Session {
   void Detach(H2Stream& stream, uint32_t error_code);
   void OnRequest(int32_t id, bool end);
   void OnHeaderBlock(H2Stream& stream, bool end);
+  void OnData(H2Stream& stream, std::string_view bytes);
   void OnRemoteEnd(H2Stream& stream);
   int OnFrame(const nghttp2_frame& frame);
   void OnFrameSent(const nghttp2_frame& frame);

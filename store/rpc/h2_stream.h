@@ -17,6 +17,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 namespace store::rpc {
@@ -76,6 +77,8 @@ class H2Stream {
   bool wants_drained_ = false;
   bool local_ended_ = false;
   bool remote_ended_ = false;
+  bool has_request_ = false;            // server: the next header block is a trailer
+  std::optional<uint64_t> bytes_left_;  // of an announced content-length
   absl::InlinedVector<Part, 2> queue_;
   size_t queue_head_ = 0;
   size_t head_offset_ = 0;
