@@ -86,12 +86,12 @@ void AppendEtcdKeyValue(RecordId id, const RecordHeader& header, std::string_vie
   AppendNumber(kLeaseTag, header.lease.value(), out);
 }
 
-// Whether a record at or below the compacted revision is what a read there finds.
-Result<bool> MvccStore::LiveAtCompaction(const HeldView& held, std::string_view key,
-                                         RecordId id) const {
+// Whether the record is what a read of its key at that revision finds.
+Result<bool> MvccStore::IsLive(const HeldView& held, std::string_view key, RecordId id,
+                               Revision at) const {
   auto view = held.Enter();
   if (!view) return Fail(std::move(view).error());
-  const auto facts = view->Lookup(key, held.revision());
+  const auto facts = view->Lookup(key, at);
   return facts.has_value() && facts->mod == id;
 }
 
@@ -112,6 +112,14 @@ Result<KvHash> MvccStore::HashByRevision(Revision at) const {
   // A compaction between the two looks: the registered floor would not protect what it keeps.
   if (result.compacted != floor) return HashByRevision(at);
   if (result.at < result.compacted) return Fail(ErrorCode::kCompacted);
+  // As etcd has it: of the collected part only what is still live at the hashed revision counts;
+  // but when nothing at all is live there, everything that was live at the compaction.
+  bool any_live = false;
+  View().ForEach(KeyRange{{}, {}, true}, result.at, [&](std::string_view, const KeyFacts&) {
+    any_live = true;
+    return false;
+  });
+  const Revision live_at = any_live ? result.at : result.compacted;
 
   KvHasher hasher;
   ValueScan values(*engine, result.at);
@@ -122,7 +130,7 @@ Result<KvHash> MvccStore::HashByRevision(Revision at) const {
     }
     if (held.cancelled()) return Fail(ErrorCode::kCompacted);
     if (scan.id().main <= result.compacted) {
-      auto live = LiveAtCompaction(held, scan.header().key, scan.id());
+      auto live = IsLive(held, scan.header().key, scan.id(), live_at);
       if (!live) return Fail(std::move(live).error());
       if (!*live) continue;
     }

@@ -3,7 +3,8 @@
 // and equal to what etcd computes for it: CRC-32C over the bucket name "key", then for each record
 // with main <= at, in order, its revision key (8 bytes main, '_', 8 bytes sub, big endian, and 't'
 // for a tombstone) and its protobuf KeyValue. Records at or below the compacted revision count only
-// if they are live at it; a tombstone exactly there is skipped, because older etcd releases removed
+// if they are still live at `at` (when no key at all is live at `at`: if they were live at the
+// compacted revision); a tombstone exactly there is skipped, because older etcd releases removed
 // it. So the value does not depend on how far collection has come. Pure functions and values, any
 // thread.
 #pragma once

@@ -110,7 +110,7 @@ class MvccStore {
 
   explicit MvccStore(const MvccOptions& options);
   void PublishRoot();
-  Result<bool> LiveAtCompaction(const HeldView& held, std::string_view key, RecordId id) const;
+  Result<bool> IsLive(const HeldView& held, std::string_view key, RecordId id, Revision at) const;
 
   const MvccOptions options_;
   mutable EpochDomain epochs_;
