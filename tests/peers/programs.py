@@ -193,7 +193,7 @@ class Agent(Program):
         wait_for(lambda: self.entries().get(topic, {}).get("state") in states, seconds, f"the entry of {topic} runs")
 
     def wait_delivered(self, topic, bytes_written, seconds):
-        """Until every byte is read and acknowledged: nothing lags in two pictures 0.6 s apart (one is made each 0.25 s)."""
+        """Until every byte is read and acknowledged: no lag in two pictures 0.6 s apart (one is made each 0.25 s)."""
         def quiet():
             entry = self.entries().get(topic, {})
             return entry.get("state") == "RUNNING" and entry.get("lag_bytes") == 0
