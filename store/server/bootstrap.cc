@@ -145,6 +145,20 @@ replica::Boot MakeBoot(wal::LogImage image, const apply::AppliedRow& applied,
 
 }  // namespace
 
+// Two clusters can agree on every index and term; the ids they derive from their URLs and token
+// differ.
+Status CheckMemberIsOfState(const wal::Identity& identity, const raft::ConfState& conf) {
+  auto has = [&](const std::vector<raft::NodeId>& ids) {
+    return std::find(ids.begin(), ids.end(), identity.member) != ids.end();
+  };
+  if (has(conf.voters) || has(conf.outgoing) || has(conf.learners)) return Ok();
+  return Fail(ErrorCode::kCorruption,
+              fmt::format("the log belongs to member {:x} of cluster {:x}, whom the state does not "
+                          "know: log and state are of different clusters; put the right "
+                          "directories together or start with an empty --data-dir",
+                          identity.member, identity.cluster));
+}
+
 Status CheckLogAgainstState(const wal::LogImage& image, const apply::AppliedRow& applied) {
   raft::Index last = image.entries.empty() ? image.truncated : image.entries.back()->index;
   if (last < applied.index) {
@@ -215,6 +229,7 @@ Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& 
   RETURN_IF_ERROR(image);
   auto applied = apply::StateMachine::ReadApplied(*member.engine, engine::Tier::kPersisted);
   RETURN_IF_ERROR(applied);
+  RETURN_IF_ERROR(CheckMemberIsOfState(**identity, (*applied)->conf));
   RETURN_IF_ERROR(CheckLogAgainstState(*image, **applied));
   member.boot = MakeBoot(std::move(*image), **applied, member.machine->leases());
   return member;

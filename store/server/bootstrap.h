@@ -50,6 +50,8 @@ Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& 
 
 // The boot rule for a state that was not installed from a snapshot (architecture 3.5): the log must
 // reach the durable applied index and agree with its term there. kCorruption otherwise.
+// kCorruption when the log's member is not in the state's configuration.
+Status CheckMemberIsOfState(const wal::Identity& identity, const raft::ConfState& conf);
 Status CheckLogAgainstState(const wal::LogImage& image, const apply::AppliedRow& applied);
 
 }  // namespace store::server
