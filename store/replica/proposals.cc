@@ -10,7 +10,8 @@ namespace store::replica {
 
 void Proposals::Offer(ProposalBundle bundle, raft::Raft& raft) {
   raft::Position position = raft.position();
-  if (position.commit - position.applied > lag_max_) {
+  bool replaying = position.applied < replay_through_;
+  if (!replaying && position.commit - position.applied > lag_max_) {
     Fail(bundle, ErrorCode::kTooManyRequests);
     return;
   }

@@ -16,7 +16,10 @@ namespace store::replica {
 
 class Proposals {
  public:
-  Proposals(size_t apply_lag_entries_max, Env& env) : lag_max_(apply_lag_entries_max), env_(env) {}
+  // `replay_through`: the last entry of the log at boot. Until it is applied the lag is the
+  // restart's, not the clients', and refuses nobody.
+  Proposals(size_t apply_lag_entries_max, raft::Index replay_through, Env& env)
+      : lag_max_(apply_lag_entries_max), replay_through_(replay_through), env_(env) {}
 
   void Offer(ProposalBundle bundle, raft::Raft& raft);
   // Offers what waits, oldest first, until raft refuses again.
@@ -32,6 +35,7 @@ class Proposals {
   void Fail(const ProposalBundle& bundle, ErrorCode code);
 
   const size_t lag_max_;
+  const raft::Index replay_through_;
   Env& env_;
   std::deque<ProposalBundle> waiting_;
   size_t count_ = 0;  // proposals in waiting_

@@ -11,7 +11,7 @@ Replica::Replica(const ReplicaConfig& config, Env& env, Boot boot)
     : config_(config),
       env_(env),
       raft_(config.raft, std::move(boot.raft)),
-      proposals_(config.apply_lag_entries_max, env),
+      proposals_(config.apply_lag_entries_max, raft_.position().last, env),
       reads_(config.read_retry, env),
       leases_(config.leases, config.election_timeout, env),
       retention_(config.retention),

@@ -15,10 +15,12 @@ constexpr Duration kLookAgain = std::chrono::milliseconds(10);
 }  // namespace
 
 Publisher::Publisher(Self self, const apply::StateMachine& machine, replica::ReplicaDoor& door,
-                     Executor& executor, Duration request_timeout, Action published)
+                     const replica::RaftGauges& gauges, Executor& executor,
+                     Duration request_timeout, Action published)
     : self_(std::move(self)),
       machine_(machine),
       door_(door),
+      gauges_(gauges),
       executor_(executor),
       request_timeout_(request_timeout),
       published_(std::move(published)) {}
@@ -27,12 +29,14 @@ void Publisher::Run() {
   if (stopped_) return;
   bool known = false;
   bool versioned = false;
+  bool caught_up = false;
   {
     apply::StateRef state = machine_.Read();
     known = AttributesKnown(*state);
     versioned = !state->cluster_version->empty();
+    caught_up = CaughtUp(*state);
   }
-  if (known && versioned) return published_();
+  if (known && versioned && caught_up) return published_();
   if (executor_.Now() >= propose_again_) {
     propose_again_ = executor_.Now() + request_timeout_;
     std::vector<std::string> commands;
@@ -50,7 +54,7 @@ void Publisher::Run() {
       command.mutable_cluster_version()->set_ver(std::string(cluster::kClusterVersion));
       commands.push_back(apply::EncodeCommand({}, command));
     }
-    Propose(std::move(commands));
+    if (!commands.empty()) Propose(std::move(commands));
   }
   timer_ = executor_.After(kLookAgain, [this] { Run(); });
 }
@@ -58,6 +62,12 @@ void Publisher::Run() {
 void Publisher::Stop() {
   stopped_ = true;
   executor_.Cancel(timer_);
+}
+
+// An entry of the current leader's term is applied, and with it everything before: the log of the
+// former life is replayed.
+bool Publisher::CaughtUp(const apply::StateView& state) const {
+  return gauges_.leader.load() != 0 && state.applied_term.value() == gauges_.term.load();
 }
 
 bool Publisher::AttributesKnown(const apply::StateView& state) const {

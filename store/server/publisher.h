@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publisher: tells the cluster, through the log, this member's name and client URLs, and, when
-// nobody has yet, the cluster version. Proposes again until the replicated state says so; then
-// calls `published` once. Everything on one loop. Stop before that loop stops.
+// nobody has yet, the cluster version. Proposes again until the replicated state says so
+// and the log of the former life is replayed; then calls `published` once. Everything on one loop.
+// Stop before that loop stops.
 #pragma once
 
 #include "store/apply/state_machine.h"
 #include "store/base/executor.h"
 #include "store/replica/edge.h"
+#include "store/replica/gauges.h"
 
 #include <memory>
 #include <string>
@@ -23,19 +25,22 @@ class Publisher {
   };
 
   Publisher(Self self, const apply::StateMachine& machine, replica::ReplicaDoor& door,
-            Executor& executor, Duration request_timeout, Action published);
+            const replica::RaftGauges& gauges, Executor& executor, Duration request_timeout,
+            Action published);
 
   // On the loop.
   void Run();
   void Stop();
 
  private:
+  bool CaughtUp(const apply::StateView& state) const;
   bool AttributesKnown(const apply::StateView& state) const;
   void Propose(std::vector<std::string> commands);
 
   const Self self_;
   const apply::StateMachine& machine_;
   replica::ReplicaDoor& door_;
+  const replica::RaftGauges& gauges_;
   Executor& executor_;
   const Duration request_timeout_;
   Action published_;

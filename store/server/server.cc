@@ -63,8 +63,9 @@ void Server::Parts::Run() {
   peer_door_.Start(*loops_[0]);
   Publisher::Self self{member_.id, config_.name, {}};
   for (const Url& url : config_.advertise_client_urls) self.client_urls.push_back(url.ToString());
-  publisher_ = std::make_unique<Publisher>(std::move(self), *member_.machine, *env_, *loops_[0],
-                                           config_.request_timeout(), [this] { OnPublished(); });
+  publisher_ =
+      std::make_unique<Publisher>(std::move(self), *member_.machine, *env_, gauges_, *loops_[0],
+                                  config_.request_timeout(), [this] { OnPublished(); });
   loops_[0]->Post([this] { publisher_->Run(); });
 }
 

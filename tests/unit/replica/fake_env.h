@@ -65,7 +65,9 @@ class FakeEnv final : public Env {
 // A member alone, with a disk and an applier that the test moves.
 class OneMember {
  public:
-  explicit OneMember(ReplicaConfig config = {}) : replica_(Prepare(config), env, MakeBoot()) {
+  // `replay`: entries of a former life that are in the log and not applied.
+  explicit OneMember(ReplicaConfig config = {}, uint64_t replay = 0)
+      : replica_(Prepare(config), env, MakeBoot(replay)) {
     replica_.OnBoot();
     replica_.Flush();
   }
@@ -121,9 +123,19 @@ class OneMember {
     config.raft.seed = 7;
     return config;
   }
-  static Boot MakeBoot() {
+  static Boot MakeBoot(uint64_t replay) {
     Boot boot;
     boot.raft.conf.voters = {raft::NodeId(1)};
+    for (uint64_t i = 1; i <= replay; ++i) {
+      raft::Entry entry;
+      entry.term = raft::Term(1);
+      entry.index = raft::Index(i);
+      entry.kind = raft::EntryKind::kCommand;
+      entry.data = "old";
+      boot.raft.tail.push_back(std::make_shared<const raft::Entry>(std::move(entry)));
+    }
+    if (replay > 0) boot.raft.runs.push_back({raft::Index(1), raft::Term(1)});
+    boot.raft.hard_state.term = raft::Term(replay > 0 ? 1 : 0);
     return boot;
   }
 

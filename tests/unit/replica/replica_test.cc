@@ -68,6 +68,20 @@ TEST(Replica, OverloadIsRefusedWithTooManyRequests) {
   EXPECT_EQ(member.env.failed[0].code, ErrorCode::kTooManyRequests);
 }
 
+// A long log that replays after a restart is no overload: its first writers wait instead of being
+// refused.
+TEST(Replica, ReplayAfterARestartRefusesNobody) {
+  ReplicaConfig config;
+  config.apply_lag_entries_max = 3;
+  OneMember member(config, 50);
+  member.Persisted();
+  member.Propose(1, "x");
+  member.Persisted();
+  EXPECT_TRUE(member.env.failed.empty());
+  member.Settle();
+  EXPECT_EQ(member.applied.back()->data, "x");
+}
+
 TEST(Replica, ReadIsGrantedOnlyWhenApplyHasReachedIt) {
   OneMember member;
   member.Settle();
