@@ -132,6 +132,8 @@ class FakeCall final : public rpc::RawCall {
   void HalfClose() {
     if (on_half_close_) std::exchange(on_half_close_, nullptr)();
   }
+  // The adapter goes: callbacks are dropped, nobody is told.
+  void Abandon() { End(); }
   void CancelByClient() {
     Action action = std::exchange(on_cancel_, nullptr);
     End();
@@ -247,7 +249,13 @@ class Member {
                        limits,
                        {&pending}});
   }
-  ~Member() { pool.Stop(); }
+  // Calls that a test left open would live for ever: their callbacks hold them (store/rpc/call.h).
+  ~Member() {
+    pool.Stop();
+    for (const auto& started : started_) {
+      if (FakeCallPtr call = started.lock()) call->Abandon();
+    }
+  }
 
   // A call as the transport starts it: a unary one with its message.
   FakeCallPtr Start(std::string_view path, rpc::Metadata metadata = {}) {
@@ -257,7 +265,9 @@ class Member {
     info.method = method->path;
     info.metadata = std::move(metadata);
     info.executor = &executor;
-    return std::make_shared<FakeCall>(std::move(info));
+    auto call = std::make_shared<FakeCall>(std::move(info));
+    started_.push_back(call);
+    return call;
   }
   template <class M>
   FakeCallPtr Unary(std::string_view path, const M& request) {
@@ -338,6 +348,8 @@ class Member {
     pending.boot_nonce = 99;
     return pending;
   }
+
+  std::vector<std::weak_ptr<FakeCall>> started_;
 };
 
 inline void ExpectStatus(const FakeCallPtr& call, rpc::GrpcCode code, std::string_view text) {
