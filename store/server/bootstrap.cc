@@ -229,8 +229,8 @@ Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& 
   RETURN_IF_ERROR(image);
   auto applied = apply::StateMachine::ReadApplied(*member.engine, engine::Tier::kPersisted);
   RETURN_IF_ERROR(applied);
-  RETURN_IF_ERROR(CheckMemberIsOfState(**identity, (*applied)->conf));
   RETURN_IF_ERROR(CheckLogAgainstState(*image, **applied));
+  RETURN_IF_ERROR(CheckMemberIsOfState(**identity, (*applied)->conf));
   member.boot = MakeBoot(std::move(*image), **applied, member.machine->leases());
   return member;
 }
