@@ -105,6 +105,7 @@ TEST_F(LeaseServiceTest, KeepAliveHeaderIsOfBeforeTheRenewal) {
   member.Do("/etcdserverpb.KV/Put", put);
   Answer(0, ErrorCode::kOk, 60);
   ExpectHeader(call->Message<LeaseKeepAliveResponse>(0).header(), 1);
+  call->HalfClose();  // before its service goes
 }
 
 TEST_F(LeaseServiceTest, OtherErrorsEndTheKeepAliveStream) {
