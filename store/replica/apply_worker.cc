@@ -77,7 +77,7 @@ bool ApplyWorker::ApplySome(std::span<const raft::EntryPtr> entries, size_t* tak
     if (!WaitForSpace(outcome.error())) return false;
     outcome = machine_.RetryWrite();
   }
-  if (out_of_space_.exchange(false, std::memory_order_relaxed)) {
+  if (std::exchange(out_of_space_, false)) {
     log_.Info("disk has space again; applying goes on");
   }
   if (!outcome) {
@@ -89,8 +89,8 @@ bool ApplyWorker::ApplySome(std::span<const raft::EntryPtr> entries, size_t* tak
 }
 
 bool ApplyWorker::WaitForSpace(const Error& error) {
-  if (!out_of_space_.exchange(true, std::memory_order_relaxed)) {
-    log_.Error("disk is full; applying waits, writes are refused", {error});
+  if (!std::exchange(out_of_space_, true)) {
+    log_.Error("disk is full; applying waits until there is space", {error});
   }
   MutexLock lock(stop_mutex_);
   TimePoint deadline = clock_.Now() + limits_.no_space_retry;

@@ -18,7 +18,6 @@
 
 #include <absl/functional/any_invocable.h>
 
-#include <atomic>
 #include <cstddef>
 #include <span>
 #include <variant>
@@ -52,10 +51,6 @@ class ApplyWorker {
   void Post(std::vector<raft::EntryPtr> entries);
   bool TryRun(Action&& action);
 
-  // True while a full disk holds up apply: admission is closed.
-  bool out_of_space() const { return out_of_space_.load(std::memory_order_relaxed); }
-  size_t queued() const { return mailbox_.items(); }
-
  private:
   using Item = std::variant<std::vector<raft::EntryPtr>, Action>;
 
@@ -73,7 +68,7 @@ class ApplyWorker {
   const Clock& clock_;
   Logger log_;
   Mailbox<Item> mailbox_;
-  std::atomic<bool> out_of_space_{false};
+  bool out_of_space_ = false;  // apply thread
 
   Mutex stop_mutex_;
   CondVar stop_signal_;

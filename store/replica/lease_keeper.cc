@@ -45,18 +45,19 @@ void LeaseKeeper::OnApplied(const apply::ApplyReport& report) {
 
 void LeaseKeeper::OnRequests(LoopId loop, std::span<const LeaseRequest> requests,
                              raft::Raft& raft) {
-  raft::ReadId batch = raft.RequestRead();
+  std::vector<LeaseAnswer> answers;
   for (const LeaseRequest& request : requests) {
-    Waiting waiting{loop, request, batch, {}, false, env_.Now()};
     if (request.kind == LeaseRequest::Kind::kList) {
-      Answer(waiting);  // answered from local knowledge, as etcd does
+      answers.push_back(Answer(request));  // from local knowledge, as etcd does
     } else if (!clock_.primary()) {
-      Refuse(waiting, raft.position().leader == raft::NodeId(0) ? ErrorCode::kNoLeader
-                                                                : ErrorCode::kNotLeader);
+      bool leaderless = raft.position().leader == raft::NodeId(0);
+      answers.push_back(
+          Refusal(request, leaderless ? ErrorCode::kNoLeader : ErrorCode::kNotLeader));
     } else {
-      waiting_.push_back(std::move(waiting));
+      waiting_.push_back({loop, request, raft.RequestRead(), {}, false});
     }
   }
+  if (!answers.empty()) env_.AnswerLeases(loop, answers);
 }
 
 void LeaseKeeper::OnGrant(const raft::ReadGrant& grant) {
@@ -71,21 +72,36 @@ void LeaseKeeper::OnGrant(const raft::ReadGrant& grant) {
 
 // Waits for apply too: a grant that is committed but not applied here yet must not look unknown.
 void LeaseKeeper::AnswerReady() {
-  while (!waiting_.empty() && waiting_.front().granted && waiting_.front().index <= applied_) {
-    Answer(waiting_.front());
-    waiting_.pop_front();
-  }
+  AnswerWhile([this](const Waiting& front) { return front.granted && front.index <= applied_; },
+              [this](const LeaseRequest& request) { return Answer(request); });
 }
 
 void LeaseKeeper::OnReadsFailed(raft::ReadId batch) {
-  while (!waiting_.empty() && waiting_.front().batch <= batch && !waiting_.front().granted) {
-    Refuse(waiting_.front(), ErrorCode::kLeaderChanged);
-    waiting_.pop_front();
+  AnswerWhile(
+      [batch](const Waiting& front) { return front.batch <= batch && !front.granted; },
+      [](const LeaseRequest& request) { return Refusal(request, ErrorCode::kLeaderChanged); });
+}
+
+void LeaseKeeper::FailAll(ErrorCode code) {
+  AnswerWhile([](const Waiting&) { return true; },
+              [code](const LeaseRequest& request) { return Refusal(request, code); });
+}
+
+// From the front, in order; what follows one another for the same loop is one mail.
+void LeaseKeeper::AnswerWhile(absl::FunctionRef<bool(const Waiting&)> ready,
+                              absl::FunctionRef<LeaseAnswer(const LeaseRequest&)> answer) {
+  while (!waiting_.empty() && ready(waiting_.front())) {
+    LoopId loop = waiting_.front().loop;
+    std::vector<LeaseAnswer> answers;
+    while (!waiting_.empty() && waiting_.front().loop == loop && ready(waiting_.front())) {
+      answers.push_back(answer(waiting_.front().request));
+      waiting_.pop_front();
+    }
+    env_.AnswerLeases(loop, answers);
   }
 }
 
-void LeaseKeeper::Answer(const Waiting& waiting) {
-  const LeaseRequest& request = waiting.request;
+LeaseAnswer LeaseKeeper::Answer(const LeaseRequest& request) {
   LeaseAnswer answer{request.tag, ErrorCode::kOk, request.id, 0, 0, {}};
   switch (request.kind) {
     case LeaseRequest::Kind::kKeepAlive: {
@@ -105,12 +121,11 @@ void LeaseKeeper::Answer(const Waiting& waiting) {
       answer.leases = clock_.List();
       break;
   }
-  env_.AnswerLeases(waiting.loop, {&answer, 1});
+  return answer;
 }
 
-void LeaseKeeper::Refuse(const Waiting& waiting, ErrorCode code) {
-  LeaseAnswer answer{waiting.request.tag, code, waiting.request.id, 0, 0, {}};
-  env_.AnswerLeases(waiting.loop, {&answer, 1});
+LeaseAnswer LeaseKeeper::Refusal(const LeaseRequest& request, ErrorCode code) {
+  return {request.tag, code, request.id, 0, 0, {}};
 }
 
 void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
@@ -128,11 +143,6 @@ void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
     if (raft.Propose({apply::EncodeLeaseExpiry(ids)}) != raft::ProposeResult::kAppended) return;
     ++revokes_in_flight_;
   }
-}
-
-void LeaseKeeper::FailAll(ErrorCode code) {
-  for (const Waiting& waiting : waiting_) Refuse(waiting, code);
-  waiting_.clear();
 }
 
 }  // namespace store::replica

@@ -12,6 +12,8 @@
 #include "store/raft/raft.h"
 #include "store/replica/env.h"
 
+#include <absl/functional/function_ref.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -49,11 +51,12 @@ class LeaseKeeper {
     raft::ReadId batch;
     raft::Index index;  // known once granted
     bool granted = false;
-    TimePoint asked;
   };
-  void Answer(const Waiting& waiting);
+  LeaseAnswer Answer(const LeaseRequest& request);
+  static LeaseAnswer Refusal(const LeaseRequest& request, ErrorCode code);
   void AnswerReady();
-  void Refuse(const Waiting& waiting, ErrorCode code);
+  void AnswerWhile(absl::FunctionRef<bool(const Waiting&)> ready,
+                   absl::FunctionRef<LeaseAnswer(const LeaseRequest&)> answer);
 
   const LeaseKeeperLimits limits_;
   const Duration election_timeout_;

@@ -2,7 +2,7 @@
 // LogRetention: where the log may be cut. It is cut behind the durable applied index, keeping what
 // a briefly absent member may still need: the newest `entries` entries, but not more than `bytes`
 // of them. Taking a snapshot is free (the state is on disk), so cutting is the whole of it. Replica
-// thread only; one row per 64 applied reports' worth of entries, bounded by `rows_max`.
+// thread only; one row per 64 entries that the log still holds.
 #pragma once
 
 #include "store/raft/types.h"

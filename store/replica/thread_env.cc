@@ -205,7 +205,7 @@ void ThreadEnv::OnRole(const raft::RoleChange& change) {
     parts_.gauges.no_leader_since_ns.store(Now().time_since_epoch().count());
   }
   if (has_leader) parts_.gauges.leader_changes.fetch_add(1);
-  parts_.log.Info("raft role changed", {{"role", static_cast<int>(change.role)},
+  parts_.log.Info("raft role changed", {{"role", raft::Name(change.role)},
                                         {"leader", fmt::format("{:x}", change.leader)},
                                         {"term", change.term}});
 }

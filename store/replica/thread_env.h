@@ -73,7 +73,6 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   bool TryRunOnApply(Action action) override;
 
   Maintenance& maintenance() { return maintenance_; }
-  bool out_of_space() const { return apply_.out_of_space(); }
 
  private:
   struct ReadTickets {

@@ -3,14 +3,13 @@
 
 #include "store/cluster/version.h"
 
-#include <absl/functional/function_ref.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <optional>
 #include <set>
-#include <span>
 #include <utility>
 
 namespace store::server {

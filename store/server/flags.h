@@ -9,7 +9,6 @@
 #include "store/base/error.h"
 #include "store/server/config.h"
 
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>

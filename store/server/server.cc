@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/server/server.h"
 
+#include "store/base/random.h"
 #include "store/server/parts.h"
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
