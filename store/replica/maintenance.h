@@ -43,8 +43,6 @@ class Maintenance {
   // Apply thread, before the report goes out.
   void OnApplied(raft::Index applied, size_t bytes);
 
-  // Applied index that a crash now would leave.
-  raft::Index durable() const { return raft::Index(durable_.load(std::memory_order_acquire)); }
   // A clean stop leaves nothing to replay. On the caller's thread, after Stop.
   Status FlushNow();
   // False when one is waiting already, or stopped. `done` runs on a maintenance thread.

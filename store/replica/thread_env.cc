@@ -224,7 +224,6 @@ ApplySinks ThreadEnv::MakeApplySinks() {
       .report =
           [this](apply::ApplyReport report) {
             maintenance_.OnApplied(report.applied, report.bytes);
-            report.durable = maintenance_.durable();
             mailbox_.PostReserved(Event(std::move(report)));
           },
       .fatal = [this](const Error& error) { Fatal(error); },
