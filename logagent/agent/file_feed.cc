@@ -92,6 +92,8 @@ FileFeed::Fed FileFeed::Take(FileTask& task, Result<ReadStep> read) {
   waiting.end = step.end;
   waiting.mark = step.mark;
   waiting.bytes = step.end - step.begin;
+  // What was read besides: the mark before the position and the line that is not whole yet.
+  task.entry.bytes_copied += step.chunk->size() - waiting.bytes;
   waiting.batch.entry = task.entry.spec.id;
   waiting.batch.file = task.reader->key();
   waiting.batch.chunk_offset = step.chunk_offset;

@@ -96,6 +96,7 @@ struct Entry {
   uint64_t files_opened = 0;
   uint64_t lines = 0;
   uint64_t bytes = 0;
+  uint64_t bytes_copied = 0;
   uint64_t lines_dead = 0;
   uint64_t bytes_lost = 0;
 };

@@ -189,6 +189,7 @@ void Shard::Loop::Describe(Entry& entry, ShardSnapshot& snapshot) const {
   stats.files_opened = entry.files_opened;
   stats.lines = entry.lines;
   stats.bytes = entry.bytes;
+  stats.bytes_copied = entry.bytes_copied;
   stats.lines_dead = entry.lines_dead;
   stats.bytes_lost = entry.bytes_lost;
   DescribeState(entry, stats);

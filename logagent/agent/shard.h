@@ -66,8 +66,9 @@ struct EntryStats {
   uint64_t files_opened = 0;  // ever; unchanged entries show no reopened file after a reload
   uint64_t lines = 0;         // handed to the sink
   uint64_t bytes = 0;
-  uint64_t lines_dead = 0;  // in the dead-letter spool
-  uint64_t bytes_lost = 0;  // truncated or deleted before they were acknowledged
+  uint64_t bytes_copied = 0;  // read a second time, or copied, before the sink had them
+  uint64_t lines_dead = 0;    // in the dead-letter spool
+  uint64_t bytes_lost = 0;    // truncated or deleted before they were acknowledged
   uint64_t lag_bytes = 0;
   double lag_seconds = 0;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/kafka_sink.h"
 
+#include "logagent/deliver/partition.h"
 #include "logagent/tail/schedule.h"
 #include "store/base/check.h"
 
@@ -56,15 +57,6 @@ uint64_t CostOf(const std::vector<Line>& lines) {
     bytes += line.length;
   }
   return bytes;
-}
-
-// All lines of a file go to one partition, also after it was truncated.
-int32_t PartitionOf(const FileKey& file, int32_t partitions) {
-  uint64_t mixed = (file.device * 0x9E3779B97F4A7C15U) ^ (file.inode * 0xC2B2AE3D27D4EB4FU);
-  mixed ^= mixed >> 29;
-  mixed *= 0xBF58476D1CE4E5B9U;
-  mixed ^= mixed >> 32;
-  return static_cast<int32_t>(mixed % static_cast<uint64_t>(partitions));
 }
 
 std::string TextOf(std::string_view topic, rd_kafka_resp_err_t error) {

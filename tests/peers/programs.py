@@ -81,6 +81,12 @@ class Program:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def stop(self, seconds=30):
+        """A clean stop."""
+        self.process.terminate()
+        if self.process.wait(timeout=seconds) != 0:
+            raise Failure(f"{self.name} ended with {self.process.returncode}; see {self.log_path}")
+
     def kill(self):
         if self.process and self.process.poll() is None:
             self.process.kill()
@@ -161,14 +167,39 @@ class Kafka(Program):
             raise Failure(f"kcat ended with {reader.returncode}")
 
 
+class DevBroker(Program):
+    """sluice-devbroker: keeps the last 5 MiB of a partition."""
+
+    def __init__(self, scratch, bin_dir):
+        self.port = free_ports(1)[0]
+        self.address = f"127.0.0.1:{self.port}"
+        super().__init__(scratch, "devbroker", [os.path.join(bin_dir, "sluice-devbroker"), "--port", str(self.port)])
+
+    def start_ready(self):
+        self.start()
+        wait_for(lambda: self.said("is ready"), 20, "the dev broker is ready")
+
+    kcat = Kafka.kcat
+    create = Kafka.create
+    consume = Kafka.consume
+
+
 class Agent(Program):
+    """An agent whose list is in a store."""
+
     def __init__(self, scratch, bin_dir, store, kafka):
+        self.configure(scratch, bin_dir, "agent", kafka, {"store": {"endpoints": [store.endpoint]}}, {})
+
+    def configure(self, scratch, bin_dir, name, kafka, more, properties):
+        """`more` goes into the settings, `properties` to librdkafka. JSON is YAML."""
         self.admin = f"127.0.0.1:{free_ports(1)[0]}"
-        settings = os.path.join(scratch.path, "agent.yaml")
-        with open(settings, "w", encoding="utf-8") as out:
-            out.write(f"agent: {{ip: {HOST_IP}, id: test, state_dir: {scratch.path}/agent, admin: '{self.admin}'}}\n"
-                      f"store: {{endpoints: ['{store.endpoint}']}}\nkafka: {{brokers: ['{kafka.address}']}}\n")
-        super().__init__(scratch, "agent", [os.path.join(bin_dir, "sluice-agent"), "-c", settings])
+        self.state = os.path.join(scratch.path, name)
+        settings = {"agent": {"ip": HOST_IP, "id": "test", "state_dir": self.state, "admin": self.admin},
+                    "kafka": {"brokers": [kafka.address], "properties": properties}}
+        path = os.path.join(scratch.path, name + ".yaml")
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump(settings | more, out)
+        Program.__init__(self, scratch, name, [os.path.join(bin_dir, "sluice-agent"), "-c", path])
 
     def page(self, path):
         try:
@@ -206,6 +237,14 @@ class Agent(Program):
             wait_for(twice, seconds, "no lag", pause=0.1)
         except Failure as failure:
             raise Failure(f"{failure}; {bytes_written} bytes were written; {self.page('/status')}") from None
+
+
+class StandaloneAgent(Agent):
+    """An agent that asks no store: its entries, (path, topic) pairs, are in its settings."""
+
+    def __init__(self, scratch, bin_dir, kafka, name, entries, properties):
+        more = {"entries": [{"path": path, "topic": topic} for path, topic in entries]}
+        self.configure(scratch, bin_dir, name, kafka, more, properties)
 
 
 def percentile(values, share):

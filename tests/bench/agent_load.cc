@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fast half of tests/bench/agent: makes the files, runs the ceiling, asks the broker. Each
+// command prints one JSON object.
+#include "store/base/clock.h"
+#include "tests/bench/ceiling.h"
+#include "tests/bench/line_file.h"
+#include "tests/bench/topic_reader.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace {
+
+struct Options {
+  std::string brokers;
+  std::string topic;
+  std::vector<std::string> files;
+  std::string codec = "lz4";
+  uint64_t in_flight = 64 << 20;
+  uint32_t stream = 0;
+  uint64_t lines = 0;
+  size_t line_bytes = 100;
+  uint64_t records = 0;
+  uint32_t seconds = 600;
+};
+
+int Refuse(const store::Error& error) {
+  fmt::print(stderr, "agent_load: {}\n", error.message());
+  return 1;
+}
+
+int Generate(const Options& options) {
+  auto written = bench::WriteLineFile(options.files.front(), options.stream, options.lines,
+                                      options.line_bytes);
+  return written ? 0 : Refuse(written.error());
+}
+
+int Ceiling(const Options& options) {
+  logagent::KafkaConfig config;
+  config.brokers = options.brokers;
+  config.compression = options.codec;
+  config.in_flight_bytes_max = options.in_flight;
+  auto run = bench::RunCeiling(config, options.topic, options.files);
+  if (!run) {
+    return Refuse(run.error());
+  }
+  fmt::print(
+      "{{\"lines\":{},\"bytes\":{},\"failed\":{},\"seconds\":{},\"cpu_seconds\":{},"
+      "\"rss_bytes\":{},\"file_bytes\":{}}}\n",
+      run->lines, run->bytes, run->failed, run->seconds, run->cpu_seconds, run->rss_bytes,
+      run->file_bytes);
+  return 0;
+}
+
+// `at` is on the clock that Python calls time.monotonic().
+int Wait(const Options& options) {
+  auto reader = bench::TopicReader::Open(options.brokers, options.topic);
+  if (!reader) {
+    return Refuse(reader.error());
+  }
+  fmt::print("{{\"ready\":true}}\n");
+  std::fflush(stdout);
+  auto reached = (*reader)->WaitWritten(options.records, std::chrono::seconds(options.seconds));
+  auto written = (*reader)->Written();
+  if (!reached || !written) {
+    return Refuse(reached ? written.error() : reached.error());
+  }
+  store::TimePoint now = store::SystemClock().Now();
+  fmt::print("{{\"reached\":{},\"written\":{},\"at\":{:.6f}}}\n", *reached, *written,
+             std::chrono::duration<double>(now.time_since_epoch()).count());
+  return 0;
+}
+
+int Verify(const Options& options) {
+  auto reader = bench::TopicReader::Open(options.brokers, options.topic);
+  if (!reader) {
+    return Refuse(reader.error());
+  }
+  auto contents = (*reader)->ReadAll();
+  if (!contents) {
+    return Refuse(contents.error());
+  }
+  fmt::print(
+      "{{\"records\":{},\"foreign\":{},\"repeated\":{},\"disorder\":{},\"distinct\":{},"
+      "\"partitions_used\":{}}}\n",
+      contents->records, contents->foreign, contents->repeated, contents->disorder,
+      contents->distinct, contents->partitions_used);
+  return 0;
+}
+
+int Drop(const Options& options) {
+  auto dropped = bench::DropTopic(options.brokers, options.topic);
+  return dropped ? 0 : Refuse(dropped.error());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"the fast half of tests/bench/agent"};
+  Options options;
+  app.require_subcommand(1);
+  auto* generate = app.add_subcommand("generate", "write a file of numbered lines");
+  generate->add_option("file", options.files)->required()->expected(1);
+  generate->add_option("--stream", options.stream);
+  generate->add_option("--lines", options.lines)->required();
+  generate->add_option("--line-bytes", options.line_bytes);
+  auto broker = [&options](CLI::App* command) {
+    command->add_option("--brokers", options.brokers)->required();
+    command->add_option("--topic", options.topic)->required();
+    return command;
+  };
+  auto* ceiling = broker(app.add_subcommand("ceiling", "hand the lines over from memory"));
+  ceiling->add_option("files", options.files)->required();
+  ceiling->add_option("--codec", options.codec);
+  ceiling->add_option("--in-flight", options.in_flight);
+  auto* wait = broker(app.add_subcommand("wait", "until the topic was given so many records"));
+  wait->add_option("--records", options.records)->required();
+  wait->add_option("--seconds", options.seconds);
+  auto* verify = broker(app.add_subcommand("verify", "read the topic and judge it"));
+  auto* drop = broker(app.add_subcommand("drop", "delete the topic"));
+  CLI11_PARSE(app, argc, argv);
+  if (generate->parsed()) return Generate(options);
+  if (ceiling->parsed()) return Ceiling(options);
+  if (wait->parsed()) return Wait(options);
+  if (verify->parsed()) return Verify(options);
+  return drop->parsed() ? Drop(options) : 2;
+}
