@@ -127,8 +127,17 @@ Status WalLogStore::AppendGroup(std::span<const raft::PersistUnit* const> group)
 
 Status WalLogStore::AppendUnit(const raft::PersistUnit& unit) {
   // The hard state goes first: an entry must never be on disk with a term this member has not
-  // entered.
-  if (unit.hard_state) RETURN_IF_ERROR(Put(*unit.hard_state));
+  // entered. But where the unit replaces entries its commit index goes last: it may speak about the
+  // new ones, and torn in between it would declare the old ones committed.
+  bool replaces = unit.reset_to || unit.truncate_from;
+  if (unit.hard_state) {
+    raft::HardState first = *unit.hard_state;
+    if (replaces) {
+      MutexLock lock(mutex_);
+      first.commit = state_.hard_state.commit;
+    }
+    RETURN_IF_ERROR(Put(first));
+  }
   if (unit.reset_to) RETURN_IF_ERROR(Put(*unit.reset_to));
   if (unit.truncate_from) {
     SuffixMark mark{*unit.truncate_from, {}};
@@ -141,7 +150,7 @@ Status WalLogStore::AppendUnit(const raft::PersistUnit& unit) {
     if (anything) RETURN_IF_ERROR(Put(mark));
   }
   for (const raft::EntryPtr& entry : unit.entries) RETURN_IF_ERROR(Put(entry));
-  return Ok();
+  return replaces && unit.hard_state ? Put(*unit.hard_state) : Ok();
 }
 
 Status WalLogStore::Put(const Change& change) {

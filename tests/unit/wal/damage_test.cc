@@ -11,6 +11,8 @@
 namespace store::wal {
 namespace {
 
+using raft::Index;
+
 constexpr uint64_t kUnits = 12;
 
 // Twelve units of one entry in one segment, the process killed: no clean end.
@@ -109,6 +111,40 @@ TEST(WalDamageTest, FlippedBitBelowTheLastMarkStopsTheNodeAndAboveItIsCut) {
     }
     ASSERT_FALSE(HasFailure()) << "at " << at;
   }
+}
+
+// A commit index may speak about entries of its own unit. Torn in between, it must not declare
+// committed what the unit was about to take back.
+TEST(WalDamageTest, NoPrefixOfAUnitCommitsWhatTheUnitReplaces) {
+  FaultFileSystem disk;
+  {
+    auto log = OpenLog(disk);
+    ASSERT_TRUE(log->Load());
+    ASSERT_TRUE(AppendOne(*log, MakeUnit(1, 5, 1)));
+  }
+  raft::PersistUnit unit = MakeUnit(4, 2, 2);
+  unit.truncate_from = Index(4);
+  unit.hard_state = raft::HardState{raft::Term(2), raft::NodeId(), Index(5)};
+  {
+    auto log = OpenLog(disk, 2);
+    ASSERT_TRUE(log->Load());
+    ASSERT_TRUE(AppendOne(*log, unit));
+  }
+  std::string path = disk.Paths().back();
+  std::string whole = disk.Get(path);
+  uint64_t end = Read(whole).starts.back();
+  for (uint64_t size = kHeaderBytes; size <= end; ++size) {
+    auto files = disk.Clone();
+    files->Set(path, whole.substr(0, size));
+    Result<LogImage> image = OpenLog(*files, 3)->Load();
+    ASSERT_TRUE(image) << image.error().ToString();
+    for (const raft::EntryPtr& entry : image->entries) {
+      bool replaced = entry->index >= Index(4) && entry->term == raft::Term(1);
+      ASSERT_FALSE(replaced && entry->index <= image->hard_state.commit)
+          << "entry " << entry->index.value() << " of term 1 counts as committed at " << size;
+    }
+  }
+  EXPECT_EQ(OpenLog(disk, 3)->Load()->hard_state.commit, Index(5));
 }
 
 TEST(WalDamageTest, AnySubsetOfPagesOfTheLastGroupRecovers) {
