@@ -170,10 +170,11 @@ class Kafka(Program):
 class DevBroker(Program):
     """sluice-devbroker: keeps the last 5 MiB of a partition."""
 
-    def __init__(self, scratch, bin_dir):
+    def __init__(self, scratch, bin_dir, topics=""):
         self.port = free_ports(1)[0]
         self.address = f"127.0.0.1:{self.port}"
-        super().__init__(scratch, "devbroker", [os.path.join(bin_dir, "sluice-devbroker"), "--port", str(self.port)])
+        super().__init__(scratch, "devbroker", [os.path.join(bin_dir, "sluice-devbroker"), "--port", str(self.port),
+                                                *(["--topics", topics] if topics else [])])
 
     def start_ready(self):
         self.start()
