@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -66,6 +67,7 @@ Channel::Channel(EventLoop& loop, ChannelOptions options)
       options_(std::move(options)),
       authority_(AuthorityOf(options_)),
       random_(options_.seed),
+      input_(std::numeric_limits<size_t>::max()),
       backoff_(options_.backoff_min),
       alive_(std::make_shared<Channel*>(this)) {}
 
@@ -145,7 +147,8 @@ void Channel::OnConnected(int fd) {
   peer->address = options_.address;
   connection_ = std::make_unique<Connection>(loop_, std::make_unique<PlainStream>(fd),
                                              std::move(peer), *this);
-  auto session = std::make_unique<H2Session>(*connection_, options_.limits, stats_, nullptr);
+  auto session =
+      std::make_unique<H2Session>(*connection_, options_.limits, stats_, input_, nullptr);
   session_ = session.get();
   session_->OnPeerReady([this] { OnReady(); });
   // The server goes away: no new calls on this connection; those under way end on it.

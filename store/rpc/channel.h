@@ -13,6 +13,7 @@
 #include "store/rpc/client_call.h"
 #include "store/rpc/connection.h"
 #include "store/rpc/event_loop.h"
+#include "store/rpc/input_budget.h"
 #include "store/rpc/limits.h"
 #include "store/rpc/socket_address.h"
 #include "store/rpc/stats.h"
@@ -84,6 +85,7 @@ class Channel final : public ConnectionOwner {
   const std::string authority_;
   Random random_;
   TransportStats stats_;
+  InputPool input_;
   State state_ = State::kIdle;
   std::string last_error_;
   absl::AnyInvocable<void(State)> on_state_;

@@ -33,6 +33,8 @@ std::string_view Name(CloseReason reason) {
       return "keepalive_timeout";
     case CloseReason::kTimeout:
       return "timeout";
+    case CloseReason::kInputLimit:
+      return "input_limit";
     case CloseReason::kDone:
       return "done";
     case CloseReason::kShutdown:
@@ -127,10 +129,11 @@ void Connection::OnTurnEnd() {
 
 void Connection::Flush() {
   size_t written_before = bytes_written_;
-  while (!close_now_ && !write_blocked_) {
+  while (!close_now_) {
+    // Also for a peer that does not read: what waits must show in the output, which UpdateWatch
+    // looks at.
     session_->FillOutput();
-    if (output_.empty()) break;
-    if (!WriteSome()) break;
+    if (write_blocked_ || output_.empty() || !WriteSome()) break;
     if (bytes_written_ - written_before >= kTurnBytesMax) {
       RequestFlush();
       break;
@@ -182,7 +185,8 @@ bool Connection::WriteSome() {
 }
 
 void Connection::UpdateWatch() {
-  bool read = !paused_ && !input_ended_ && output_.size() < 2 * kOutputMark;
+  bool full = write_blocked_ && output_.size() >= kOutputMark && session_->HasBacklog();
+  bool read = !paused_ && !input_ended_ && !full;
   uint32_t wanted = (read ? EPOLLIN : 0U) | (write_blocked_ ? EPOLLOUT : 0U);
   if (wanted == watched_) return;
   watched_ = wanted;

@@ -4,8 +4,9 @@
 // session fills the output buffer and everything leaves in one writev. Threads: its loop only.
 // Lifetime: owned by a ConnectionOwner, which is told once, at the end of a turn, that the
 // connection is over and then destroys it; so nobody below a session's call finds it gone. Bounds:
-// a session fills the output only up to kOutputMark; while the peer does not read, nothing is read
-// from it either once twice that much waits, so its pings and requests cannot pile up answers.
+// a session fills the output only up to kOutputMark; while that much waits for a peer that does not
+// read and the session has a backlog behind it, nothing is read from the peer either, so its pings
+// and requests cannot pile up answers.
 #pragma once
 
 #include "store/rpc/byte_stream.h"
@@ -28,6 +29,7 @@ enum class CloseReason : uint8_t {
   kTooManyPings,
   kKeepaliveTimeout,  // a ping was not answered
   kTimeout,           // no request, or half a one, for too long
+  kInputLimit,        // HTTP/1.1: no room for more of its request
   kDone,              // the last answer said so (HTTP/1.1 close, GOAWAY and no stream left)
   kShutdown,          // the server stopped and the grace is over
   kConnectFailed,
@@ -41,6 +43,8 @@ class Session {
   virtual void OnBytes(std::string_view bytes) = 0;
   // Moves what is ready into the connection's output, at most up to kOutputMark.
   virtual void FillOutput() = 0;
+  // Frames that FillOutput left behind are many.
+  virtual bool HasBacklog() const { return false; }
   // The peer will send no more. False: close now.
   virtual bool OnEndOfInput() = 0;
   // Take no new requests; ask for Close when the last is answered.

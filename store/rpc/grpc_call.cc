@@ -221,7 +221,7 @@ bool GrpcCall::TakePart() {
   if (partial_reserved_ > 0 || !reader_.in_message() || !attached()) return true;
   size_t wanted = reader_.announced();
   if (wanted == 0 || !reader_.prefix_complete()) return true;
-  if (!session()->ReservePartial(wanted)) {
+  if (!Keep(wanted)) {
     Finish({GrpcCode::kResourceExhausted, "grpc: too many unfinished messages on this connection"});
     return false;
   }
@@ -337,10 +337,7 @@ Action GrpcCall::EndWith(GrpcCode code) {
   return std::exchange(on_cancel_, nullptr);
 }
 
-void GrpcCall::ReleasePartial() {
-  if (partial_reserved_ > 0 && attached()) session()->ReleasePartial(partial_reserved_);
-  partial_reserved_ = 0;
-}
+void GrpcCall::ReleasePartial() { Release(std::exchange(partial_reserved_, 0)); }
 
 void GrpcCall::OnStreamClosed(uint32_t) {
   if (over_) return;

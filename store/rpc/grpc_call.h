@@ -4,7 +4,7 @@
 // the deadline and writes status trailers. Threads: the session's loop. Lifetime: one allocation
 // per call, shared by the session and the handler; when the stream ends first, the handler's calls
 // have no effect. Bounds: one unfinished message of at most message_bytes_max (its announced size
-// counts against partial_bytes_max of the connection); bytes a handler does not read, by the stream
+// counts against input_bytes_max of the connection); bytes a handler does not read, by the stream
 // window; bytes to send, by send_buffer_bytes, which the handler is told.
 #pragma once
 

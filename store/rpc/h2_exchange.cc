@@ -52,6 +52,10 @@ void H2Exchange::OnData(std::string_view bytes) {
     ReplyError(413, "http: request body too large");
     return;
   }
+  if (!Keep(bytes.size())) {
+    ReplyError(503, "http: too many unfinished requests on this connection");
+    return;
+  }
   request_.body.append(bytes);
 }
 

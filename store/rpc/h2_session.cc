@@ -119,11 +119,14 @@ struct H2Session::Callbacks {
 };
 
 H2Session::H2Session(Connection& connection, const Limits& limits, TransportStats& stats,
-                     H2Acceptor* acceptor)
+                     InputPool& input, H2Acceptor* acceptor)
     : connection_(connection),
       limits_(limits),
       stats_(stats),
       acceptor_(acceptor),
+      // One message always fits, else a large limit of messages could never be used.
+      input_(input, std::max(limits.input_bytes_max,
+                             limits.message_bytes_max + 2 * limits.header_bytes_max)),
       resets_(limits.resets),
       settings_(limits.settings),
       empty_frames_(limits.empty_frames) {
@@ -168,7 +171,8 @@ void H2Session::OnBytes(std::string_view bytes) {
   last_read_ = connection_.loop().Now();
   ssize_t used = nghttp2_session_mem_recv(session_, Bytes(bytes), bytes.size());
   connection_.RequestFlush();
-  if (used >= 0) return;
+  // Ended by us in the midst of these bytes: the GOAWAY still goes out.
+  if (used >= 0 || ended_) return;
   connection_.Close(used == NGHTTP2_ERR_FLOODED ? CloseReason::kFlood
                                                 : CloseReason::kProtocolError);
 }
@@ -186,11 +190,17 @@ void H2Session::FillOutput() {
     output.Append({reinterpret_cast<const char*>(data), static_cast<size_t>(count)});
   }
   NotifyDrained();
+  PublishUnsent(unsent_bytes_);
   if (ended_) return;
   if (nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0) {
     ended_ = true;
     connection_.CloseAfterFlush(failed_ ? CloseReason::kProtocolError : CloseReason::kDone);
   }
+}
+
+bool H2Session::HasBacklog() const {
+  constexpr size_t kBacklogFramesMax = 1000;
+  return nghttp2_session_get_outbound_queue_size(session_) > kBacklogFramesMax;
 }
 
 void H2Session::StartDrain() {
@@ -208,6 +218,7 @@ void H2Session::OnClosed(CloseReason) {
   if (keepalive_timer_) connection_.loop().Cancel(*keepalive_timer_);
   keepalive_timer_.reset();
   while (first_stream_ != nullptr) Detach(*first_stream_, NGHTTP2_CANCEL);
+  PublishUnsent(0);
   on_peer_ready_ = nullptr;
   on_peer_goaway_ = nullptr;
 }
@@ -260,11 +271,19 @@ void H2Session::ConsumeInput(H2Stream& stream, size_t bytes) {
   connection_.RequestFlush();
 }
 
-bool H2Session::ReservePartial(size_t bytes) {
-  // One message always fits, else a single large limit could never be used.
-  if (partial_bytes_ > 0 && partial_bytes_ + bytes > limits_.partial_bytes_max) return false;
-  partial_bytes_ += bytes;
-  return true;
+void H2Session::CountQueued(size_t bytes) {
+  // Published at the end of the turn; a turn that makes many large answers says so at once.
+  constexpr size_t kUnpublishedBytesMax = 64 << 10;
+  unsent_bytes_ += bytes;
+  if (unsent_bytes_ > unsent_published_ + kUnpublishedBytesMax) PublishUnsent(unsent_bytes_);
+}
+
+void H2Session::PublishUnsent(size_t bytes) {
+  if (bytes == unsent_published_) return;
+  stats_.unsent_bytes.fetch_add(
+      static_cast<int64_t>(bytes) - static_cast<int64_t>(unsent_published_),
+      std::memory_order_relaxed);
+  unsent_published_ = bytes;
 }
 
 void H2Session::Attach(std::shared_ptr<H2Stream> stream, int32_t id) {
@@ -275,6 +294,7 @@ void H2Session::Attach(std::shared_ptr<H2Stream> stream, int32_t id) {
   if (first_stream_ != nullptr) first_stream_->previous_ = &attached;
   first_stream_ = &attached;
   attached.self_ = std::move(stream);
+  unsent_bytes_ += attached.queued_bytes_;
   ++streams_open_;
   TransportStats::Add(stats_.streams_opened);
   stats_.streams_open.fetch_add(1, std::memory_order_relaxed);
@@ -294,9 +314,10 @@ void H2Session::Detach(H2Stream& stream, uint32_t error_code) {
   --streams_open_;
   stats_.streams_open.fetch_sub(1, std::memory_order_relaxed);
   stream.OnStreamClosed(error_code);
+  input_.Give(std::exchange(stream.kept_, 0));
   stream.session_ = nullptr;
   stream.queue_.clear();
-  stream.queued_bytes_ = 0;
+  unsent_bytes_ -= std::exchange(stream.queued_bytes_, 0);
 }
 
 H2Stream* H2Session::Find(int32_t id) {
@@ -321,7 +342,7 @@ int H2Session::OnFrame(const nghttp2_frame& frame) {
         if (stream != nullptr) OnRemoteEnd(*stream);
         return 0;
       }
-      if (frame.hd.length == 0) Charge(empty_frames_);
+      if (frame.hd.length == frame.data.padlen) Charge(empty_frames_);
       return 0;
     case NGHTTP2_PRIORITY:
       Charge(empty_frames_);
@@ -357,10 +378,16 @@ void H2Session::OnRequest(int32_t id, bool end) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR);
     return;
   }
+  if (!HasRoomForStream()) {
+    TransportStats::Add(stats_.streams_refused);
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    return;
+  }
   std::shared_ptr<H2Stream> stream = acceptor_->Accept(*this, headers_);
   H2Stream& attached = *stream;
   nghttp2_session_set_stream_user_data(session_, id, &attached);
   Attach(std::move(stream), id);
+  attached.kept_ = headers_.size_bytes();
   attached.bytes_left_ = shape.content_length;
   if (headers_too_large_) {
     constexpr H2Header kTooLarge[] = {{":status", "431", true}, {"content-length", "0", true}};
@@ -369,6 +396,13 @@ void H2Session::OnRequest(int32_t id, bool end) {
     return;
   }
   OnHeaderBlock(attached, end);
+}
+
+// The header list of an open stream stays with its call: without a limit, a compressed block of a
+// hundred bytes would cost 64 KiB as often as it is repeated.
+bool H2Session::HasRoomForStream() {
+  if (unsent_bytes_ > limits_.unsent_bytes_max) return false;
+  return input_.TryTake(headers_.size_bytes());
 }
 
 void H2Session::OnHeaderBlock(H2Stream& stream, bool end) {
@@ -405,6 +439,10 @@ void H2Session::OnRemoteEnd(H2Stream& stream) {
 }
 
 void H2Session::OnFrameSent(const nghttp2_frame& frame) {
+  if (frame.hd.type == NGHTTP2_RST_STREAM) {
+    uint32_t code = frame.rst_stream.error_code;
+    if (code != NGHTTP2_NO_ERROR && code != NGHTTP2_REFUSED_STREAM) Charge(resets_);
+  }
   if (frame.hd.type == NGHTTP2_GOAWAY) failed_ |= frame.goaway.error_code != NGHTTP2_NO_ERROR;
   if (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_DATA) return;
   sent_since_ping_ = true;
@@ -451,6 +489,7 @@ int H2Session::WriteData(H2Stream& stream, const uint8_t* frame_header, size_t b
   if (output.size() >= Connection::kOutputMark) return NGHTTP2_ERR_WOULDBLOCK;
   output.Append({reinterpret_cast<const char*>(frame_header), 9});
   stream.queued_bytes_ -= bytes;
+  unsent_bytes_ -= bytes;
   while (bytes > 0) {
     H2Stream::Part& part = stream.queue_[stream.queue_head_];
     if (stream.head_offset_ < part.prefix_bytes) {

@@ -4,14 +4,16 @@
 // budgets of limits.h and the keepalive rules, and drains on shutdown. Threads: its loop. Lifetime:
 // owned by its Connection. Nothing is written by the methods themselves: they mark the connection,
 // which asks FillOutput at the end of the turn. Bounds: header lists by header_bytes_max, streams
-// by streams_max, answers to cheap frames by the budgets and by nghttp2's own limit of queued
-// acknowledgements; windows open only for consumed bytes.
+// by streams_max and by what they make us keep (input_budget.h), answers by unsent_bytes_max,
+// answers to cheap frames by the budgets, CONTINUATION frames and queued acknowledgements by
+// nghttp2's own limits; windows open only for consumed bytes.
 #pragma once
 
 #include "store/rpc/budget.h"
 #include "store/rpc/connection.h"
 #include "store/rpc/h2_stream.h"
 #include "store/rpc/header_block.h"
+#include "store/rpc/input_budget.h"
 #include "store/rpc/limits.h"
 #include "store/rpc/stats.h"
 
@@ -46,13 +48,14 @@ class H2Acceptor {
 
 class H2Session final : public Session {
  public:
-  // A server with an acceptor, a client without. The limits and stats outlive the session.
-  H2Session(Connection& connection, const Limits& limits, TransportStats& stats,
+  // A server with an acceptor, a client without. Limits, stats and pool outlive the session.
+  H2Session(Connection& connection, const Limits& limits, TransportStats& stats, InputPool& input,
             H2Acceptor* acceptor);
   ~H2Session() override;
 
   void OnBytes(std::string_view bytes) override;
   void FillOutput() override;
+  bool HasBacklog() const override;
   bool OnEndOfInput() override { return false; }
   void StartDrain() override;
   void OnClosed(CloseReason reason) override;
@@ -79,17 +82,16 @@ class H2Session final : public Session {
   void Resume(H2Stream& stream);
   void ConsumeInput(H2Stream& stream, size_t bytes);
 
-  // Room for a message that arrives in pieces; false when the connection holds too many.
-  bool ReservePartial(size_t bytes);
-  void ReleasePartial(size_t bytes) { partial_bytes_ -= bytes; }
-
  private:
   struct Callbacks;
   friend struct Callbacks;
+  friend class H2Stream;
 
   void Attach(std::shared_ptr<H2Stream> stream, int32_t id);
   void Detach(H2Stream& stream, uint32_t error_code);
   void OnRequest(int32_t id, bool end);
+  // False: the connection holds too much; the stream is refused and the client may try again.
+  bool HasRoomForStream();
   void OnHeaderBlock(H2Stream& stream, bool end);
   void OnData(H2Stream& stream, std::string_view bytes);
   void OnRemoteEnd(H2Stream& stream);
@@ -99,6 +101,8 @@ class H2Session final : public Session {
   ssize_t PullData(H2Stream& stream, size_t bytes_max, uint32_t* flags);
   int WriteData(H2Stream& stream, const uint8_t* frame_header, size_t bytes);
   void NotifyDrained();
+  void CountQueued(size_t bytes);
+  void PublishUnsent(size_t bytes);
   // Ends the connection when the budget is used up.
   void Charge(Budget& budget);
   void EndWith(uint32_t error_code, std::string_view debug, CloseReason reason);
@@ -115,7 +119,9 @@ class H2Session final : public Session {
   bool headers_too_large_ = false;
   H2Stream* first_stream_ = nullptr;
   size_t streams_open_ = 0;
-  size_t partial_bytes_ = 0;
+  InputShare input_;
+  size_t unsent_bytes_ = 0;      // queued by all streams
+  size_t unsent_published_ = 0;  // the part of it the gauge knows
   std::vector<std::shared_ptr<H2Stream>> drained_;
   bool draining_ = false;
   bool opening_stopped_ = false;

@@ -31,11 +31,24 @@ void H2Stream::Push(Part part) {
     queue_head_ = 0;
   }
   queued_bytes_ += part.size();
+  if (session_ != nullptr) session_->CountQueued(part.size());
   queue_.push_back(std::move(part));
 }
 
 void H2Stream::ConsumeInput(size_t bytes) {
   if (session_ != nullptr) session_->ConsumeInput(*this, bytes);
+}
+
+bool H2Stream::Keep(size_t bytes) {
+  if (session_ == nullptr || !session_->input_.TryTake(bytes)) return false;
+  kept_ += bytes;
+  return true;
+}
+
+void H2Stream::Release(size_t bytes) {
+  if (session_ == nullptr) return;
+  kept_ -= bytes;
+  session_->input_.Give(bytes);
 }
 
 }  // namespace store::rpc

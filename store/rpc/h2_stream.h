@@ -55,6 +55,10 @@ class H2Stream {
   // Asks for OnQueueDrained.
   void WantDrained() { wants_drained_ = true; }
   void ConsumeInput(size_t bytes);
+  // Room for something of the peer's that stays, until Release or the stream's end; false: too
+  // much of it.
+  [[nodiscard]] bool Keep(size_t bytes);
+  void Release(size_t bytes);
   size_t unconsumed_bytes() const { return unconsumed_; }
 
  private:
@@ -84,6 +88,7 @@ class H2Stream {
   size_t head_offset_ = 0;
   size_t queued_bytes_ = 0;
   size_t unconsumed_ = 0;
+  size_t kept_ = 0;  // of the connection's input budget
 };
 
 }  // namespace store::rpc

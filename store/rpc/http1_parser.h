@@ -31,6 +31,8 @@ class Http1Parser {
   int status() const { return status_; }
   // Not a byte of the next request has come.
   bool idle() const { return state_ == State::kHeader && buffer_.empty(); }
+  // Kept of the present request.
+  size_t held_bytes() const { return buffer_.size() + request_.body.size(); }
   // The client waits for "100 Continue" before it sends the body. True once.
   bool TakeExpectContinue();
   bool keep_alive() const { return keep_alive_; }

@@ -81,11 +81,12 @@ class Http1Session::Exchange final : public HttpExchange {
 };
 
 Http1Session::Http1Session(Connection& connection, const HttpRouter& router, const Limits& limits,
-                           TransportStats& stats)
+                           TransportStats& stats, InputPool& input)
     : connection_(connection),
       router_(router),
       limits_(limits),
       stats_(stats),
+      input_(input, limits.input_bytes_max),
       parser_(limits.header_bytes_max, limits.http_body_bytes_max) {
   UpdateTimer();
 }
@@ -98,6 +99,17 @@ void Http1Session::OnBytes(std::string_view bytes) {
     connection_.PauseReading(true);
   } else {
     Parse();
+  }
+  CountInput();
+}
+
+void Http1Session::CountInput() {
+  size_t held = ahead_.size() + parser_.held_bytes();
+  if (held <= input_.bytes()) {
+    // The request of an exchange has left the parser, but not the memory.
+    if (!exchange_) input_.Give(input_.bytes() - held);
+  } else if (!input_.TryTake(held - input_.bytes())) {
+    connection_.Close(CloseReason::kInputLimit);
   }
 }
 
@@ -144,7 +156,8 @@ void Http1Session::FillOutput() {
     if (exchange->wants_drained() && low) exchange->OutputDrained();
     if (!exchange->ended()) return;
   }
-  RequestEnded();
+  // Requests sent ahead of a client's reading would pile up answers.
+  if (connection_.output().size() < Connection::kOutputMark) RequestEnded();
 }
 
 void Http1Session::RequestEnded() {
@@ -158,6 +171,7 @@ void Http1Session::RequestEnded() {
   timed_state_ = Http1Parser::State::kFailed;
   UpdateTimer();
   if (!ahead_.empty()) Parse();
+  CountInput();
 }
 
 bool Http1Session::OnEndOfInput() {

@@ -2,14 +2,16 @@
 // Http1Session: one HTTP/1.x connection: parses a request, routes it, sends the answer, then takes
 // the next (keep-alive). A client that sends the next request early has it kept unread in the
 // socket and 64 KiB here. Threads: its loop. Lifetime: owned by its Connection; the exchange is
-// shared with its handler. Bounds: the parser's; whole header, whole body and idleness by the
-// timeouts of limits.h, so that a client that sends a byte a minute does not hold a connection for
-// ever.
+// shared with its handler. Bounds: the parser's and the server's InputPool; one answer at a time,
+// the next request only when the output is below kOutputMark; whole header, whole body and idleness
+// by the timeouts of limits.h, so that a client that sends a byte a minute does not hold a
+// connection for ever.
 #pragma once
 
 #include "store/rpc/connection.h"
 #include "store/rpc/http1_parser.h"
 #include "store/rpc/http_router.h"
+#include "store/rpc/input_budget.h"
 #include "store/rpc/limits.h"
 #include "store/rpc/stats.h"
 
@@ -22,9 +24,9 @@ namespace store::rpc {
 
 class Http1Session final : public Session {
  public:
-  // Router, limits and stats outlive the session.
+  // Router, limits, stats and pool outlive the session.
   Http1Session(Connection& connection, const HttpRouter& router, const Limits& limits,
-               TransportStats& stats);
+               TransportStats& stats, InputPool& input);
   ~Http1Session() override;
 
   void OnBytes(std::string_view bytes) override;
@@ -39,6 +41,7 @@ class Http1Session final : public Session {
   void Parse();
   void StartRequest();
   void RequestEnded();
+  void CountInput();
   void ArmTimer(Duration timeout);
   void DisarmTimer();
   void UpdateTimer();
@@ -47,6 +50,7 @@ class Http1Session final : public Session {
   const HttpRouter& router_;
   const Limits& limits_;
   TransportStats& stats_;
+  InputShare input_;
   Http1Parser parser_;
   std::string ahead_;  // came while a request was being answered
   std::shared_ptr<Exchange> exchange_;

@@ -37,10 +37,15 @@ struct Limits {
   int32_t connection_window = 16 << 20;
   // A stream's own send buffer: Send says false above it.
   size_t send_buffer_bytes = 1 << 20;
-  // Announced sizes of the messages of one connection that are still incomplete.
-  size_t partial_bytes_max = 64 << 20;
+  // What one connection may make us keep: header lists of its open streams, announced sizes of its
+  // unfinished messages, unfinished bodies.
+  size_t input_bytes_max = 64 << 20;
+  // Answers of one connection that wait for its client to read; above it new streams are refused.
+  size_t unsent_bytes_max = 64 << 20;
 
-  Rate resets{1000, 200};           // RST_STREAM of the peer ("rapid reset", CVE-2023-44487)
+  // RST_STREAM of the peer ("rapid reset", CVE-2023-44487) and ours for what it did wrong ("made
+  // you reset", CVE-2025-8671).
+  Rate resets{1000, 200};
   Rate settings{100, 10};           // SETTINGS frames, each costs an answer
   Rate empty_frames{10'000, 1000};  // PRIORITY and DATA without bytes: work without progress
 

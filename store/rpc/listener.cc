@@ -83,10 +83,11 @@ Listener::~Listener() {
   if (!unix_path_.empty()) unlink(unix_path_.c_str());
 }
 
-void Listener::Start(EventLoop& loop, TransportStats& stats, Accepted accepted) {
+void Listener::Start(EventLoop& loop, TransportStats& stats, Accepted accepted, HasRoom has_room) {
   loop_ = &loop;
   stats_ = &stats;
   accepted_ = std::move(accepted);
+  has_room_ = std::move(has_room);
   loop_->Watch(fd_, EPOLLIN, this);
 }
 
@@ -103,6 +104,7 @@ void Listener::Stop() {
 
 void Listener::OnReady(uint32_t) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    if (has_room_ && !has_room_()) return Rest();
     int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       PrepareAccepted(fd, !address_.is_unix());
@@ -117,7 +119,7 @@ void Listener::OnReady(uint32_t) {
 }
 
 void Listener::Rest() {
-  TransportStats::Add(stats_->connections_refused);
+  TransportStats::Add(stats_->accept_rests);
   loop_->Forget(fd_, this);
   rest_timer_ = loop_->After(kRestTime, [this] {
     rest_timer_.reset();

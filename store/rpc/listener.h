@@ -2,8 +2,9 @@
 // Listener: one listening socket. Opened without SO_REUSEPORT, so that a second server on the same
 // port fails loudly instead of taking half of the connections. Accepts on one loop and hands each
 // descriptor to its owner, who spreads them. Threads: Open anywhere; Start and Stop on the loop.
-// Bounds: kAcceptsPerTurn a turn; out of descriptors it rests 100 ms, so that the loop does not
-// spin on a socket it cannot accept from.
+// Bounds: kAcceptsPerTurn a turn; out of descriptors, or while its owner has no room, it rests
+// 100 ms, so that the loop does not spin on a socket it cannot accept from. Clients wait in the
+// kernel's backlog meanwhile.
 #pragma once
 
 #include "store/base/error.h"
@@ -22,6 +23,7 @@ class Listener final : private Pollable {
  public:
   // `accepted` owns the descriptor: non-blocking, TCP_NODELAY, TCP keep-alive every 30 s.
   using Accepted = absl::AnyInvocable<void(int fd)>;
+  using HasRoom = absl::AnyInvocable<bool() const>;
 
   // One clear error when the address is in use or cannot be had.
   static Result<std::unique_ptr<Listener>> Open(const std::string& address);
@@ -29,7 +31,7 @@ class Listener final : private Pollable {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  void Start(EventLoop& loop, TransportStats& stats, Accepted accepted);
+  void Start(EventLoop& loop, TransportStats& stats, Accepted accepted, HasRoom has_room = {});
   void Stop();
   // The bound one: names the port the system chose for port 0.
   const SocketAddress& address() const { return address_; }
@@ -45,6 +47,7 @@ class Listener final : private Pollable {
   EventLoop* loop_ = nullptr;
   TransportStats* stats_ = nullptr;
   Accepted accepted_;
+  HasRoom has_room_;
   std::optional<Executor::TimerId> rest_timer_;
 };
 

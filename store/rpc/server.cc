@@ -26,6 +26,7 @@ class Server::LoopPart final : public ConnectionOwner, public H2Acceptor {
   void Adopt(int fd) {
     if (draining_) {
       close(fd);
+      server_.stats_.connections_open.fetch_sub(1, std::memory_order_relaxed);
       return;
     }
     auto peer = std::make_shared<PeerIdentity>();
@@ -34,8 +35,6 @@ class Server::LoopPart final : public ConnectionOwner, public H2Acceptor {
                                                    std::move(peer), *this);
     Connection& started = *connection;
     connections_.emplace(&started, std::move(connection));
-    TransportStats::Add(server_.stats_.connections_accepted);
-    server_.stats_.connections_open.fetch_add(1, std::memory_order_relaxed);
     auto make = [this](Connection& on, Protocol protocol) { return MakeSession(on, protocol); };
     started.Start(std::make_unique<SniffSession>(started, server_.options_.limits.sniff_timeout,
                                                  std::move(make)));
@@ -55,9 +54,10 @@ class Server::LoopPart final : public ConnectionOwner, public H2Acceptor {
   std::unique_ptr<Session> MakeSession(Connection& connection, Protocol protocol) {
     const Limits& limits = server_.options_.limits;
     if (protocol == Protocol::kHttp2) {
-      return std::make_unique<H2Session>(connection, limits, server_.stats_, this);
+      return std::make_unique<H2Session>(connection, limits, server_.stats_, server_.input_, this);
     }
-    return std::make_unique<Http1Session>(connection, server_.router_, limits, server_.stats_);
+    return std::make_unique<Http1Session>(connection, server_.router_, limits, server_.stats_,
+                                          server_.input_);
   }
 
   std::shared_ptr<H2Stream> Accept(H2Session& session, const HeaderBlock& headers) override {
@@ -89,7 +89,11 @@ class Server::LoopPart final : public ConnectionOwner, public H2Acceptor {
 
 Server::Server(const MethodTable& methods, const HttpRouter& router, std::vector<EventLoop*> loops,
                ServerOptions options)
-    : methods_(methods), router_(router), loops_(std::move(loops)), options_(options) {
+    : methods_(methods),
+      router_(router),
+      loops_(std::move(loops)),
+      options_(options),
+      input_(options.input_bytes_max) {
   CHECK(!loops_.empty());
   for (EventLoop* loop : loops_) parts_.push_back(std::make_unique<LoopPart>(*this, *loop));
 }
@@ -110,12 +114,20 @@ void Server::Start() {
   started_ = true;
   loops_.front()->Post([this] {
     for (auto& listener : listeners_) {
-      listener->Start(*loops_.front(), stats_, [this](int fd) { Adopt(fd); });
+      listener->Start(
+          *loops_.front(), stats_, [this](int fd) { Adopt(fd); }, [this] { return HasRoom(); });
     }
   });
 }
 
+bool Server::HasRoom() const {
+  auto open = static_cast<size_t>(stats_.connections_open.load(std::memory_order_relaxed));
+  return open < options_.connections_max;
+}
+
 void Server::Adopt(int fd) {
+  TransportStats::Add(stats_.connections_accepted);
+  stats_.connections_open.fetch_add(1, std::memory_order_relaxed);
   LoopPart& part = *parts_[next_part_];
   next_part_ = (next_part_ + 1) % parts_.size();
   part.loop().Post([&part, fd] { part.Adopt(fd); });

@@ -4,7 +4,7 @@
 // and HTTP/1.1. Threads: constructed, started and stopped by one thread; connections live on the
 // loops, spread round robin. Owns listeners and connections; method table, router and loops are the
 // caller's and outlive it. Loops must run while the server does. Bounds: limits.h per connection;
-// connections by the process's descriptors.
+// for all of them connections_max and input_bytes_max.
 #pragma once
 
 #include "store/base/error.h"
@@ -12,6 +12,7 @@
 #include "store/rpc/call.h"
 #include "store/rpc/event_loop.h"
 #include "store/rpc/http_router.h"
+#include "store/rpc/input_budget.h"
 #include "store/rpc/limits.h"
 #include "store/rpc/listener.h"
 #include "store/rpc/stats.h"
@@ -25,6 +26,10 @@ namespace store::rpc {
 
 struct ServerOptions {
   Limits limits;
+  // At once; more wait in the kernel's backlog. The process keeps descriptors for its files.
+  size_t connections_max = 16'384;
+  // What all connections together may make the server keep (input_budget.h).
+  size_t input_bytes_max = 512 << 20;
   // After GOAWAY, for calls under way.
   Duration stop_grace = std::chrono::seconds(5);
 };
@@ -48,11 +53,14 @@ class Server {
   // In the order of Listen; with the real ports.
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
   const TransportStats& stats() const { return stats_; }
+  size_t input_bytes() const { return input_.bytes(); }
+  const ServerOptions& options() const { return options_; }
 
  private:
   class LoopPart;
 
   void Adopt(int fd);
+  bool HasRoom() const;
   bool WaitUntilEmpty(TimePoint deadline);
   void OnPartEmpty();
   template <class F>
@@ -63,6 +71,7 @@ class Server {
   const std::vector<EventLoop*> loops_;
   const ServerOptions options_;
   TransportStats stats_;
+  InputPool input_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<SocketAddress> addresses_;
   std::vector<std::unique_ptr<LoopPart>> parts_;

@@ -4,8 +4,8 @@
 #include "store/rpc/channel.h"
 
 #include "tests/interop/echo_server.h"
+#include "tests/interop/test_channel.h"
 
-#include <google/protobuf/wrappers.pb.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -20,81 +20,7 @@
 namespace store::rpc::test {
 namespace {
 
-using google::protobuf::BytesValue;
 using namespace std::chrono_literals;
-
-const std::string kService = "/sluice.test.Echo/";
-
-MessageBody Body(std::string bytes) {
-  BytesValue value;
-  value.set_value(std::move(bytes));
-  return Encode(value);
-}
-
-std::string Text(const SharedBytes& bytes) {
-  BytesValue value;
-  value.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-  return value.value();
-}
-
-// A channel on a loop of its own, driven from the test thread.
-class TestChannel {
- public:
-  explicit TestChannel(const std::string& address, Limits limits = {}) {
-    loop_.Start();
-    ChannelOptions options;
-    options.address = address;
-    options.limits = limits;
-    options.backoff_min = 5ms;
-    options.backoff_max = 20ms;
-    Run([&] {
-      channel_ = std::make_unique<Channel>(loop_, options);
-      channel_->Connect();
-    });
-  }
-  ~TestChannel() {
-    Run([&] { channel_.reset(); });
-  }
-
-  void Run(Action action) {
-    std::promise<void> done;
-    loop_.Post([&] {
-      action();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-  struct Answer {
-    RpcStatus status;
-    std::string text;
-  };
-  Answer Unary(const std::string& method, std::string request, CallOptions options = {}) {
-    auto answer = std::make_shared<std::promise<Answer>>();
-    std::future<Answer> future = answer->get_future();
-    loop_.Post([&, answer] {
-      channel_->Unary(kService + method, Body(std::move(request)), std::move(options),
-                      [answer](const RpcStatus& status, const SharedBytes& bytes) {
-                        answer->set_value({status, Text(bytes)});
-                      });
-    });
-    return future.get();
-  }
-  bool WaitFor(Channel::State state) {
-    TimePoint deadline = clock_.Now() + 10s;
-    Channel::State now = Channel::State::kIdle;
-    while (now != state && clock_.Now() < deadline) {
-      Run([&] { now = channel_->state(); });
-    }
-    return now == state;
-  }
-  EventLoop& loop() { return loop_; }
-  Channel& channel() { return *channel_; }
-
- private:
-  SystemClock clock_;
-  EventLoop loop_{LoopId(9), clock_, "client"};
-  std::unique_ptr<Channel> channel_;
-};
 
 TEST(Channel, UnaryOfEverySize) {
   EchoServer server;

@@ -8,10 +8,12 @@
 #include "store/rpc/socket_address.h"
 
 #include <arpa/inet.h>
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <netinet/in.h>
 #include <optional>
+#include <poll.h>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -30,8 +32,8 @@ struct RawFrame {
 class RawClient {
  public:
   static constexpr uint8_t kData = 0, kHeaders = 1, kPriority = 2, kReset = 3, kSettings = 4,
-                           kPing = 6, kGoaway = 7, kWindowUpdate = 8;
-  static constexpr uint8_t kEndStream = 1, kAck = 1, kEndHeaders = 4;
+                           kPing = 6, kGoaway = 7, kWindowUpdate = 8, kContinuation = 9;
+  static constexpr uint8_t kEndStream = 1, kAck = 1, kEndHeaders = 4, kPadded = 8;
 
   explicit RawClient(const std::string& address) {
     auto resolved = SocketAddress::Resolve(address);
@@ -54,6 +56,23 @@ class RawClient {
     }
     return true;
   }
+  // Sends as much as the server takes without a byte being read here; how much that was.
+  size_t SendUntilBlocked(std::string_view bytes) const {
+    size_t sent = 0;
+    while (sent < bytes.size()) {
+      ssize_t count =
+          send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (count > 0) {
+        sent += static_cast<size_t>(count);
+      } else if (count < 0 && errno == EAGAIN) {
+        pollfd room{fd_, POLLOUT, 0};
+        if (poll(&room, 1, kBlockedMillis) == 0) break;
+      } else {
+        break;
+      }
+    }
+    return sent;
+  }
   void SendPreface(std::string_view settings = {}) {
     Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     Send(Frame(kSettings, 0, 0, settings));
@@ -73,14 +92,19 @@ class RawClient {
     for (int shift : {24, 16, 8, 0}) bytes.push_back(static_cast<char>(value >> shift));
     return bytes;
   }
-  // A literal header without indexing; both shorter than 127 bytes.
+  // A literal header without indexing.
   static std::string Header(std::string_view name, std::string_view value) {
-    std::string bytes(1, '\0');
-    bytes.push_back(static_cast<char>(name.size()));
-    bytes += name;
-    bytes.push_back(static_cast<char>(value.size()));
-    bytes += value;
-    return bytes;
+    return std::string(1, '\0') + Length(name.size()) + std::string(name) + Length(value.size()) +
+           std::string(value);
+  }
+  // A header that enters the compressor's table, or (IndexedHeader) stands for one there: 62 is the
+  // newest.
+  static std::string TableHeader(std::string_view name, std::string_view value) {
+    return '\x40' + Length(name.size()) + std::string(name) + Length(value.size()) +
+           std::string(value);
+  }
+  static std::string IndexedHeader(uint8_t index) {
+    return std::string(1, static_cast<char>(0x80 | index));
   }
   // Headers of a gRPC request; `extra` is an already encoded block.
   static std::string Request(std::string_view path,
@@ -111,6 +135,18 @@ class RawClient {
   int fd() const { return fd_; }
 
  private:
+  static constexpr int kBlockedMillis = 300;
+
+  // HPACK's integer with a prefix of seven bits.
+  static std::string Length(size_t value) {
+    if (value < 127) return std::string(1, static_cast<char>(value));
+    std::string bytes(1, 127);
+    for (value -= 127; value >= 128; value /= 128) {
+      bytes.push_back(static_cast<char>(value % 128 + 128));
+    }
+    bytes.push_back(static_cast<char>(value));
+    return bytes;
+  }
   bool ReadBytes(size_t count, std::string* into) {
     into->resize(count);
     size_t have = 0;

@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <string>
+#include <sys/socket.h>
 #include <thread>
 
 namespace store::rpc::test {
@@ -261,6 +263,122 @@ TEST(RawFrames, HeadersBeyondTheLimitAreRefused) {
   ASSERT_TRUE(headers);
   EXPECT_TRUE(headers->flags & RawClient::kEndStream);
   EXPECT_EQ(server.methods().Find(kUnary)->counters->started, 0u);
+}
+
+// Frames until the answer to a ping: what the server had to say up to then.
+std::map<uint8_t, int> FramesUntilPong(RawClient& client) {
+  std::map<uint8_t, int> frames;
+  client.Send(RawClient::Frame(RawClient::kPing, 0, 0, "12345678"));
+  for (auto frame = client.Read(); frame && frame->type != RawClient::kPing;
+       frame = client.Read()) {
+    ++frames[frame->type];
+  }
+  return frames;
+}
+
+TEST(RawFrames, WindowsOpenOnlyForWhatAHandlerHasRead) {
+  EchoServer server;
+  for (bool reads : {false, true}) {
+    RawClient client(server.address());
+    client.SendPreface();
+    client.Send(RawClient::Frame(
+        RawClient::kHeaders, RawClient::kEndHeaders, 1,
+        RawClient::Request(reads ? "/sluice.test.Echo/Collect" : "/sluice.test.Echo/Deaf")));
+    ASSERT_TRUE(client.ReadUntil(RawClient::kWindowUpdate)) << "of the server's own preface";
+    std::string message = Message(Value(std::string(100, 'x')));
+    // Nearly the stream's window of 1 MiB.
+    std::string flood;
+    for (size_t bytes = message.size(); bytes < 1'000'000; bytes += message.size()) {
+      flood += RawClient::Frame(RawClient::kData, 0, 1, message);
+    }
+    client.Send(flood);
+    int opened = FramesUntilPong(client)[RawClient::kWindowUpdate];
+    EXPECT_EQ(opened > 0, reads);
+  }
+}
+
+TEST(RawFrames, PaddingDoesNotUseUpTheWindow) {
+  ServerOptions options;
+  options.limits.connection_window = 1 << 20;
+  EchoServer server(options);
+  RawClient client(server.address());
+  client.SendPreface();
+  client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
+                               RawClient::Request("/sluice.test.Echo/Collect")));
+  // 255 bytes of padding around each message of 7 bytes; twice the window in all.
+  std::string padded = '\xff' + Message(Value("")) + std::string(255, '\0');
+  for (size_t bytes = 0; bytes < (2 << 20); bytes += padded.size()) {
+    client.Send(RawClient::Frame(RawClient::kData, RawClient::kPadded, 1, padded));
+  }
+  client.Send(RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1, ""));
+  auto answer = client.ReadUntil(RawClient::kData);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->payload, Message(Value("0")));
+}
+
+TEST(RawFrames, ConnectionsBeyondTheLimitWait) {
+  ServerOptions options;
+  options.connections_max = 2;
+  EchoServer server(options);
+  auto first = std::make_unique<RawClient>(server.address());
+  RawClient second(server.address());
+  RawClient third(server.address());
+  ASSERT_TRUE(server.WaitFor([&] { return server.server().stats().accept_rests > 0; }));
+  EXPECT_EQ(server.server().stats().connections_open, 2);
+  first.reset();
+  third.SendPreface();
+  EXPECT_TRUE(third.ReadUntil(RawClient::kSettings)) << "served when another one has gone";
+}
+
+TEST(RawFrames, WhatEveryoneMakesUsKeepIsBounded) {
+  ServerOptions options;
+  options.input_bytes_max = 64 << 10;
+  EchoServer server(options);
+  std::string half = Message(std::string(40'000, 'x')).substr(0, 1000);
+  std::string call =
+      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1, RawClient::Request(kUnary)) +
+      RawClient::Frame(RawClient::kData, 0, 1, half);
+  auto first = std::make_unique<RawClient>(server.address());
+  first->SendPreface();
+  first->Send(call);
+  ASSERT_TRUE(server.WaitFor([&] { return server.server().input_bytes() >= 40'000; }));
+  RawClient second(server.address());
+  second.SendPreface();
+  second.Send(call);
+  ASSERT_TRUE(second.ReadUntil(RawClient::kHeaders)) << "refused";
+  const Method* method = server.methods().Find(kUnary);
+  EXPECT_EQ(method->counters->handled[static_cast<size_t>(GrpcCode::kResourceExhausted)], 1u);
+  first.reset();
+  EXPECT_TRUE(server.WaitFor([&] { return server.server().input_bytes() < 20'000; }));
+}
+
+TEST(RawFrames, HalfARequestIsNotWaitedForLongerThanItsTime) {
+  ServerOptions options;
+  options.limits.sniff_timeout = std::chrono::milliseconds(100);
+  options.limits.http_header_timeout = std::chrono::milliseconds(100);
+  options.limits.http_body_timeout = std::chrono::milliseconds(100);
+  EchoServer server(options);
+  for (const char* beginning : {"", "PRI * HT", "GET /ping HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+                                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"}) {
+    uint64_t before = Closed(server, CloseReason::kTimeout);
+    RawClient client(server.address());
+    client.Send(beginning);
+    // A byte now and then does not help: the time is for the whole.
+    EXPECT_TRUE(server.WaitFor([&] {
+      if (*beginning == 'G') client.Send("x");
+      return Closed(server, CloseReason::kTimeout) == before + 1;
+    })) << beginning;
+  }
+}
+
+TEST(RawFrames, AnHttpHeaderBeyondTheLimitIsRefused) {
+  EchoServer server;
+  RawClient client(server.address());
+  client.Send("GET /ping HTTP/1.1\r\nHost: a\r\nX-Large: " + std::string(70'000, 'x'));
+  std::string answer(12, '\0');
+  ASSERT_EQ(recv(client.fd(), answer.data(), answer.size(), MSG_WAITALL), 12);
+  EXPECT_EQ(answer, "HTTP/1.1 431");
+  EXPECT_TRUE(server.WaitFor([&] { return server.server().stats().connections_open == 0; }));
 }
 
 TEST(RawFrames, AClientThatDoesNotReadIsNotBufferedFor) {
