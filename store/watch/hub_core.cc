@@ -13,6 +13,13 @@ namespace {
 constexpr char kEmptyRange[] = "mvcc: watcher range is empty";
 constexpr char kDuplicateId[] = "mvcc: duplicate watch ID provided on the WatchStream";
 constexpr char kNegativeStart[] = "etcdserver: mvcc: required revision has been compacted";
+// Ours: etcd has no such limit.
+constexpr char kTooMany[] = "etcdserver: too many watchers";
+
+// What one watcher costs in the stream's map, its group and the indexes by key.
+size_t CostOf(const WatchSpec& spec) {
+  return sizeof(Watcher) + 256 + 2 * (spec.range.from.size() + spec.range.to.size());
+}
 
 }  // namespace
 
@@ -53,10 +60,11 @@ void HubCore::Answer(StreamState& stream, WatchResponsePtr response) {
   ParkFilled(current_ + 1);
 }
 
-std::string HubCore::RefusalOf(const StreamState& stream, const WatchSpec& spec) {
+std::string HubCore::RefusalOf(const StreamState& stream, const WatchSpec& spec) const {
   if (spec.start < Revision(0)) return kNegativeStart;
   if (spec.range.Empty()) return kEmptyRange;
   if (spec.id != kAutoWatch && stream.watchers.contains(spec.id)) return kDuplicateId;
+  if (watcher_bytes_ + CostOf(spec) > limits_.watcher_bytes_max) return kTooMany;
   return {};
 }
 
@@ -89,6 +97,7 @@ void HubCore::Create(StreamId id, WatchSpec spec, Revision published) {
   if (watcher->spec.progress_notify) AddNotice(*stream);
   groups_.Place(*watcher, current_);
   ++watchers_;
+  watcher_bytes_ += CostOf(watcher->spec);
   stream->watchers.emplace(watcher->id, std::move(watcher));
 }
 
@@ -112,6 +121,7 @@ void HubCore::Remove(Watcher& watcher) {
   groups_.Remove(watcher);
   if (watcher.spec.progress_notify) DropNotice(stream);
   --watchers_;
+  watcher_bytes_ -= CostOf(watcher.spec);
   stream.watchers.erase(WatchId(watcher.id));
 }
 
@@ -309,6 +319,7 @@ WatchStats HubCore::stats() const {
   WatchStats stats;
   stats.streams = streams_.size();
   stats.watchers = watchers_;
+  stats.watcher_bytes = watcher_bytes_;
   stats.lagging = groups_.behind();
   stats.events_sent = events_sent_;
   stats.demotions = demotions_;

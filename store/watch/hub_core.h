@@ -5,7 +5,8 @@
 // published when it was posted, which is what "now" means for its client, also when the hub lags
 // behind apply.
 //
-// Owner thread only. Owns streams and watchers; bounded by what clients opened and created.
+// Owner thread only. Owns streams and watchers; streams are bounded by the transport, watchers and
+// their keys by watcher_bytes_max.
 #pragma once
 
 #include "store/base/clock.h"
@@ -59,7 +60,7 @@ class HubCore {
   StreamState* Find(StreamId id);
   void Answer(StreamState& stream, WatchResponsePtr response);
   // Why the spec cannot be; empty: it can.
-  static std::string RefusalOf(const StreamState& stream, const WatchSpec& spec);
+  std::string RefusalOf(const StreamState& stream, const WatchSpec& spec) const;
   WatchId TakeAutoId(StreamState& stream) const;
   void Remove(Watcher& watcher);
   void MoveTo(Watcher& watcher, Revision next);
@@ -94,6 +95,7 @@ class HubCore {
   std::set<std::pair<TimePoint, StreamId>> notices_;  // streams with progress_notify watchers
   uint64_t next_serial_ = 0;
   size_t watchers_ = 0;
+  size_t watcher_bytes_ = 0;
   uint64_t events_sent_ = 0;
   uint64_t demotions_ = 0;
 };

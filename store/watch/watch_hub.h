@@ -98,6 +98,7 @@ struct WatchLimits {
   Duration slice_time_max = std::chrono::milliseconds(5);
   size_t fragment_bytes_max = (1536 << 10) + (512 << 10);
   Duration progress_interval = std::chrono::minutes(10);
+  size_t watcher_bytes_max = 512 << 20;  // what all watchers cost, with their keys
 };
 
 struct WatchStats {
@@ -105,6 +106,7 @@ struct WatchStats {
   size_t watchers = 0;
   size_t lagging = 0;
   size_t queue_bytes = 0;
+  size_t watcher_bytes = 0;
   uint64_t events_sent = 0;
   uint64_t batches_dropped = 0;
   uint64_t demotions = 0;

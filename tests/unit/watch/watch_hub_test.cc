@@ -43,6 +43,24 @@ TEST(WatchHub, CreatedComesFirstWithTheRevisionOfThatMoment) {
   EXPECT_EQ(stream->Take(), nullptr);
 }
 
+TEST(WatchHub, WatchersAndTheirKeysAreBounded) {
+  WatchLimits limits;
+  limits.watcher_bytes_max = 20'000;
+  HubFixture f(limits);
+  auto stream = f.Open(1);
+  f.Create(1, {.range = KeyRange::Point("a")});
+  f.Create(1, {.range = KeyRange::Point(std::string(10'000, 'k'))});
+  f.Run();
+  EXPECT_FALSE(stream->Take()->canceled);
+  WatchResponsePtr refused = stream->Take();
+  EXPECT_TRUE(refused->created && refused->canceled);
+  EXPECT_EQ(refused->cancel_reason, "etcdserver: too many watchers");
+  EXPECT_GT(f.hub().stats().watcher_bytes, 0u);
+  f.hub().Close(StreamId(1));
+  f.Run();
+  EXPECT_EQ(f.hub().stats().watcher_bytes, 0u);
+}
+
 TEST(WatchHub, NowIsThePublishedRevisionEvenIfTheHubLagsBehind) {
   HubFixture f;
   auto stream = f.Open(1);
