@@ -24,9 +24,6 @@
 
 namespace store::api {
 
-// What the server says about itself; the newest etcd release it behaves as.
-inline constexpr std::string_view kServerVersion = "3.7.0";
-
 struct ServerIdentity {
   ClusterId cluster;
   uint64_t member = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/http_admin.h"
 
+#include "store/cluster/version.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -185,11 +187,11 @@ void HttpAdmin::Answer(Probe& probe) {
 
 void HttpAdmin::Version(rpc::HttpExchange& exchange) const {
   apply::StateRef state = context_.state.Read();
-  std::string cluster = state->cluster_version != nullptr ? *state->cluster_version : std::string();
+  std::string agreed = state->cluster_version != nullptr ? *state->cluster_version : std::string();
   exchange.Reply(200, kJson,
                  fmt::format(R"({{"etcdserver":"{}","etcdcluster":"{}","storage":"{}"}})",
-                             kServerVersion, cluster.empty() ? "not_decided" : cluster,
-                             cluster.empty() ? "unknown" : cluster));
+                             cluster::kServerVersion, agreed.empty() ? "not_decided" : agreed,
+                             agreed.empty() ? "unknown" : agreed));
 }
 
 }  // namespace store::api

@@ -70,10 +70,12 @@ void KvService::Range(RangeCall call) const {
 }
 
 void KvService::AnswerRange(RangeCall call) const {
+  if (!context_.MayAnswer()) return call.Fail(StatusOf(ErrorCode::kTooManyRequests));
   mvcc::RangeQuery query = apply::ToQuery(call.request());
   mvcc::ReadView view = context_.state.mvcc().View();
   if (IsLong(view, query, context_.limits.inline_keys_max)) {
-    auto work = [&context = context_, query = std::move(query)] {
+    auto work = [&context = context_, query = std::move(query)]() -> Result<rpc::MessageBody> {
+      if (!context.MayAnswer()) return Fail(ErrorCode::kTooManyRequests);
       return ReadHeld(context, query);
     };
     return RunInPool(context_, std::move(call), std::move(work));
@@ -120,6 +122,7 @@ void KvService::Txn(TxnCall call) const {
 }
 
 void KvService::AnswerReadOnlyTxn(TxnCall call) const {
+  if (!context_.MayAnswer()) return call.Fail(StatusOf(ErrorCode::kTooManyRequests));
   mvcc::ReadView view = context_.state.mvcc().View();
   auto response = apply::EvaluateReadOnlyTxn(view, call.request());
   if (!response) return call.Fail(StatusOf(response.error()));

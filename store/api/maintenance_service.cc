@@ -2,6 +2,7 @@
 #include "store/api/maintenance_service.h"
 
 #include "store/base/crc32c.h"
+#include "store/cluster/version.h"
 #include "store/engine/engine.h"
 
 #include <fmt/format.h>
@@ -96,7 +97,7 @@ void MaintenanceService::Status(StatusCall call) const {
   apply::StateRef state = context_.state.Read();
   etcdserverpb::StatusResponse response;
   context_.header.Fill(state->current, response.mutable_header());
-  response.set_version(std::string(kServerVersion));
+  response.set_version(std::string(cluster::kServerVersion));
   FillSizes(*state, &response);
   response.set_leader(gauges.leader.load(std::memory_order_relaxed));
   response.set_raftindex(gauges.commit.load(std::memory_order_relaxed));

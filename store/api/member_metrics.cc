@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/member_metrics.h"
 
+#include "store/cluster/version.h"
 #include "store/engine/engine.h"
 
 #include <fmt/format.h>
@@ -30,7 +31,7 @@ MemberMetrics::MemberMetrics(Registry& registry, const ServiceContext& context,
   registry
       .AddGauges("etcd_server_version", "Which version is running. 1 for 'server_version' label.",
                  {"server_version"})
-      .With({std::string(kServerVersion)})
+      .With({std::string(cluster::kServerVersion)})
       .Set(1);
   registry
       .AddGauges("etcd_server_id", "Server or member ID in hexadecimal format. 1 for 'server_id'.",

@@ -27,6 +27,7 @@
 #include <absl/functional/any_invocable.h>
 #include <google/protobuf/message_lite.h>
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -40,6 +41,8 @@ struct ServiceLimits {
   size_t request_bytes_max = 1'572'864;
   Duration election_timeout = std::chrono::seconds(1);
   int64_t inline_keys_max = 64;  // larger ranges go to the pool
+  // Answers that wait for clients to read them; above it no range is begun.
+  int64_t unsent_bytes_max = 512 << 20;
 };
 
 struct ServiceContext {
@@ -50,7 +53,8 @@ struct ServiceContext {
   WorkerPool& range_pool;
   WorkClass range_class;
   ServiceLimits limits;
-  std::vector<PendingCalls*> loops;  // index: LoopId
+  std::vector<PendingCalls*> loops;                    // index: LoopId
+  const std::atomic<int64_t>* unsent_bytes = nullptr;  // of the transport; null: none
 
   PendingCalls& At(LoopId loop) const {
     CHECK(loop.value() < loops.size());
@@ -58,6 +62,11 @@ struct ServiceContext {
   }
   // Bytes the quota compares; what apply counts.
   bool HasRoom(int64_t cost) const;
+  // A range of any size may be answered now.
+  bool MayAnswer() const {
+    return unsent_bytes == nullptr ||
+           unsent_bytes->load(std::memory_order_relaxed) <= limits.unsent_bytes_max;
+  }
 };
 
 // The client's cancellation drops what waits. `raw` is the call that was moved into the waiting

@@ -13,6 +13,7 @@
 #include <etcd/rpc.pb.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -247,7 +248,8 @@ class Member {
                        pool,
                        WorkClass(0),
                        limits,
-                       {&pending}});
+                       {&pending},
+                       &unsent_bytes});
   }
   // Calls that a test left open would live for ever: their callbacks hold them (store/rpc/call.h).
   ~Member() {
@@ -333,6 +335,7 @@ class Member {
   PendingCalls pending;
   rpc::MethodTable table;
   std::unique_ptr<ServiceContext> context;
+  std::atomic<int64_t> unsent_bytes = 0;  // as the transport counts them
   uint64_t index = 0;
   absl::AnyInvocable<void(mvcc::EventBatchPtr)> on_events;
 
