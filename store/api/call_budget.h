@@ -32,6 +32,8 @@ class CallBudget {
   // Gauges.
   size_t calls() const { return calls_.load(std::memory_order_relaxed); }
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  size_t calls_max() const { return calls_max_; }
+  size_t bytes_max() const { return bytes_max_; }
 
  private:
   const size_t calls_max_;

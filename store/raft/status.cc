@@ -17,7 +17,8 @@ Position Raft::position() const {
           .applied = log_.applied(),
           .first = log_.first(),
           .last = log_.last(),
-          .window_bytes = log_.window_bytes()};
+          .window_bytes = log_.window_bytes(),
+          .uncommitted_bytes = log_.uncommitted_bytes()};
 }
 
 Status Raft::status() const {

@@ -25,6 +25,7 @@ struct Position {
   Index first;  // first index still in the log (truncated + 1)
   Index last;
   size_t window_bytes = 0;
+  size_t uncommitted_bytes = 0;
 };
 
 struct PeerStatus {

@@ -22,6 +22,7 @@ struct RaftGauges {
   std::atomic<uint64_t> leader_changes{0};
   std::atomic<uint64_t> proposals_waiting{0};
   std::atomic<uint64_t> window_bytes{0};
+  std::atomic<uint64_t> uncommitted_bytes{0};
   std::atomic<int64_t> no_leader_since_ns{
       0};  // TimePoint of the replica's clock; 0: there is a leader
 
@@ -34,6 +35,7 @@ struct RaftGauges {
     first.store(position.first.value(), std::memory_order_relaxed);
     last.store(position.last.value(), std::memory_order_relaxed);
     window_bytes.store(position.window_bytes, std::memory_order_relaxed);
+    uncommitted_bytes.store(position.uncommitted_bytes, std::memory_order_relaxed);
   }
 };
 

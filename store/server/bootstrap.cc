@@ -61,6 +61,16 @@ Result<Founders> FoundCluster(const ServerConfig& config) {
   return founders;
 }
 
+// A directory that was served before knows who it is, whatever the flags say, as in etcd.
+void TellForeign(const ServerConfig& config, const wal::Identity& own, const Logger& log) {
+  auto named = FoundCluster(config);
+  if (!named || named->identity.cluster == own.cluster) return;
+  log.Warn("the data directory belongs to another cluster than the bootstrap flags; it stays there",
+           {{"data-dir", config.data_dir},
+            {"cluster-id", fmt::format("{:x}", own.cluster)},
+            {"cluster-id-of-flags", fmt::format("{:x}", named->identity.cluster)}});
+}
+
 Status PrepareDirectory(const ServerConfig& config, const std::string& member, const Logger& log) {
   if (Status made = MakeDirs(JoinPath(member, "wal")); !made) {
     return Fail(made.error().WithContext("cannot access data directory"));
@@ -211,6 +221,8 @@ Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& 
     RETURN_IF_ERROR(founded);
     founders = std::move(*founded);
     *identity = founders->identity;
+  } else {
+    TellForeign(config, **identity, log);
   }
   member.fresh = founders.has_value();
   member.cluster = (*identity)->cluster;

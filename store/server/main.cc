@@ -28,6 +28,12 @@ int Run(const FlagOutcome& outcome, const store::Logger& log, const store::Clock
     std::_Exit(1);
   };
   auto server = store::server::Server::Start(outcome.config, clock, log, fatal);
+  if (!server && store::server::StopRequested()) {
+    int asked = store::server::WaitForSignal(signals);
+    log.Info("received signal before the member was started", {{"signal", strsignal(asked)}});
+    log.Flush();
+    store::server::EndBy(asked, signals);
+  }
   if (!server) {
     log.Fatal("discovery failed", {{"error", server.error().message()}});
     log.Flush();
@@ -44,6 +50,7 @@ int Run(const FlagOutcome& outcome, const store::Logger& log, const store::Clock
 
 int main(int argc, char** argv) {
   const sigset_t signals = store::server::BlockSignals();  // before the log starts its thread
+  store::server::RaiseDescriptorLimit();
   auto environment = store::server::ReadEnvironment();
   if (auto armed = store::Failpoints::Parse(environment["SLUICE_FAILPOINTS"]); !armed) {
     return Refuse("SLUICE_FAILPOINTS: " + armed.error().message());

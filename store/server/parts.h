@@ -3,6 +3,7 @@
 // destructor runs it backwards. Private to server.cc and wiring.cc.
 #pragma once
 
+#include "store/api/bound_metrics.h"
 #include "store/api/call_budget.h"
 #include "store/api/cluster_service.h"
 #include "store/api/gate.h"
@@ -35,6 +36,11 @@
 
 namespace store::server {
 
+inline constexpr WorkClass kRangeWork{0};
+inline constexpr size_t kRangesWaitingMax = 4096;
+// Half of the machine for the key index, which is memory only.
+uint64_t IndexMemoryMax();
+
 class Server::Parts {
  public:
   Parts(const ServerConfig& config, const Clock& clock, Logger log, Fatal fatal);
@@ -51,6 +57,11 @@ class Server::Parts {
   void OnEngineTrouble(engine::EngineTrouble trouble, const Error& error) const;
   void MakeContext();
   void AddServices();
+  void AddBounds();
+  void AddTransportBounds();
+  void AddCallBounds();
+  void AddLogBounds();
+  void AddStateBounds();
   void OnPublished();
   void LogServing() const;
 
@@ -86,6 +97,7 @@ class Server::Parts {
   std::unique_ptr<api::MaintenanceService> maintenance_;
   std::unique_ptr<api::HttpAdmin> http_admin_;
   std::unique_ptr<api::MemberMetrics> metrics_;
+  std::unique_ptr<api::BoundMetrics> bounds_;
   api::HealthService health_;
   std::unique_ptr<Publisher> publisher_;
   bool running_ = false;

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -18,6 +19,20 @@ std::map<std::string, std::string> ReadEnvironment() {
     }
   }
   return variables;
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+size_t DescriptorsMax() {
+  constexpr size_t kUnlimited = 1 << 20;
+  rlimit limit{};
+  bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return known ? static_cast<size_t>(limit.rlim_cur) : kUnlimited;
 }
 
 sigset_t BlockSignals() {

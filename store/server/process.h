@@ -3,6 +3,7 @@
 // any other thread exists.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <signal.h>
 #include <string>
@@ -10,6 +11,11 @@
 namespace store::server {
 
 std::map<std::string, std::string> ReadEnvironment();
+
+// Sockets and files it may have open: the soft limit, raised to the hard one at start as Go
+// programs do. Many systems start with a soft limit of 1024 for the sake of select(2).
+void RaiseDescriptorLimit();
+size_t DescriptorsMax();
 
 // SIGINT and SIGTERM are taken by WaitForSignal alone: every thread started later inherits the
 // mask. SIGPIPE is ignored; a closed connection is an error of its write.

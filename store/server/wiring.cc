@@ -2,6 +2,7 @@
 // How the parts are made and connected; server.cc starts and stops them.
 #include "store/base/random.h"
 #include "store/server/parts.h"
+#include "store/server/process.h"
 
 #include <algorithm>
 #include <thread>
@@ -11,14 +12,20 @@
 namespace store::server {
 namespace {
 
-constexpr WorkClass kRangeWork{0};
-
 // One loop for two cores: measured against two in architecture 6.1, and more for larger machines.
 size_t LoopCount() { return std::clamp<size_t>(std::thread::hardware_concurrency() / 2, 1, 8); }
+
+// What is left when the log, the state and the listeners have their files, as etcd reckons.
+size_t ConnectionsMax() {
+  constexpr size_t kFilesMax = 500;
+  size_t descriptors = DescriptorsMax();
+  return descriptors > 2 * kFilesMax ? descriptors - kFilesMax : descriptors / 2;
+}
 
 rpc::ServerOptions TransportOptions(const ServerConfig& config) {
   rpc::ServerOptions options;
   options.limits.message_bytes_max = config.max_request_bytes + (512 << 10);
+  options.connections_max = ConnectionsMax();
   return options;
 }
 
@@ -26,13 +33,12 @@ int64_t QuotaBytes(const ServerConfig& config) {
   return config.quota_backend_bytes == 0 ? kDefaultQuotaBytes : config.quota_backend_bytes;
 }
 
-// Half of the machine for the key index, which is memory only.
+}  // namespace
+
 uint64_t IndexMemoryMax() {
   return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
          static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE)) / 2;
 }
-
-}  // namespace
 
 Server::Parts::Parts(const ServerConfig& config, const Clock& clock, Logger log, Fatal fatal)
     : config_(config),
@@ -40,7 +46,8 @@ Server::Parts::Parts(const ServerConfig& config, const Clock& clock, Logger log,
       log_(std::move(log)),
       fatal_(std::move(fatal)),
       peer_door_(clock, log_),
-      range_pool_("range", std::thread::hardware_concurrency() >= 4 ? 2 : 1, {{"range", 2, 4096}}) {
+      range_pool_("range", std::thread::hardware_concurrency() >= 4 ? 2 : 1,
+                  {{"range", 2, kRangesWaitingMax}}) {
   for (size_t i = 0; i < LoopCount(); ++i) {
     loops_.push_back(std::make_unique<rpc::EventLoop>(LoopId(static_cast<uint32_t>(i)), clock_));
   }
@@ -143,7 +150,8 @@ void Server::Parts::MakeContext() {
       .range_pool = range_pool_,
       .range_class = kRangeWork,
       .limits = limits,
-      .loops = std::move(pending)});
+      .loops = std::move(pending),
+      .unsent_bytes = &transport_->stats().unsent_bytes});
 }
 
 void Server::Parts::AddServices() {
@@ -171,6 +179,7 @@ void Server::Parts::AddServices() {
   http_admin_ = std::make_unique<api::HttpAdmin>(*context_, registry_);
   http_admin_->Register(router_);
   metrics_ = std::make_unique<api::MemberMetrics>(registry_, *context_, *hub_, budget_);
+  AddBounds();
 }
 
 }  // namespace store::server
