@@ -10,6 +10,7 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <fcntl.h>
 #include <iterator>
 #include <string_view>
 
@@ -113,9 +114,24 @@ class RocksCheckpointStore final : public CheckpointStore {
   std::unique_ptr<rocksdb::DB> db_;
 };
 
+// Who holds RocksDB's lock of the directory. The kernel tells only who holds a lock that conflicts
+// with ours, so nobody in this process is found.
+std::string LockHolder(const Path& directory) {
+  store::UniqueFd fd(::open((directory / "LOCK").c_str(), O_RDWR | O_CLOEXEC));
+  struct flock wanted{};
+  wanted.l_type = F_WRLCK;
+  wanted.l_whence = SEEK_SET;
+  bool held = fd && ::fcntl(fd.get(), F_GETLK, &wanted) == 0 && wanted.l_type != F_UNLCK;
+  return held && wanted.l_pid > 0 ? fmt::format(" (pid {})", wanted.l_pid) : std::string();
+}
+
 Result<std::unique_ptr<CheckpointStore>> OpenOnce(const Path& directory) {
   rocksdb::DB* raw = nullptr;
-  RETURN_IF_ERROR(FromRocks(rocksdb::DB::Open(SmallOptions(), directory.string(), &raw)));
+  Status open = FromRocks(rocksdb::DB::Open(SmallOptions(), directory.string(), &raw));
+  if (!open && open.error().code() == store::ErrorCode::kBusy) {
+    return store::Fail(store::ErrorCode::kBusy, "another agent is running" + LockHolder(directory));
+  }
+  RETURN_IF_ERROR(open);
   std::unique_ptr<rocksdb::DB> db(raw);
   std::string format;
   rocksdb::Status found = db->Get(rocksdb::ReadOptions(), AsSlice(kFormatKey), &format);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <charconv>
 #include <set>
 #include <utility>
@@ -77,14 +78,42 @@ std::string PathFault(std::string_view path) {
   return {};
 }
 
+bool IsIpAddress(const std::string& text) {
+  in6_addr room{};
+  return ::inet_pton(AF_INET, text.c_str(), &room) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &room) == 1;
+}
+
+Status CheckIdentity(const AgentSettings& settings) {
+  auto refuse = [](std::string text) { return Fail(ErrorCode::kInvalidArgument, std::move(text)); };
+  if (!settings.ip.empty() && !IsIpAddress(settings.ip)) {
+    return refuse(fmt::format("agent.ip: {} is no IP address", JsonQuoted(settings.ip)));
+  }
+  if (settings.id.find('/') != std::string::npos) return refuse("agent.id: cannot contain a /");
+  const std::string& key = settings.store.config_key;
+  if (key.empty()) return refuse("store.config_key: a key is needed");
+  if (key.find("%s") != key.rfind("%s")) {
+    return refuse(fmt::format("store.config_key: {} has %s twice, the own address fills one",
+                              JsonQuoted(key)));
+  }
+  return Ok();
+}
+
+// With `port_default` 0 each address must name its port.
 Status CheckAddresses(std::string_view name, const std::vector<std::string>& addresses,
                       uint16_t port_default) {
   if (addresses.empty()) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: at least one is needed", name));
   }
-  for (const std::string& address : addresses) {
-    if (auto ok = NormalizeAddress(address, port_default); !ok) {
-      return Fail(ok.error().WithContext(name));
+  for (std::string_view address : addresses) {
+    for (std::string_view scheme : {"http://", "https://"}) {
+      if (address.starts_with(scheme)) address.remove_prefix(scheme.size());
+    }
+    auto normal = NormalizeAddress(address, port_default);
+    if (!normal) return Fail(normal.error().WithContext(name));
+    if (normal->ends_with(":0")) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: {}: the port is missing", name, address));
     }
   }
   return Ok();
@@ -107,14 +136,9 @@ std::string EntryKey(std::string_view path, std::string_view topic) {
 }
 
 std::string FormatConfigKey(std::string_view key_template, std::string_view ip) {
-  std::string key;
-  for (size_t from = 0;;) {
-    size_t mark = key_template.find("%s", from);
-    key.append(key_template.substr(from, mark - from));
-    if (mark == std::string_view::npos) return key;
-    key.append(ip);
-    from = mark + 2;
-  }
+  std::string key(key_template);
+  if (size_t mark = key.find("%s"); mark != std::string::npos) key.replace(mark, 2, ip);
+  return key;
 }
 
 Result<std::string> NormalizeAddress(std::string_view address, uint16_t port_default) {
@@ -200,7 +224,8 @@ std::string JsonQuoted(std::string_view text) {
 
 Status ValidateSettings(const AgentSettings& settings) {
   RETURN_IF_ERROR(CheckAddresses("kafka.brokers", settings.kafka.brokers, 9092));
-  RETURN_IF_ERROR(CheckAddresses("store.endpoints", settings.store.endpoints, 2379));
+  RETURN_IF_ERROR(CheckAddresses("store.endpoints", settings.store.endpoints, 0));
+  RETURN_IF_ERROR(CheckIdentity(settings));
   if (!settings.admin_address.empty()) {
     if (auto ok = NormalizeAddress(settings.admin_address, 2112); !ok) {
       return Fail(ok.error().WithContext("agent.admin"));
@@ -208,7 +233,6 @@ Status ValidateSettings(const AgentSettings& settings) {
   }
   auto refuse = [](std::string text) { return Fail(ErrorCode::kInvalidArgument, std::move(text)); };
   if (settings.state_dir.empty()) return refuse("agent.state_dir: a directory is needed");
-  if (settings.store.config_key.empty()) return refuse("store.config_key: a key is needed");
   if (settings.store.timeout <= std::chrono::milliseconds(0)) {
     return refuse("store.timeout: must be longer than 0");
   }
@@ -218,7 +242,6 @@ Status ValidateSettings(const AgentSettings& settings) {
   if (settings.line_bytes_max < 1024 || settings.line_bytes_max > (size_t{100} << 20)) {
     return refuse("agent.max_line_bytes: must be between 1 KiB and 100 MiB");
   }
-  if (settings.id.find('/') != std::string::npos) return refuse("agent.id: cannot contain a /");
   const auto& log = settings.log;
   if (log.format != "json" && log.format != "console") {
     return refuse(
@@ -251,6 +274,12 @@ Status ValidateEntries(std::vector<EntryConfig>* entries, std::vector<Warning>* 
                        "ignored",
                        JsonQuoted(entry.path), entry.topic)});
       continue;
+    }
+    if (!entry.path.starts_with('/')) {
+      warnings->push_back(
+          {entry.position, fmt::format("the path {} is relative: it is taken from the agent's "
+                                       "working directory",
+                                       JsonQuoted(entry.path))});
     }
     unique.push_back(std::move(entry));
   }

@@ -100,7 +100,7 @@ struct AgentConfig {
   std::vector<EntryConfig> entries;
 };
 
-// "10.0.0.7" into each %s of the template; every other byte stays as it is.
+// "10.0.0.7" into the %s of the template, if it has one; every other byte stays as it is.
 std::string FormatConfigKey(std::string_view key_template, std::string_view ip);
 // host:port, with a default port if there is none; brackets around IPv6 addresses.
 Result<std::string> NormalizeAddress(std::string_view address, uint16_t port_default);
