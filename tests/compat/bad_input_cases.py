@@ -6,7 +6,7 @@ import os
 import shutil
 import urllib.request
 
-from bad_input_world import RUNS, Case, wait_until
+from bad_input_world import RUNS, Case, read, wait_until
 
 STORE = ("sluice-store --name one --data-dir @d@/data --listen-client-urls http://127.0.0.1:@a@ "
          "--advertise-client-urls http://127.0.0.1:@a@ --listen-peer-urls http://127.0.0.1:@b@ "
@@ -18,6 +18,20 @@ ERROR = r'"level":"(error|fatal)".*'
 
 def copy_of(name):
     return lambda world, directory: shutil.copytree(world.data_directory(name), f"{directory}/data")
+
+
+def foreign_log(world, directory):
+    """The state of one member beside the log of another, which went further."""
+    copy_of("one")(world, directory)
+    other = world.data_directory("other", puts=9)
+    shutil.rmtree(f"{directory}/data/member/wal")
+    shutil.copytree(f"{other}/member/wal", f"{directory}/data/member/wal")
+
+
+def held_state(world, directory):
+    world.start(["sluice-agent", "-c", f"{directory}/agent.yaml", "--no-admin"], f"{directory}/first-agent")
+    wait_until("the first agent has its state", lambda: os.path.exists(f"{directory}/state/checkpoint/LOCK"))
+    wait_until("the first agent runs", lambda: "no state yet" in read(f"{directory}/first-agent.err"))
 
 
 def make_file(world, directory):
@@ -130,8 +144,10 @@ STORE_CASES = [
     store_case("all log headers damaged", "", 1, ERROR + "the log lost its end", prepare=damage_header),
     store_case("STATE lost", "", 1, "@d@/data/member/STATE is missing although state-1 exists", prepare=without_state),
     store_case("STATE damaged", "", 1, ERROR + "@d@/data/member/STATE is not readable", prepare=damaged_state),
-    store_case("data dir in use", "--data-dir @store_data@", RUNS, "in use by another process; waiting until it ends",
-               ends=(1,)),
+    store_case("log of another cluster", "", 1, ERROR + "log and state are of different clusters", prepare=foreign_log),
+    store_case("data dir of another cluster", "", RUNS, "belongs to another cluster than the bootstrap flags; it stays there",
+               prepare=copy_of("one"), also=store_answers),
+    store_case("data dir in use", "--data-dir @store_data@", RUNS, "in use by another process; waiting until it ends"),
     store_case("bad value in a variable", "", 1, r'invalid value \\"x\\" for ETCD_MAX_TXN_OPS: parse error', env={"ETCD_MAX_TXN_OPS": "x"}),
     store_case("flag and variable", "", 1, "conflicting environment variable is shadowed.*ETCD_NAME", env={"ETCD_NAME": "two"}),
     store_case("unknown variable", "", RUNS, "unrecognized environment variable: ETCD_NO_SUCH_THING", env={"ETCD_NO_SUCH_THING": "1"},
@@ -175,6 +191,18 @@ AGENT_CASES = [
                   file="agent.ini"),
     settings_case("ini setting nobody knows", "[etcd]\naddress=@store@\nno_such=1\n[kafka]\naddress=@broker@\n",
                   r"agent.ini:3:1: unknown setting \[etcd\] no_such is ignored", file="agent.ini", code=RUNS),
+    Case("agent: --ip is no address", "sluice-agent --ip 300.1.1.1 --no-admin --state-dir @d@/state", 1,
+         '^sluice-agent: agent.ip: "300.1.1.1" is no IP address$'),
+    Case("agent: agent.ip is a name", "sluice-agent -c @d@/agent.yaml --no-admin --state-dir @d@/state", 1,
+         '@d@/agent.yaml:agent.ip: "localhost" is no IP address$', files={"agent.yaml": "agent: {ip: localhost}\n"}),
+    settings_case("store endpoint without port", "store: {endpoints: [127.0.0.1]}\n",
+                  "@d@/agent.yaml:store.endpoints: 127.0.0.1: the port is missing$"),
+    settings_case("key template with two addresses", "store: {config_key: /a/%s/b/%s}\n",
+                  '@d@/agent.yaml:store.config_key: "/a/%s/b/%s" has %s twice'),
+    Case("agent: state directory of a running agent", "sluice-agent -c @d@/agent.yaml --no-admin", 1,
+         r"^sluice-agent: .*@d@/state.*: another agent is running \(pid \d+\)$", prepare=held_state,
+         files={"agent.yaml": "agent: {id: twice, ip: 127.0.0.8, state_dir: @d@/state}\nstore: {endpoints: ['@store@']}\n"
+                              "kafka: {brokers: ['@broker@']}\n"}),
     Case("agent: admin port in use", "sluice-agent -c @d@/agent.yaml", 1, "127.0.0.1:@busy@.*in use",
          files={"agent.yaml": "agent: {ip: 127.0.0.9, state_dir: @d@/state, admin: 127.0.0.1:@busy@}\n"
                               "store: {endpoints: ['@store@']}\n"}),
@@ -219,6 +247,9 @@ CONTROL_CASES = [
          files={"list.json": '[{"path":"/a","topic":"t"},\n  1]'}),
     Case("control: check of YAML", CONTROL + "config check @d@/list.yaml", 1, "^@d@/list.yaml:2:5: entries.pth: unknown key$",
          files={"list.yaml": "entries:\n  - pth: /a\n    topic: t\n"}),
+    Case("control: check warns of a relative path", CONTROL + "config check @d@/list.json", 0,
+         '^warning: @d@/list.json:1:2: the path "logs/a.log" is relative: it is taken from the agent\'s working directory$',
+         files={"list.json": '[{"path":"logs/a.log","topic":"t"}]'}),
     Case("control: check warns of an unknown member", CONTROL + "config check @d@/list.json", 0,
          '^warning: @d@/list.json:1:28: unknown member "colour" is ignored',
          files={"list.json": '[{"path":"/a","topic":"t", "colour":"red"}]'}),

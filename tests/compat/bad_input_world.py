@@ -9,19 +9,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
-import time
 
-from peer import die_with_parent, free_ports
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from processes import Failure as Wrong
+from processes import clean_environment, die_with_parent, free_ports, store_argv, wait_for
 
 RUNS = "keeps running"
 WAIT_SECONDS = 15
 PR_CAPBSET_DROP = 24
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
-
-
-class Wrong(Exception):
-    """What was seen is not what the case expects."""
 
 
 @dataclasses.dataclass
@@ -50,14 +48,7 @@ def without_privileges():
 
 
 def wait_until(what, condition, seconds=WAIT_SECONDS):
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise Wrong(f"{what}: not within {seconds} s")
-        time.sleep(0.02)
+    return wait_for(condition, seconds, what, pause=0.02)
 
 
 class World:
@@ -76,11 +67,9 @@ class World:
         return os.path.join(self.programs, name)
 
     def start(self, argv, log_path, env=None):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("ETCD_", "ETCDCTL_"))}
-        environment.update(env or {})
         with open(log_path + ".out", "wb") as out, open(log_path + ".err", "wb") as err:
             process = subprocess.Popen([self.program(argv[0])] + argv[1:], stdin=subprocess.PIPE, stdout=out,
-                                       stderr=err, env=environment, cwd=os.path.dirname(log_path),
+                                       stderr=err, env=clean_environment(**(env or {})), cwd=os.path.dirname(log_path),
                                        preexec_fn=without_privileges)
         self._processes.append(process)
         return process
@@ -97,15 +86,9 @@ class World:
 
     def store_words(self, directory, name="one", client=None):
         ports = free_ports(2)
-        client = client or ports[0]
-        peer = f"http://127.0.0.1:{ports[1]}"
-        return ["sluice-store", "--name", name, "--data-dir", directory,
-                "--listen-client-urls", f"http://127.0.0.1:{client}",
-                "--advertise-client-urls", f"http://127.0.0.1:{client}",
-                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                "--initial-cluster", f"{name}={peer}"]
+        return store_argv("sluice-store", directory, client or ports[0], ports[1], name)
 
-    def data_directory(self, name):
+    def data_directory(self, name, puts=3):
         """A directory that a store named `name` wrote to and left by SIGTERM; made once, to be copied."""
         if name not in self._data_directories:
             directory = os.path.join(self.directory, f"of-{name}")
@@ -113,7 +96,7 @@ class World:
             port = free_ports(1)[0]
             process = self.start(self.store_words(directory, name, port), log)
             wait_until("store is ready", lambda: "ready to serve" in read(log + ".err"))
-            for number in range(3):
+            for number in range(puts):
                 self.control(f"127.0.0.1:{port}", "put", f"key{number}", f"damage-me-{number}")
             self.end(process)
             self._data_directories[name] = directory

@@ -4,10 +4,12 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
-from peer import die_with_parent
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from processes import clean_environment, die_with_parent
 
 COMMAND_SECONDS_MAX = 30
 WAIT_SECONDS_MAX = 20
@@ -73,8 +75,7 @@ class Session:
         self.variables = {}
         self._etcdctl = etcdctl
         self._background = {}
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith(("ETCD_", "ETCDCTL_"))}
-        self._environment["ETCDCTL_API"] = "3"
+        self._environment = clean_environment(ETCDCTL_API="3")
 
     def start(self, step):
         """Background steps; on the main thread, to which the child's life is bound."""

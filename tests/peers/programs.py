@@ -17,27 +17,12 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(ROOT, "tests", "compat"))
-from peer import die_with_parent, free_ports
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from processes import Failure, clean_environment, die_with_parent, free_ports, store_argv, wait_for
 
 READY = "ready to serve client requests"
 HOST_IP = "10.1.2.3"
 CONFIG_KEY = f"/logagent/{HOST_IP}/collect_config"
-
-
-class Failure(Exception):
-    """Something the command must show does not hold, or a program does not answer."""
-
-
-def wait_for(condition, seconds, what, pause=0.005):
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise Failure(f"{what}: not within {seconds} s")
-        time.sleep(pause)
 
 
 def port_pair():
@@ -64,11 +49,10 @@ class Program:
         scratch.programs.append(self)
 
     def start(self):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("ETCD_", "ETCDCTL_"))}
         with open(self.log_path, "ab") as log:
             self._log_from = log.tell()
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=environment, preexec_fn=die_with_parent)
+                                            env=clean_environment(), preexec_fn=die_with_parent)
 
     def said(self, text):
         """Whether this run of it has printed the text."""
@@ -116,12 +100,8 @@ class Store(Program):
     def __init__(self, scratch, bin_dir):
         client, peer = free_ports(2)
         self.endpoint = f"127.0.0.1:{client}"
-        peer_url = f"http://127.0.0.1:{peer}"
-        super().__init__(scratch, "store", [
-            os.path.join(bin_dir, "sluice-store"), "--name", "one", "--data-dir", os.path.join(scratch.path, "store"),
-            "--listen-client-urls", f"http://{self.endpoint}", "--advertise-client-urls", f"http://{self.endpoint}",
-            "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url,
-            "--initial-cluster", f"one={peer_url}"])
+        super().__init__(scratch, "store", store_argv(os.path.join(bin_dir, "sluice-store"),
+                                                      os.path.join(scratch.path, "store"), client, peer))
 
     def start_ready(self):
         """Seconds from the start to the line that says it serves."""

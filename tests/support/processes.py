@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every script needs that starts real programs: free ports, a clean environment, a child that ends with the script,
+a store's command line, waiting for a condition."""
+import ctypes
+import os
+import signal
+import socket
+import time
+
+PR_SET_PDEATHSIG = 1
+
+
+class Failure(Exception):
+    """Something the script must show does not hold, or a program does not answer."""
+
+
+def die_with_parent():
+    """Run in the child: a script that is killed by its time limit leaves no server behind. The kernel goes by the thread
+    that started the child, so start programs on the main thread."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_ports(count):
+    """Ports of loopback that nobody listened on a moment ago, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def clean_environment(**more):
+    """Ours without etcd's variables, which would change what stores and clients do."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ETCD_", "ETCDCTL_"))}
+    return {**kept, **more}
+
+
+def store_argv(program, data_directory, client_port, peer_port, name="one", advertised_port=None):
+    """The command line of a cluster of one, which etcd and sluice-store share."""
+    peer = f"http://127.0.0.1:{peer_port}"
+    return [program, "--name", name, "--data-dir", data_directory,
+            "--listen-client-urls", f"http://127.0.0.1:{client_port}",
+            "--advertise-client-urls", f"http://127.0.0.1:{advertised_port or client_port}",
+            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+            "--initial-cluster", f"{name}={peer}"]
+
+
+def wait_for(condition, seconds, what, pause=0.005):
+    """The first true value of the condition; Failure at the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Failure(f"{what}: not within {seconds} s")
+        time.sleep(pause)
