@@ -259,6 +259,12 @@ Result<std::optional<SharedBytes>> RocksEngine::Get(Table table, Key key, Tier t
 Status RocksEngine::MultiGet(Table table, std::span<const Key> keys,
                              std::span<std::optional<SharedBytes>> out) const {
   CHECK(keys.size() == out.size());
+  if (keys.size() == 1) {  // without the sorting and the vectors
+    auto value = Get(table, keys[0], Tier::kAll);
+    RETURN_IF_ERROR(value);
+    out[0] = std::move(*value);
+    return Ok();
+  }
   std::vector<rocksdb::Slice> slices;
   slices.reserve(keys.size());
   for (Key key : keys) slices.push_back(ToSlice(key));

@@ -12,7 +12,9 @@
 namespace store::mvcc {
 
 MvccStore::MvccStore(const MvccOptions& options)
-    : options_(options), writer_(std::make_unique<Writer>()) {}
+    : options_(options),
+      values_(options.value_cache_bytes_max),
+      writer_(std::make_unique<Writer>()) {}
 
 MvccStore::~MvccStore() { delete root_.load(std::memory_order_relaxed); }
 
@@ -70,6 +72,7 @@ MvccStats MvccStore::stats() const {
   stats.live_bytes = live_bytes_.load(std::memory_order_relaxed);
   stats.index_bytes = index_bytes_.load(std::memory_order_relaxed);
   stats.retired_bytes = epochs_.retired_bytes();
+  stats.value_cache_bytes = values_.bytes();
   stats.held_views = views_.size();
   stats.views_cancelled = views_cancelled_.load(std::memory_order_relaxed);
   return stats;
@@ -137,6 +140,8 @@ Status MvccStore::Install(std::shared_ptr<engine::Engine> engine) {
   views_cancelled_.fetch_add(views_.CancelAll(), std::memory_order_relaxed);
   std::unique_ptr<KeyIndex> old = std::exchange(writer_->index, std::move(restored->index));
   writer_->engine = std::move(engine);
+  // The new history is the cluster's own; what is kept of the old one is only not needed any more.
+  values_.Clear();
   writer_->live_bytes = restored->live_bytes;
   pending_current_ = restored->current;
   pending_compacted_ = restored->scheduled;

@@ -11,7 +11,8 @@
 //
 // Threads: Begin, Compact, Publish, Trim, Install, root: apply. Everything const: any thread.
 // Owned: the index (nodes freed through epochs()), a share of the engine. Bounded by: index_bytes()
-// against the member's limit (NOSPACE alarm), retired nodes by MvccOptions::retired_bytes_max.
+// against the member's limit (NOSPACE alarm), retired nodes by MvccOptions::retired_bytes_max,
+// values kept for readers by value_cache_bytes_max.
 #pragma once
 
 #include "store/base/error.h"
@@ -23,6 +24,7 @@
 #include "store/mvcc/kv_hash.h"
 #include "store/mvcc/read_view.h"
 #include "store/mvcc/revision_scan.h"
+#include "store/mvcc/value_cache.h"
 #include "store/mvcc/write_txn.h"
 
 #include <atomic>
@@ -37,7 +39,8 @@ namespace store::mvcc {
 struct MvccOptions {
   size_t retired_bytes_max = 256 << 20;               // beyond it the oldest held view is cancelled
   Duration view_hold_max = std::chrono::seconds(60);  // how long a view may hold up collection
-  size_t collect_batch = 1000;                        // deletes per batch
+  size_t value_cache_bytes_max = 32 << 20;
+  size_t collect_batch = 1000;  // deletes per batch
 };
 
 struct MvccStats {
@@ -48,6 +51,7 @@ struct MvccStats {
   uint64_t live_bytes = 0;  // records kept: what the quota counts
   size_t index_bytes = 0;
   size_t retired_bytes = 0;
+  size_t value_cache_bytes = 0;
   size_t held_views = 0;
   uint64_t views_cancelled = 0;
 };
@@ -80,6 +84,7 @@ class MvccStore {
   MvccStats stats() const;
   std::shared_ptr<engine::Engine> engine() const;
   EpochDomain& epochs() const { return epochs_; }
+  ValueCache& values() const { return values_; }
 
   // Writing, apply thread.
   WriteTxn Begin(engine::WriteBatch& batch);
@@ -115,6 +120,7 @@ class MvccStore {
   const MvccOptions options_;
   mutable EpochDomain epochs_;
   mutable ViewRegistry views_;
+  mutable ValueCache values_;
   std::atomic<const IndexRoot*> root_{nullptr};
   std::atomic<int64_t> current_{1};
   std::atomic<int64_t> compacted_{-1};

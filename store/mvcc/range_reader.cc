@@ -4,6 +4,7 @@
 #include "store/base/check.h"
 #include "store/base/coding.h"
 #include "store/mvcc/revision.h"
+#include "store/mvcc/value_cache.h"
 
 #include <fmt/format.h>
 
@@ -41,6 +42,7 @@ RangeReader::RangeReader(const RangeQuery& query, Revision at)
 void RangeReader::Begin(const IndexNode* top, bool newest) {
   finished_ = query_.range.Empty();
   if (finished_) return;
+  if (query_.range.IsPoint()) return VisitPoint(top);
   if (piece_) return;
   if (newest) {
     count_ = KeyTree::CountLive(top, query_.range);
@@ -48,6 +50,14 @@ void RangeReader::Begin(const IndexNode* top, bool newest) {
   } else {
     counting_ = true;
   }
+}
+
+// One key needs neither ranks nor a walk.
+void RangeReader::VisitPoint(const IndexNode* top) {
+  counting_ = !piece_;
+  const KeyMeta* meta = KeyTree::Find(top, query_.range.from);
+  if (meta != nullptr) Visit(*meta);
+  finished_ = true;
 }
 
 bool RangeReader::Step(const IndexNode* top, size_t keys_max) {
@@ -186,7 +196,7 @@ std::vector<KeyValue> RangeReader::TakeKeyValues() {
   return kvs;
 }
 
-Status LoadFromEngine(const engine::Engine& engine, std::span<RangeRow> rows) {
+Status LoadFromEngine(const engine::Engine& engine, ValueCache* cache, std::span<RangeRow> rows) {
   CHECK(rows.size() <= kKeysPerStep);
   std::array<char, kKeysPerStep * kRecordKeySize> bytes;
   std::array<engine::Key, kKeysPerStep> keys;
@@ -195,6 +205,8 @@ Status LoadFromEngine(const engine::Engine& engine, std::span<RangeRow> rows) {
   size_t count = 0;
   for (RangeRow& row : rows) {
     if (row.facts.value_size == 0 || !row.value.empty()) continue;
+    if (cache != nullptr) row.value = cache->Find(row.facts.mod);
+    if (!row.value.empty()) continue;
     char* key = bytes.data() + count * kRecordKeySize;
     StoreBigEndian64(static_cast<uint64_t>(row.facts.mod.main.value()), key);
     StoreBigEndian32(row.facts.mod.sub, key + 8);
@@ -213,6 +225,7 @@ Status LoadFromEngine(const engine::Engine& engine, std::span<RangeRow> rows) {
                       targets[i]->facts.mod.sub, values[i]->size(), targets[i]->facts.value_size));
     }
     targets[i]->value = std::move(*values[i]);
+    if (cache != nullptr) cache->Add(targets[i]->facts.mod, targets[i]->value);
   }
   return Ok();
 }

@@ -31,6 +31,8 @@
 
 namespace store::mvcc {
 
+class ValueCache;
+
 inline constexpr size_t kKeysPerStep = 64;
 inline constexpr size_t kValueSortBytesMax = 64 << 20;
 
@@ -70,6 +72,7 @@ class RangeReader {
   bool Matches(const KeyFacts& facts) const;
   bool Enough() const { return wanted_ >= 0 && static_cast<int64_t>(rows_.size()) >= wanted_; }
   bool Visit(const KeyMeta& meta);
+  void VisitPoint(const IndexNode* top);
   bool FitsPiece(const KeyMeta& meta, const KeyFacts& facts);
   std::string_view KeyOf(const RangeRow& row) const {
     return std::string_view(keys_).substr(row.key_offset, row.key_size);
@@ -94,7 +97,8 @@ class RangeReader {
   std::vector<RangeRow> rows_;
 };
 
-// Reads the values that are not there yet; kCompacted when one is gone from the engine.
-Status LoadFromEngine(const engine::Engine& engine, std::span<RangeRow> rows);
+// Reads the values that are not there yet, from the cache (null: none) or the engine; kCompacted
+// when one is gone.
+Status LoadFromEngine(const engine::Engine& engine, ValueCache* cache, std::span<RangeRow> rows);
 
 }  // namespace store::mvcc

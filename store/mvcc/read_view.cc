@@ -46,8 +46,9 @@ Result<RangeResult> ReadView::Range(const RangeQuery& query) const {
   RangeReader reader(query, at);
   reader.Begin(root_->top, at == root_->current);
   reader.Step(root_->top);
-  auto result = reader.Finish(
-      [this](std::span<RangeRow> rows) { return LoadFromEngine(*root_->engine, rows); });
+  auto result = reader.Finish([this](std::span<RangeRow> rows) {
+    return LoadFromEngine(*root_->engine, &root_->store->values(), rows);
+  });
   if (!result) return Fail(ExplainMissing(std::move(result).error(), *root_->store, at));
   result->current = root_->current;
   return result;
@@ -179,7 +180,8 @@ Status HeldView::Load(std::span<RangeRow> rows) const {
     if (!view) return Fail(std::move(view).error());
     engine = view->root_->engine;
   }
-  return LoadFromEngine(*engine, rows);  // without a slot: the disk may take its time
+  return LoadFromEngine(*engine, &store_->values(),
+                        rows);  // without a slot: the disk may take its time
 }
 
 Result<RangeResult> HeldView::Range(const RangeQuery& query) const {

@@ -45,7 +45,7 @@ Status MvccStore::Writer::Load(std::span<RangeRow> rows) const {
   for (RangeRow& row : rows) {
     if (const SharedBytes* value = BatchValue(row.facts.mod)) row.value = *value;
   }
-  return LoadFromEngine(*engine, rows);
+  return LoadFromEngine(*engine, nullptr, rows);
 }
 
 WriteTxn::WriteTxn(WriteTxn&& other) noexcept
