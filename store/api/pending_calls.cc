@@ -87,7 +87,7 @@ void PendingCalls::Queue(std::string bytes, uint64_t id, TimePoint deadline) {
   bool open = !bundles_.empty() &&
               bundles_.back().proposals.size() < options_.bundle_proposals_max &&
               bundles_.back().bytes + bytes.size() <= options_.bundle_bytes_max;
-  if (!open) bundles_.push_back({options_.loop, {}, 0});
+  if (!open) bundles_.push_back({options_.loop, {}, 0, executor_.Now(), {}});
   replica::ProposalBundle& bundle = bundles_.back();
   bundle.bytes += bytes.size();
   apply::RequestId request{options_.member, options_.boot_nonce, options_.loop, id};

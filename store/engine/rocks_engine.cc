@@ -241,8 +241,11 @@ Status RocksEngine::Write(WriteBatch& batch) {
   RETURN_IF_ERROR(FAILPOINT_STATUS("engine-write"));
   rocksdb::WriteOptions options;
   options.disableWAL = true;  // the raft log is the log
-  return ToStatus(impl_->db().Write(options, &static_cast<RocksBatch&>(batch).batch()),
-                  "engine write");
+  const TimePoint began = write_timing_.Begin();
+  const rocksdb::Status written =
+      impl_->db().Write(options, &static_cast<RocksBatch&>(batch).batch());
+  write_timing_.End(began);
+  return ToStatus(written, "engine write");
 }
 
 Result<std::optional<SharedBytes>> RocksEngine::Get(Table table, Key key, Tier tier) const {

@@ -8,6 +8,7 @@
 // Bounded by: block cache (64 MiB, soft), memtables (128 MiB).
 #pragma once
 
+#include "store/base/timing.h"
 #include "store/engine/engine.h"
 
 #include <absl/functional/any_invocable.h>
@@ -53,11 +54,15 @@ class RocksEngine final : public Engine {
   Status CompactAll() override;
   EngineSizes Sizes() const override;
 
+  // Before the first Write: how long each takes.
+  void ObserveWrites(const Timing& timing) { write_timing_ = timing; }
+
  private:
   class Impl;
   explicit RocksEngine(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
   std::shared_ptr<Impl> impl_;  // shared with cursors and pinned values
+  Timing write_timing_;
 };
 
 }  // namespace store::engine

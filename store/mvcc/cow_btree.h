@@ -113,15 +113,16 @@ class CowBtree {
     return i < leaf->count && leaf->items[i]->key() == key ? leaf->items[i] : nullptr;
   }
 
-  // Live items with a key below `key`.
-  static int64_t Rank(const Node* node, std::string_view key) {
+  // Live items with a key below `key`. `touched` (may be null) counts the nodes looked at.
+  static int64_t Rank(const Node* node, std::string_view key, size_t* touched = nullptr) {
     int64_t rank = 0;
-    while (!node->leaf) {
+    for (; !node->leaf; Count(touched)) {
       auto* inner = static_cast<const Inner*>(node);
       const uint32_t child = ChildOf(inner, key);
       for (uint32_t i = 0; i < child; ++i) rank += inner->live[i];
       node = inner->children[child];
     }
+    Count(touched);
     auto* leaf = static_cast<const Leaf*>(node);
     const uint32_t i = PositionIn(leaf, key);
     const uint64_t below = i == kFanOut ? ~uint64_t{0} : (uint64_t{1} << i) - 1;
@@ -134,9 +135,11 @@ class CowBtree {
     for (uint32_t i = 0; i < inner->count; ++i) live += inner->live[i];
     return live;
   }
-  static int64_t CountLive(const Node* node, const KeyRange& range) {
+  static int64_t CountLive(const Node* node, const KeyRange& range, size_t* touched = nullptr) {
     if (range.Empty()) return 0;
-    return (range.unbounded ? Live(node) : Rank(node, range.to)) - Rank(node, range.from);
+    if (range.unbounded) Count(touched);
+    const int64_t end = range.unbounded ? Live(node) : Rank(node, range.to, touched);
+    return end - Rank(node, range.from, touched);
   }
 
   // Walks items in ascending order from the first with key >= `from`.
@@ -205,6 +208,9 @@ class CowBtree {
     uint32_t live[kFanOut];
   };
 
+  static void Count(size_t* touched) {
+    if (touched != nullptr) ++*touched;
+  }
   static uint32_t ChildOf(const Inner* inner, std::string_view key) {
     uint32_t low = 1;
     uint32_t high = inner->count;

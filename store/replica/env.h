@@ -30,6 +30,8 @@ struct ProposalBundle {
   LoopId loop;
   std::vector<Proposal> proposals;
   size_t bytes = 0;
+  TimePoint opened{};  // its first command came
+  TimePoint posted{};  // on its way to the replica
 };
 
 struct LeaseRequest {

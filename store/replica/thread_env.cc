@@ -69,9 +69,15 @@ void ThreadEnv::Stop() {
 void ThreadEnv::Fatal(const Error& error) { parts_.fatal(error); }
 
 bool ThreadEnv::TryPropose(ProposalBundle& bundle) {
-  size_t bytes = bundle.bytes;
+  const size_t bytes = bundle.bytes;
+  const TimePoint opened = bundle.opened;
+  bundle.posted = parts_.stages.propose.Begin();
   Event event(std::move(bundle));
-  if (mailbox_.TryPost(std::move(event), bytes)) return true;
+  if (mailbox_.TryPost(std::move(event), bytes)) {
+    // Of a client's commands; the member's own come one by one and wait for nothing.
+    if (opened != TimePoint{}) parts_.stages.admit.End(opened);
+    return true;
+  }
   bundle = std::move(std::get<ProposalBundle>(event));
   return false;
 }
@@ -116,21 +122,41 @@ void ThreadEnv::Run() {
 }
 
 void ThreadEnv::Dispatch(Event event) {
-  struct Visitor {
-    Replica& replica;
-    void operator()(ProposalBundle& e) { replica.OnProposals(std::move(e)); }
-    void operator()(ReadTickets& e) { replica.OnReadTickets(e.loop, e.through); }
-    void operator()(LeaseCalls& e) { replica.OnLeaseRequests(e.loop, e.requests); }
-    void operator()(Persisted& e) { replica.OnPersisted(e.unit); }
-    void operator()(apply::ApplyReport& e) { replica.OnApplied(e); }
-    void operator()(Fetched& e) { replica.OnFetched(e.peer, e.from, std::move(e.entries)); }
-  };
-  std::visit(Visitor{*replica_}, event);
+  std::visit([this](auto& one) { Handle(one); }, event);
 }
 
-void ThreadEnv::Persist(raft::PersistUnit unit) { log_writer_.Submit(std::move(unit)); }
+void ThreadEnv::Handle(ProposalBundle& bundle) {
+  const TimePoint posted = bundle.posted;
+  replica_->OnProposals(std::move(bundle));
+  parts_.stages.propose.End(posted);
+}
+void ThreadEnv::Handle(const ReadTickets& tickets) {
+  replica_->OnReadTickets(tickets.loop, tickets.through);
+}
+void ThreadEnv::Handle(const LeaseCalls& calls) {
+  replica_->OnLeaseRequests(calls.loop, calls.requests);
+}
+void ThreadEnv::Handle(const Persisted& persisted) {
+  persisting_.EndThrough(persisted.unit, parts_.stages.persist);
+  replica_->OnPersisted(persisted.unit);
+}
+void ThreadEnv::Handle(const apply::ApplyReport& report) {
+  applying_.EndThrough(report.applied.value(), parts_.stages.apply);
+  replica_->OnApplied(report);
+}
+void ThreadEnv::Handle(Fetched& fetched) {
+  replica_->OnFetched(fetched.peer, fetched.from, std::move(fetched.entries));
+}
 
-void ThreadEnv::Apply(std::vector<raft::EntryPtr> entries) { apply_.Post(std::move(entries)); }
+void ThreadEnv::Persist(raft::PersistUnit unit) {
+  if (unit.must_sync) persisting_.Begin(unit.id, parts_.stages.persist);
+  log_writer_.Submit(std::move(unit));
+}
+
+void ThreadEnv::Apply(std::vector<raft::EntryPtr> entries) {
+  applying_.Begin(entries.back()->index.value(), parts_.stages.apply);
+  apply_.Post(std::move(entries));
+}
 
 // The peer transport comes with the cluster; a configuration of one voter has nobody to send to.
 void ThreadEnv::Send(raft::Envelope envelope) {
@@ -216,8 +242,10 @@ ApplySinks ThreadEnv::MakeApplySinks() {
       .results =
           [this](std::vector<apply::LoopResults> results) {
             for (apply::LoopResults& loop : results) {
-              PostTo(loop.loop, [results = std::move(loop.results)](Edge& edge) mutable {
+              PostTo(loop.loop, [results = std::move(loop.results), respond = parts_.stages.respond,
+                                 began = parts_.stages.respond.Begin()](Edge& edge) mutable {
                 edge.OnResults(std::move(results));
+                respond.End(began);
               });
             }
           },

@@ -19,6 +19,7 @@
 #include "store/replica/hub_thread.h"
 #include "store/replica/maintenance.h"
 #include "store/replica/replica.h"
+#include "store/replica/stages.h"
 #include "store/wal/log_store.h"
 #include "store/wal/log_writer.h"
 #include "store/watch/watch_hub.h"
@@ -53,6 +54,7 @@ struct ThreadEnvParts {
   // Called once, from any thread: the disk failed or the state cannot be applied. The process must
   // end.
   absl::AnyInvocable<void(const Error&)> fatal;
+  StageTimes stages{};
 };
 
 class ThreadEnv final : public ReplicaDoor, private Env {
@@ -101,6 +103,12 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   // Replica thread.
   void Run();
   void Dispatch(Event event);
+  void Handle(ProposalBundle& bundle);
+  void Handle(const ReadTickets& tickets);
+  void Handle(const LeaseCalls& calls);
+  void Handle(const Persisted& persisted);
+  void Handle(const apply::ApplyReport& report);
+  void Handle(Fetched& fetched);
   // Env.
   void Persist(raft::PersistUnit unit) override;
   void Apply(std::vector<raft::EntryPtr> entries) override;
@@ -128,6 +136,10 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   store::Random random_;
   std::vector<Loop> loops_;
   std::unique_ptr<Replica> replica_;
+
+  // Replica thread.
+  InFlight persisting_;  // units
+  InFlight applying_;    // indexes
 
   Mailbox<Event> mailbox_;
   ApplyWorker apply_;

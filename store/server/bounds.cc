@@ -76,6 +76,8 @@ void Server::Parts::AddStateBounds() {
                [&store] { return static_cast<double>(store.stats().index_bytes); });
   bounds_->Add("retired_bytes", static_cast<double>(mvcc::MvccOptions{}.retired_bytes_max),
                [&store] { return static_cast<double>(store.stats().retired_bytes); });
+  bounds_->Add("value_cache_bytes", static_cast<double>(store.values().bytes_max()),
+               [&store] { return static_cast<double>(store.values().bytes()); });
   bounds_->Add("backend_bytes", static_cast<double>(context_->limits.quota_bytes),
                [&store] { return static_cast<double>(store.stats().live_bytes); });
 }

@@ -7,6 +7,7 @@
 #include "store/api/call_budget.h"
 #include "store/api/cluster_service.h"
 #include "store/api/gate.h"
+#include "store/api/grpc_metrics.h"
 #include "store/api/health_service.h"
 #include "store/api/http_admin.h"
 #include "store/api/kv_service.h"
@@ -26,6 +27,7 @@
 #include "store/server/bootstrap.h"
 #include "store/server/config.h"
 #include "store/server/peer_door.h"
+#include "store/server/process_metrics.h"
 #include "store/server/publisher.h"
 #include "store/server/server.h"
 #include "store/watch/watch_hub.h"
@@ -57,6 +59,7 @@ class Server::Parts {
   void OnEngineTrouble(engine::EngineTrouble trouble, const Error& error) const;
   void MakeContext();
   void AddServices();
+  void TimeDisk();
   void AddBounds();
   void AddTransportBounds();
   void AddCallBounds();
@@ -97,6 +100,8 @@ class Server::Parts {
   std::unique_ptr<api::MaintenanceService> maintenance_;
   std::unique_ptr<api::HttpAdmin> http_admin_;
   std::unique_ptr<api::MemberMetrics> metrics_;
+  std::unique_ptr<api::GrpcMetrics> grpc_metrics_;
+  std::unique_ptr<ProcessMetrics> process_metrics_;
   std::unique_ptr<api::BoundMetrics> bounds_;
   api::HealthService health_;
   std::unique_ptr<Publisher> publisher_;

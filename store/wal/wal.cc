@@ -195,7 +195,9 @@ Status WalLogStore::WriteBuffer() {
 }
 
 Status WalLogStore::SyncActive() {
+  const TimePoint began = sync_timing_.Begin();
   RETURN_IF_ERROR(active_.file->Sync());
+  sync_timing_.End(began);
   syncs_.fetch_add(1, std::memory_order_relaxed);
   synced_ = {active_.header.sequence, end_};
   return Ok();

@@ -9,6 +9,7 @@
 
 #include "store/base/random.h"
 #include "store/base/thread.h"
+#include "store/base/timing.h"
 #include "store/wal/log_state.h"
 #include "store/wal/log_store.h"
 #include "store/wal/record.h"
@@ -49,6 +50,9 @@ class WalLogStore final : public LogStore {
   // A clean end: everything is synced and a last mark says so. No call after it. The destructor
   // does not.
   Status Close();
+
+  // Before the first Append: how long each fsync takes.
+  void ObserveSyncs(const Timing& timing) { sync_timing_ = timing; }
 
   // Gauges, any thread.
   uint64_t written_bytes() const { return written_bytes_.load(std::memory_order_relaxed); }
@@ -100,6 +104,7 @@ class WalLogStore final : public LogStore {
 
   std::atomic<uint64_t> written_bytes_ = 0;
   std::atomic<uint64_t> syncs_ = 0;
+  Timing sync_timing_;
 };
 
 }  // namespace store::wal
