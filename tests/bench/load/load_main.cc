@@ -223,7 +223,7 @@ int Main(int argc, char** argv) {
   app.add_option("--warmup", options.warmup, "seconds before that");
   app.add_option("--count", options.count, "fill: how many keys");
   app.add_option("--keys", options.keys, "size of the key space");
-  app.add_option("--key-offset", options.key_offset, "fill: number of the first key");
+  app.add_option("--key-offset", options.key_offset, "fill, watch-many: number of the first key");
   app.add_option("--value-bytes", options.value_bytes, "size of a value");
   app.add_flag("--serializable", options.serializable, "ranges from the member's own state");
   app.add_option("--watchers", options.watchers, "watchers in all");

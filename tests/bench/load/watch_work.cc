@@ -83,7 +83,7 @@ class WatchWork final : public Work {
     for (int watcher = stream; watcher < options_.watchers; watcher += options_.streams) {
       etcdserverpb::WatchRequest request;
       request.mutable_create_request()->set_key(
-          KeyOf(OneKey() ? 0 : static_cast<uint64_t>(watcher)));
+          KeyOf(OneKey() ? 0 : options_.key_offset + static_cast<uint64_t>(watcher)));
       call->Send(MessageBody(request.SerializeAsString()));
     }
     calls_.push_back(std::move(call));
@@ -140,7 +140,8 @@ class WatchWork final : public Work {
       Stamp stamp{first_open_ + open_.size(), place_.loop.Now().time_since_epoch().count()};
       std::memcpy(value_.data(), &stamp, sizeof stamp);
       etcdserverpb::PutRequest put;
-      put.set_key(KeyOf(OneKey() ? 0 : random_.Below(static_cast<uint64_t>(options_.watchers))));
+      const uint64_t watched = random_.Below(static_cast<uint64_t>(options_.watchers));
+      put.set_key(KeyOf(OneKey() ? 0 : options_.key_offset + watched));
       put.set_value(value_);
       open_.push_back(EventsPerPut() + 1);
       const uint64_t number = stamp.number;

@@ -29,7 +29,7 @@ struct LoadOptions {
   double warmup = 0.5;
   uint64_t count = 0;  // fill: this many new keys, however long it takes
   uint64_t keys = 20'000;
-  uint64_t key_offset = 0;
+  uint64_t key_offset = 0;  // fill, watch-many: number of the first key
   size_t value_bytes = 256;
   bool serializable = false;
   int watchers = 1000;
