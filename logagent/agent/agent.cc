@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/agent/agent.h"
 
+#include "logagent/agent/start_pages.h"
 #include "logagent/agent/version.h"
 #include "logagent/config/last_good.h"
 #include "logagent/config/own_address.h"
@@ -25,6 +26,8 @@ using store::Ok;
 
 constexpr size_t kShareBytesMin = 512 << 10;
 constexpr uint64_t kDeadLetterBytesMax = uint64_t{1} << 30;
+// By then the store and Kafka were asked and the first lines were read.
+constexpr store::Duration kStartOver = std::chrono::seconds(5);
 constexpr store::Duration kBeatLimit = std::chrono::seconds(30);
 
 std::string Stripped(std::string text) {
@@ -44,6 +47,10 @@ std::string MachineId() {
   std::string text = id ? Stripped(std::move(*id)) : std::string();
   return text.empty() ? HostName() : text;
 }
+
+// Of agent.memory a quarter is left to what the client library holds besides the lines: requests
+// that are being written, compressed or waiting for their answer.
+size_t LineBudget(size_t memory_bytes_max) { return memory_bytes_max - memory_bytes_max / 4; }
 
 KafkaConfig KafkaConfigOf(const AgentSettings& settings) {
   KafkaConfig kafka;
@@ -124,7 +131,7 @@ Status Agent::StartDelivery() {
   auto sink = KafkaSink::Make(KafkaConfigOf(settings), *spool_, clock_, log_);
   if (!sink) return Fail(sink.error().WithContext("kafka"));
   sink_ = std::move(*sink);
-  budget_ = std::make_shared<Budget>(settings.memory_bytes_max, kShareBytesMin);
+  budget_ = std::make_shared<Budget>(LineBudget(settings.memory_bytes_max), kShareBytesMin);
   shard_ = std::make_unique<Shard>(ShardOptions(), files_, *sink_, *checkpointer_, *spool_, budget_,
                                    clock_, log_);
   poller_ = std::make_unique<Poller>(*sink_, std::vector<Shard*>{shard_.get()});
@@ -192,6 +199,7 @@ Status Agent::Start() {
   Publish();
   RETURN_IF_ERROR(StartAdmin());
   patience_until_ = clock_.Now() + timing_.patience;
+  release_at_ = clock_.Now() + kStartOver;
   if (!config_.entries.empty()) {
     Use(config_.entries, 0, "settings");
   } else {
@@ -233,6 +241,10 @@ void Agent::Run() {
     }
     mail.clear();
     if (patience_until_ && clock_.Now() >= *patience_until_) UseLastGood();
+    if (release_at_ && clock_.Now() >= *release_at_) {
+      release_at_.reset();
+      ReleaseStartPages();
+    }
     Publish();
   }
 }

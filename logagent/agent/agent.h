@@ -117,6 +117,7 @@ class Agent {
   EntryTable table_;
   AgentView view_;
   std::optional<store::TimePoint> patience_until_;
+  std::optional<store::TimePoint> release_at_;  // pages that only the start needed
 
   std::atomic<bool> stopping_ = false;
   // When the control thread was last seen at work; /healthz looks at it.

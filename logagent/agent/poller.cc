@@ -23,6 +23,7 @@ void Poller::Start() {
 
 void Poller::Stop() {
   stopping_ = true;
+  sink_.Wake();
   thread_.Join();
 }
 

@@ -86,7 +86,7 @@ struct ShardOptions {
   uint32_t count = 1;
   size_t chunk_bytes = 256 << 10;
   uint64_t quantum_bytes = 1 << 20;
-  store::Duration rescan = std::chrono::seconds(10);  // safety scan while everything is watched
+  store::Duration rescan = std::chrono::seconds(60);  // safety scan while everything is watched
   store::Duration rescan_unwatched = std::chrono::seconds(1);
   store::Duration coalesce = std::chrono::milliseconds(5);  // between two looks at notifications
   store::Duration finish_quiet =

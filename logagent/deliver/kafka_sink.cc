@@ -15,7 +15,8 @@
 namespace logagent {
 namespace {
 
-constexpr int kPollMs = 100;
+// Nothing waits for its end: who has news for the poller wakes it.
+constexpr int kPollMs = 1000;
 constexpr int kEventsPerPoll = 256;
 constexpr size_t kProduceBlock = 1024;
 constexpr int kMetadataTimeoutMs = 1000;
@@ -275,6 +276,7 @@ void KafkaSink::Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partit
     store::MutexLock lock(mutex_);
     refused_.insert(refused_.end(), refused.begin(), refused.end());
     holding_ = true;
+    rd_kafka_queue_yield(queue_);
   }
 }
 
@@ -294,6 +296,11 @@ void KafkaSink::Poll(absl::FunctionRef<void(Delivery)> deliver) {
   if (fatal_) {
     Rebuild(deliver);
   }
+}
+
+void KafkaSink::Wake() {
+  std::shared_lock shared(producer_mutex_);
+  rd_kafka_queue_yield(queue_);
 }
 
 void KafkaSink::OnEvent(rd_kafka_event_t* event, DeliverFn deliver) {

@@ -52,6 +52,7 @@ class KafkaSink final : public Sink {
   Offer Produce(Batch& batch) override;
   TopicStatus Topic(std::string_view topic) const override;
   void Poll(absl::FunctionRef<void(Delivery)> deliver) override;
+  void Wake() override;
 
   KafkaStats Stats() const;
   // Tests only: the library reports a fatal error, as a fenced producer would.

@@ -76,8 +76,10 @@ class Sink {
   // when the topic is ready; Topic() says why not. All or nothing.
   virtual Offer Produce(Batch& batch) = 0;
   virtual TopicStatus Topic(std::string_view topic) const = 0;
-  // Waits at most 100 ms for news and hands over each range that is decided.
+  // Waits at most a second for news, or until Wake, and hands over each range that is decided.
   virtual void Poll(absl::FunctionRef<void(Delivery)> deliver) = 0;
+  // Lets Poll return. Any thread.
+  virtual void Wake() {}
   virtual ~Sink() = default;
 };
 
