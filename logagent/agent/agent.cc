@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/agent/agent.h"
 
+#include "logagent/agent/kafka_settings.h"
 #include "logagent/agent/start_pages.h"
 #include "logagent/agent/version.h"
 #include "logagent/config/last_good.h"
@@ -51,16 +52,6 @@ std::string MachineId() {
 // Of agent.memory a quarter is left to what the client library holds besides the lines: requests
 // that are being written, compressed or waiting for their answer.
 size_t LineBudget(size_t memory_bytes_max) { return memory_bytes_max - memory_bytes_max / 4; }
-
-KafkaConfig KafkaConfigOf(const AgentSettings& settings) {
-  KafkaConfig kafka;
-  kafka.brokers = fmt::format("{}", fmt::join(settings.kafka.brokers, ","));
-  kafka.max_line_bytes = settings.line_bytes_max;
-  kafka.in_flight_bytes_max =
-      std::max<uint64_t>(kafka.in_flight_bytes_max, uint64_t{4} * settings.memory_bytes_max);
-  kafka.properties = settings.kafka.properties;
-  return kafka;
-}
 
 }  // namespace
 
@@ -126,9 +117,11 @@ Status Agent::OpenState() {
 
 Status Agent::StartDelivery() {
   const AgentSettings& settings = config_.settings;
-  spool_ = std::make_unique<DeadLetterSpool>(Path(settings.state_dir) / "dead-letters",
+  spool_ = std::make_unique<DeadLetterSpool>(Path(settings.state_dir) / kSpoolName,
                                              kDeadLetterBytesMax, clock_);
-  auto sink = KafkaSink::Make(KafkaConfigOf(settings), *spool_, clock_, log_);
+  auto kafka = KafkaConfigOf(settings);
+  RETURN_IF_ERROR(kafka);
+  auto sink = KafkaSink::Make(*kafka, *spool_, clock_, log_);
   if (!sink) return Fail(sink.error().WithContext("kafka"));
   sink_ = std::move(*sink);
   budget_ = std::make_shared<Budget>(LineBudget(settings.memory_bytes_max), kShareBytesMin);

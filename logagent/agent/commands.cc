@@ -2,8 +2,9 @@
 #include "logagent/agent/commands.h"
 
 #include "logagent/agent/agent.h"
+#include "logagent/agent/kafka_settings.h"
+#include "logagent/agent/state_commands.h"
 #include "logagent/agent/version.h"
-#include "logagent/deliver/kafka_config.h"
 #include "logagent/model/entry_list.h"
 #include "logagent/model/legacy_ini.h"
 #include "logagent/model/settings_yaml.h"
@@ -79,11 +80,9 @@ Result<LoadedSettings> Load(const Options& options) {
 }
 
 Status CheckKafka(const AgentSettings& settings) {
-  KafkaConfig kafka;
-  kafka.brokers = settings.kafka.brokers.front();
-  kafka.max_line_bytes = settings.line_bytes_max;
-  kafka.properties = settings.kafka.properties;
-  auto made = MakeKafkaConf(kafka);
+  auto kafka = KafkaConfigOf(settings);
+  RETURN_IF_ERROR(kafka);
+  auto made = MakeKafkaConf(*kafka);
   if (!made) return Fail(made.error().WithContext("kafka"));
   return store::Ok();
 }
@@ -200,6 +199,7 @@ int RunCommandLine(int argc, const char* const* argv, std::ostream& out, std::os
   app.add_subcommand("run", "follow the list until SIGTERM (the default)");
   auto* check = app.add_subcommand("check", "read settings and a list, say what is wrong, stop");
   check->add_option("-f,--file", options.list_file, "a list (JSON) to check; - is stdin");
+  StateCommands state(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -207,6 +207,12 @@ int RunCommandLine(int argc, const char* const* argv, std::ostream& out, std::os
     return code == 0 ? kOk : kUsage;
   }
   if (check->parsed()) return Check(options, out, err);
+  if (state.parsed()) {
+    auto loaded = Load(options);
+    if (loaded) return state.Run(loaded->config.settings, out, err);
+    fmt::print(err, "sluice-agent: {}\n", loaded.error().message());
+    return kFailed;
+  }
   return RunAgent(options, err);
 }
 

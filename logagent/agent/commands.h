@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of sluice-agent: run (the default) and check. Messages go to the given streams;
-// the answer is the exit code: 0 ok, 1 failed, 2 a mistake on the command line. Called once, by
-// main, before there are other threads: run blocks SIGTERM and SIGINT and waits for them.
+// The command line of sluice-agent: run (the default), check, checkpoint, dead-letters. Messages go
+// to the given streams; the answer is the exit code: 0 ok, 1 failed, 2 a mistake on the command
+// line. Called once, by main, before there are other threads: run blocks SIGTERM and SIGINT and
+// waits for them.
 #pragma once
 
 #include "logagent/model/model.h"

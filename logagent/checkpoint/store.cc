@@ -209,6 +209,13 @@ Result<OpenedCheckpoint> OpenRocksCheckpoint(const Path& directory) {
   return opened;
 }
 
+Result<SavedState> ReadRocksCheckpoint(const Path& directory) {
+  rocksdb::DB* raw = nullptr;
+  RETURN_IF_ERROR(
+      FromRocks(rocksdb::DB::OpenForReadOnly(SmallOptions(), directory.string(), &raw)));
+  return RocksCheckpointStore(std::unique_ptr<rocksdb::DB>(raw)).LoadAll();
+}
+
 Result<SavedState> MemoryCheckpointStore::LoadAll() {
   SavedState state;
   for (const auto& [id, row] : files_) {

@@ -57,6 +57,9 @@ struct OpenedCheckpoint {
 // process: kBusy.
 Result<OpenedCheckpoint> OpenRocksCheckpoint(const Path& directory);
 
+// All rows, also while another process holds the state. Changes nothing.
+Result<SavedState> ReadRocksCheckpoint(const Path& directory);
+
 class MemoryCheckpointStore final : public CheckpointStore {
  public:
   Result<SavedState> LoadAll() override;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -54,6 +55,33 @@ Status DeadLetterSpool::OpenLocked() {
   return store::Ok();
 }
 
+// The file under its name, locked. One that was moved away meanwhile is synced and let go.
+Status DeadLetterSpool::LockLocked() {
+  while (true) {
+    RETURN_IF_ERROR(OpenLocked());
+    struct stat ours;
+    struct stat named;
+    if (flock(fd_, LOCK_EX) != 0 || fstat(fd_, &ours) != 0) {
+      return store::Fail(store::ErrnoError(errno, file_.string()));
+    }
+    bool there = stat(file_.c_str(), &named) == 0;
+    if (there && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
+      return store::Ok();
+    }
+    Status synced = store::SyncFile(fd_, file_.string());
+    close(fd_);
+    fd_ = -1;
+    size_ = 0;
+    RETURN_IF_ERROR(synced);
+  }
+}
+
+void DeadLetterSpool::UnlockLocked() {
+  if (fd_ >= 0) {
+    flock(fd_, LOCK_UN);
+  }
+}
+
 Status DeadLetterSpool::WriteLocked(std::string_view bytes) {
   RETURN_IF_ERROR(store::WriteAll(fd_, bytes, file_.string()));
   size_ += bytes.size();
@@ -61,7 +89,6 @@ Status DeadLetterSpool::WriteLocked(std::string_view bytes) {
 }
 
 Status DeadLetterSpool::BeginLocked(const DeadLetter& letter) {
-  RETURN_IF_ERROR(OpenLocked());
   if (size_ + letter.bytes > bytes_max_) {
     return store::Fail(
         store::ErrorCode::kNoSpace,
@@ -91,7 +118,7 @@ Status DeadLetterSpool::AppendStreamed(
     const DeadLetter& letter,
     absl::FunctionRef<Result<size_t>(uint64_t at, std::span<char> into)> read) {
   store::MutexLock lock(mutex_);
-  RETURN_IF_ERROR(OpenLocked());
+  RETURN_IF_ERROR(LockLocked());
   uint64_t begin = size_;
   Status written = BeginLocked(letter);
   std::string buffer(std::min<uint64_t>(letter.bytes, kCopyBytes), '\0');
@@ -113,6 +140,7 @@ Status DeadLetterSpool::AppendStreamed(
   if (!written) {
     CutLocked(begin);
   }
+  UnlockLocked();
   return written;
 }
 

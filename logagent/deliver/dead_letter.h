@@ -3,8 +3,9 @@
 // records the broker refuses for good. A record is one JSON line (topic, path, device, inode,
 // offset, bytes, reason, time), then exactly `bytes` raw bytes and a newline. A record counts once
 // Sync returned; only then may its bytes be acknowledged. Any thread (a mutex serialises; rare).
-// Bounded by `bytes_max`: beyond it Append fails, the entry waits and says so; nothing is deleted
-// behind the operator's back.
+// While a record is written the file is locked (flock): who locks and renames it has it for
+// himself, and the next record begins a new one. Bounded by `bytes_max`: beyond it Append fails,
+// the entry waits and says so; nothing is deleted behind the operator's back.
 #pragma once
 
 #include "logagent/tail/file_system.h"
@@ -48,6 +49,8 @@ class DeadLetterSpool {
   const Path& file() const { return file_; }
 
  private:
+  Status LockLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void UnlockLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status WriteLocked(std::string_view bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status BeginLocked(const DeadLetter& letter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

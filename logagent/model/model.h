@@ -73,6 +73,9 @@ struct KafkaSettings {
   std::vector<std::string> brokers = {"127.0.0.1:9092"};
   // Any property of librdkafka; wins over what the agent chooses.
   std::map<std::string, std::string> properties;
+  // Properties whose value is not written here: "file:PATH" or "env:NAME".
+  std::map<std::string, std::string> secrets;
+  bool low_latency = false;  // no lingering: each line is sent at once
 };
 
 struct LogSettings {

@@ -101,6 +101,18 @@ class Section {
       return Ok();
     });
   }
+  void Pairs(std::string_view key, std::map<std::string, std::string>* out) {
+    Read(key, [out](const YAML::Node& value) -> Status {
+      if (!value.IsMap()) return Fail(ErrorCode::kInvalidArgument, "this must be a mapping");
+      for (const auto& member : value) {
+        if (!member.first.IsScalar() || !member.second.IsScalar()) {
+          return Fail(ErrorCode::kInvalidArgument, "names and values must be texts");
+        }
+        (*out)[member.first.Scalar()] = member.second.Scalar();
+      }
+      return Ok();
+    });
+  }
   void Time(std::string_view key, std::chrono::milliseconds* out) {
     Read(key, [out](const YAML::Node& value) -> Status {
       auto duration = ParseDuration(value.IsScalar() ? value.Scalar() : "");
@@ -171,14 +183,14 @@ Status ReadStore(YAML::Node node, StoreSettings* settings) {
 Status ReadKafka(YAML::Node node, KafkaSettings* settings) {
   Section kafka("kafka", std::move(node));
   kafka.Texts("brokers", &settings->brokers);
-  kafka.Read("properties", [settings](const YAML::Node& value) -> Status {
-    if (!value.IsMap()) return Fail(ErrorCode::kInvalidArgument, "this must be a mapping");
-    for (const auto& member : value) {
-      if (!member.first.IsScalar() || !member.second.IsScalar()) {
-        return Fail(ErrorCode::kInvalidArgument, "names and values must be texts");
-      }
-      settings->properties[member.first.Scalar()] = member.second.Scalar();
+  kafka.Pairs("properties", &settings->properties);
+  kafka.Pairs("secrets", &settings->secrets);
+  kafka.Read("latency", [settings](const YAML::Node& value) -> Status {
+    std::string text = value.IsScalar() ? value.Scalar() : "";
+    if (text != "low" && text != "normal") {
+      return Fail(ErrorCode::kInvalidArgument, "this must be low or normal");
     }
+    settings->low_latency = text == "low";
     return Ok();
   });
   return kafka.Finish();

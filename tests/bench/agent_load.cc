@@ -3,12 +3,15 @@
 // command prints one JSON object.
 #include "store/base/clock.h"
 #include "tests/bench/ceiling.h"
+#include "tests/bench/latency.h"
 #include "tests/bench/line_file.h"
+#include "tests/bench/topic_admin.h"
 #include "tests/bench/topic_reader.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -19,6 +22,8 @@ struct Options {
   std::string brokers;
   std::string topic;
   std::vector<std::string> files;
+  std::string action;
+  std::vector<std::string> settings;
   std::string codec = "lz4";
   uint64_t in_flight = 64 << 20;
   uint32_t stream = 0;
@@ -26,6 +31,7 @@ struct Options {
   size_t line_bytes = 100;
   uint64_t records = 0;
   uint32_t seconds = 600;
+  uint32_t linger_ms = 5;
 };
 
 int Refuse(const store::Error& error) {
@@ -92,9 +98,47 @@ int Verify(const Options& options) {
   return 0;
 }
 
-int Drop(const Options& options) {
-  auto dropped = bench::DropTopic(options.brokers, options.topic);
-  return dropped ? 0 : Refuse(dropped.error());
+// create, alter, drop, deny, allow
+int Admin(const Options& options) {
+  bench::TopicSettings settings;
+  for (const std::string& setting : options.settings) {
+    size_t equals = setting.find('=');
+    settings.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
+  }
+  store::Status done;
+  if (options.action == "create") {
+    done = bench::CreateTopic(options.brokers, options.topic, 4, settings);
+  } else if (options.action == "alter") {
+    done = bench::AlterTopic(options.brokers, options.topic, settings);
+  } else if (options.action == "drop") {
+    done = bench::DropTopic(options.brokers, options.topic);
+  } else {
+    done = bench::DenyWrites(options.brokers, options.topic, options.action == "deny");
+  }
+  return done ? 0 : Refuse(done.error());
+}
+
+int Latency(const Options& options) {
+  bench::LatencyOptions wanted;
+  wanted.config.brokers = options.brokers;
+  wanted.config.linger_ms = options.linger_ms;
+  wanted.topic = options.topic;
+  wanted.file = options.files.front();
+  wanted.lines = options.lines;
+  auto run = bench::RunLatency(wanted);
+  if (!run) {
+    return Refuse(run.error());
+  }
+  auto at = [](const std::vector<double>& sorted, double share) {
+    return sorted[std::min(sorted.size() - 1,
+                           static_cast<size_t>(share * static_cast<double>(sorted.size())))];
+  };
+  fmt::print(
+      "{{\"agent_p50\":{:.3f},\"agent_p99\":{:.3f},\"direct_p50\":{:.3f},\"direct_p99\":{:.3f},"
+      "\"lines\":{}}}\n",
+      at(run->agent_ms, 0.5), at(run->agent_ms, 0.99), at(run->direct_ms, 0.5),
+      at(run->direct_ms, 0.99), run->agent_ms.size());
+  return 0;
 }
 
 }  // namespace
@@ -121,11 +165,22 @@ int main(int argc, char** argv) {
   wait->add_option("--records", options.records)->required();
   wait->add_option("--seconds", options.seconds);
   auto* verify = broker(app.add_subcommand("verify", "read the topic and judge it"));
-  auto* drop = broker(app.add_subcommand("drop", "delete the topic"));
+  auto* latency =
+      broker(app.add_subcommand("latency", "lines to a consumer, by agent and directly"));
+  latency->add_option("file", options.files)->required()->expected(1);
+  latency->add_option("--lines", options.lines)->required();
+  latency->add_option("--linger", options.linger_ms);
+  auto* admin =
+      broker(app.add_subcommand("admin", "create, alter, drop a topic; deny, allow writes"));
+  admin->add_option("action", options.action)
+      ->required()
+      ->check(CLI::IsMember({"create", "alter", "drop", "deny", "allow"}));
+  admin->add_option("settings", options.settings, "KEY=VALUE of create and alter");
   CLI11_PARSE(app, argc, argv);
   if (generate->parsed()) return Generate(options);
   if (ceiling->parsed()) return Ceiling(options);
   if (wait->parsed()) return Wait(options);
+  if (latency->parsed()) return Latency(options);
   if (verify->parsed()) return Verify(options);
-  return drop->parsed() ? Drop(options) : 2;
+  return admin->parsed() ? Admin(options) : 2;
 }

@@ -156,6 +156,19 @@ Result<bool> TopicReader::WaitWritten(uint64_t records, std::chrono::seconds dea
   }
 }
 
+store::Status TopicReader::FollowFromEnd() {
+  auto offsets = Offsets();
+  RETURN_IF_ERROR(offsets);
+  rd_kafka_topic_partition_list_t* all = rd_kafka_topic_partition_list_new(partitions_);
+  for (int32_t i = 0; i < partitions_; ++i) {
+    rd_kafka_topic_partition_list_add(all, topic_.c_str(), i)->offset =
+        (*offsets)[static_cast<size_t>(i)].second;
+  }
+  rd_kafka_assign(consumer_, all);
+  rd_kafka_topic_partition_list_destroy(all);
+  return store::Ok();
+}
+
 Result<TopicContents> TopicReader::ReadAll() {
   auto offsets = Offsets();
   RETURN_IF_ERROR(offsets);
@@ -186,26 +199,6 @@ Result<TopicContents> TopicReader::ReadAll() {
   }
   rd_kafka_assign(consumer_, nullptr);
   return judge.contents();
-}
-
-store::Status DropTopic(const std::string& brokers, const std::string& topic) {
-  auto client = MakeConsumer(brokers);
-  RETURN_IF_ERROR(client);
-  rd_kafka_queue_t* queue = rd_kafka_queue_new(*client);
-  rd_kafka_DeleteTopic_t* wanted = rd_kafka_DeleteTopic_new(topic.c_str());
-  rd_kafka_DeleteTopics(*client, &wanted, 1, nullptr, queue);
-  rd_kafka_event_t* event = rd_kafka_queue_poll(queue, kCallTimeoutMs);
-  auto error = event == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
-  if (event != nullptr) {
-    rd_kafka_event_destroy(event);
-  }
-  rd_kafka_DeleteTopic_destroy(wanted);
-  rd_kafka_queue_destroy(queue);
-  rd_kafka_destroy(*client);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return Fail(ErrorCode::kUnavailable, fmt::format("{}: {}", topic, rd_kafka_err2str(error)));
-  }
-  return store::Ok();
 }
 
 }  // namespace bench

@@ -41,6 +41,9 @@ class TopicReader {
   store::Result<uint64_t> Written();
   // False when the deadline passed.
   store::Result<bool> WaitWritten(uint64_t records, std::chrono::seconds deadline);
+  // The consumer stands at the end of each partition.
+  store::Status FollowFromEnd();
+  rd_kafka_t* consumer() { return consumer_; }
   // Reads all that is held now.
   store::Result<TopicContents> ReadAll();
 
@@ -54,7 +57,5 @@ class TopicReader {
   rd_kafka_t* consumer_;
   int32_t partitions_ = 0;
 };
-
-store::Status DropTopic(const std::string& brokers, const std::string& topic);
 
 }  // namespace bench

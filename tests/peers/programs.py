@@ -171,12 +171,12 @@ class Agent(Program):
     def __init__(self, scratch, bin_dir, store, kafka):
         self.configure(scratch, bin_dir, "agent", kafka, {"store": {"endpoints": [store.endpoint]}}, {})
 
-    def configure(self, scratch, bin_dir, name, kafka, more, properties):
-        """`more` goes into the settings, `properties` to librdkafka. JSON is YAML."""
+    def configure(self, scratch, bin_dir, name, kafka, more, properties, kafka_more=None):
+        """`more` goes into the settings, `properties` to librdkafka, `kafka_more` beside them. JSON is YAML."""
         self.admin = f"127.0.0.1:{free_ports(1)[0]}"
         self.state = os.path.join(scratch.path, name)
         settings = {"agent": {"ip": HOST_IP, "id": "test", "state_dir": self.state, "admin": self.admin},
-                    "kafka": {"brokers": [kafka.address], "properties": properties}}
+                    "kafka": {"brokers": [kafka.address], "properties": properties} | (kafka_more or {})}
         path = os.path.join(scratch.path, name + ".yaml")
         with open(path, "w", encoding="utf-8") as out:
             json.dump(settings | more, out)

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long a line takes to a consumer: by way of a file and the agent, and beside it, in the same
+// run and with the same settings, handed to librdkafka directly. Lines carry the moment they were
+// written; both kinds take turns. Two threads of its own while it runs; called once.
+#pragma once
+
+#include "logagent/deliver/kafka_config.h"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+struct LatencyOptions {
+  logagent::KafkaConfig config;  // the direct producer's
+  std::string topic;
+  std::string file;
+  uint64_t lines = 500;
+  std::chrono::milliseconds pause{10};  // between two lines of a kind
+};
+
+struct LatencyRun {
+  // Sorted.
+  std::vector<double> agent_ms;
+  std::vector<double> direct_ms;
+};
+
+store::Result<LatencyRun> RunLatency(const LatencyOptions& options);
+
+}  // namespace bench

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "logagent/agent/commands.h"
+#include "logagent/agent/kafka_settings.h"
+#include "logagent/checkpoint/store.h"
+#include "store/base/file.h"
+#include "tests/unit/shard/temp_dir.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <initializer_list>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace logagent {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(KafkaSettings, SecretsComeFromFilesAndTheEnvironment) {
+  TempDir dir;
+  Append(dir / "password", "s3cret\n");
+  setenv("SLUICE_TEST_SECRET", "other", 1);
+  AgentSettings settings;
+  settings.kafka.secrets = {{"sasl.password", "file:" + (dir / "password").string()},
+                            {"ssl.key.password", "env:SLUICE_TEST_SECRET"}};
+  auto kafka = KafkaConfigOf(settings);
+  ASSERT_TRUE(kafka.has_value()) << kafka.error().message();
+  EXPECT_EQ(kafka->properties.at("sasl.password"), "s3cret");
+  EXPECT_EQ(kafka->properties.at("ssl.key.password"), "other");
+  settings.kafka.secrets = {{"sasl.password", "env:SLUICE_TEST_NOT_SET"}};
+  auto missing = KafkaConfigOf(settings);
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_THAT(missing.error().message(), HasSubstr("kafka.secrets.sasl.password"));
+  settings.kafka.secrets = {{"sasl.password", "s3cret"}};
+  auto plain = KafkaConfigOf(settings);
+  ASSERT_FALSE(plain.has_value());
+  EXPECT_THAT(plain.error().message(), ::testing::Not(HasSubstr("s3cret")));
+}
+
+class StateCommandsTest : public ::testing::Test {
+ protected:
+  int Run(std::initializer_list<std::string> arguments) {
+    std::vector<std::string> all = {"sluice-agent", "--state-dir", dir_.path().string()};
+    all.insert(all.end(), arguments);
+    std::vector<const char*> argv;
+    for (const std::string& one : all) {
+      argv.push_back(one.c_str());
+    }
+    out_.str("");
+    err_.str("");
+    return RunCommandLine(static_cast<int>(argv.size()), argv.data(), out_, err_);
+  }
+
+  TempDir dir_;
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+TEST_F(StateCommandsTest, CheckpointIsSetAtALineAndListed) {
+  std::string file = (dir_ / "a.log").string();
+  Append(file, "one\ntwo\nthree\n");
+  EXPECT_EQ(Run({"checkpoint", "set", file, "web", file, "4"}), 0) << err_.str();
+  EXPECT_EQ(Run({"checkpoint", "list"}), 0) << err_.str();
+  EXPECT_THAT(out_.str(), HasSubstr(file + " <- " + file + " -> web"));
+  EXPECT_THAT(out_.str(), HasSubstr("             4 "));
+  EXPECT_EQ(Run({"checkpoint", "set", file, "web", file, "5"}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("no line begins at offset 5"));
+  EXPECT_EQ(Run({"checkpoint", "set", file, "web", file, "99"}), 1);
+  EXPECT_EQ(Run({"checkpoint", "set", file, "web", file, "end"}), 0) << err_.str();
+  auto state = ReadRocksCheckpoint(dir_ / "checkpoint");
+  ASSERT_TRUE(state.has_value());
+  ASSERT_EQ(state->files.size(), 1U);
+  EXPECT_EQ(state->files[0].offset, 14U);
+  EXPECT_EQ(state->entries.size(), 1U);
+}
+
+TEST_F(StateCommandsTest, CheckpointIsListedWhileAnAgentHoldsIt) {
+  auto held = OpenRocksCheckpoint(dir_ / "checkpoint");
+  ASSERT_TRUE(held.has_value());
+  EXPECT_EQ(Run({"checkpoint", "list"}), 0) << err_.str();
+}
+
+TEST_F(StateCommandsTest, NoSpoolIsNoError) {
+  EXPECT_EQ(Run({"dead-letters", "list"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("no dead letters"));
+  EXPECT_EQ(Run({"dead-letters", "replay"}), 0);
+  EXPECT_EQ(Run({"dead-letters"}), 2);
+}
+
+}  // namespace
+}  // namespace logagent
