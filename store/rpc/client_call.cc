@@ -84,7 +84,7 @@ bool ClientCall::Send(const MessageBody& message) {
   if (over_ || end_queued()) return true;
   EnqueueMessage(message);
   if (attached()) session()->Resume(*this);
-  if (queued_bytes() <= send_buffer_bytes_) return true;
+  if (queued_cost() <= send_buffer_bytes_) return true;
   WantDrained();
   return false;
 }

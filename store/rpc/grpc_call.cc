@@ -160,8 +160,9 @@ void GrpcCall::Begin(SharedBytes message) {
   method_->start(shared_from_this(), std::move(message));
 }
 
+// A client that sends without reading its answers waits: else each of its messages would add one.
 bool GrpcCall::reading() const {
-  if (over_ || delivering_) return false;
+  if (over_ || delivering_ || queued_cost() > limits_.send_buffer_bytes) return false;
   return method_->kind == MethodKind::kUnary ? !begun_ : static_cast<bool>(on_message_);
 }
 
@@ -288,7 +289,7 @@ bool GrpcCall::Send(MessageBody message) {
     headers_sent_ = true;
     session()->SubmitHeaders(*this, kResponseHeaders, false);
   }
-  if (queued_bytes() <= limits_.send_buffer_bytes) return true;
+  if (queued_cost() <= limits_.send_buffer_bytes) return true;
   WantDrained();
   return false;
 }
@@ -346,21 +347,26 @@ void GrpcCall::OnStreamClosed(uint32_t) {
 }
 
 void GrpcCall::OnQueueDrained() {
-  if (over_ || !on_drained_) return;
-  Action action = std::move(on_drained_);
-  on_drained_ = nullptr;
-  action();
-  if (!over_ && !on_drained_) on_drained_ = std::move(action);
+  if (over_) return;
+  if (Action action = std::exchange(on_drained_, nullptr)) {
+    action();
+    if (!over_ && !on_drained_) on_drained_ = std::move(action);
+  }
+  FeedHeldLater();
+}
+
+// Not from inside a call of the handler's, which may not be ready.
+void GrpcCall::FeedHeldLater() {
+  if (over_ || held_.empty()) return;
+  loop_.Post([self = shared_from_this()] {
+    if (!self->over_) self->FeedHeld();
+  });
 }
 
 void GrpcCall::OnMessage(absl::AnyInvocable<void(SharedBytes)> action) {
   if (over_) return;
   on_message_ = std::move(action);
-  if (held_.empty()) return;
-  // Not from inside this call: the handler may not be ready.
-  loop_.Post([self = shared_from_this()] {
-    if (!self->over_) self->FeedHeld();
-  });
+  FeedHeldLater();
 }
 
 void GrpcCall::OnHalfClose(Action action) {

@@ -5,7 +5,8 @@
 // per call, shared by the session and the handler; when the stream ends first, the handler's calls
 // have no effect. Bounds: one unfinished message of at most message_bytes_max (its announced size
 // counts against input_bytes_max of the connection); bytes a handler does not read, by the stream
-// window; bytes to send, by send_buffer_bytes, which the handler is told.
+// window; bytes to send, by send_buffer_bytes, which the handler is told: above it no message is
+// read, so a stream that answers each message is bounded without the handler's doing.
 #pragma once
 
 #include "store/rpc/call.h"
@@ -60,6 +61,7 @@ class GrpcCall final : public RawCall,
   bool TakePart();
   void Deliver(SharedBytes message);
   void FeedHeld();
+  void FeedHeldLater();
   void CheckHalfClose();
   bool reading() const;
   // The call is over: no callback stays, no timer runs. Returns the cancel action.

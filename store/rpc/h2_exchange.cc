@@ -80,7 +80,7 @@ bool H2Exchange::SendPiece(SharedBytes piece) {
   if (!attached() || head_request_) return true;
   Enqueue(std::move(piece));
   session()->Resume(*this);
-  if (queued_bytes() <= limits_.send_buffer_bytes) return true;
+  if (queued_cost() <= limits_.send_buffer_bytes) return true;
   WantDrained();
   return false;
 }

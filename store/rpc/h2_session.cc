@@ -294,7 +294,7 @@ void H2Session::Attach(std::shared_ptr<H2Stream> stream, int32_t id) {
   if (first_stream_ != nullptr) first_stream_->previous_ = &attached;
   first_stream_ = &attached;
   attached.self_ = std::move(stream);
-  unsent_bytes_ += attached.queued_bytes_;
+  unsent_bytes_ += attached.queued_cost();
   ++streams_open_;
   TransportStats::Add(stats_.streams_opened);
   stats_.streams_open.fetch_add(1, std::memory_order_relaxed);
@@ -316,8 +316,10 @@ void H2Session::Detach(H2Stream& stream, uint32_t error_code) {
   stream.OnStreamClosed(error_code);
   input_.Give(std::exchange(stream.kept_, 0));
   stream.session_ = nullptr;
+  unsent_bytes_ -= stream.queued_cost();
   stream.queue_.clear();
-  unsent_bytes_ -= std::exchange(stream.queued_bytes_, 0);
+  stream.queue_head_ = 0;
+  stream.queued_bytes_ = 0;
 }
 
 H2Stream* H2Session::Find(int32_t id) {
@@ -507,12 +509,13 @@ int H2Session::WriteData(H2Stream& stream, const uint8_t* frame_header, size_t b
     part.bytes = {};
     stream.head_offset_ = 0;
     ++stream.queue_head_;
+    unsent_bytes_ -= H2Stream::kPartCostBytes;
   }
   if (stream.queue_head_ == stream.queue_.size()) {
     stream.queue_.clear();
     stream.queue_head_ = 0;
   }
-  if (stream.wants_drained_ && stream.queued_bytes_ <= limits_.send_buffer_bytes / 2) {
+  if (stream.wants_drained_ && stream.queued_cost() <= limits_.send_buffer_bytes / 2) {
     // Told when nghttp2 is not in the middle of a frame.
     stream.wants_drained_ = false;
     drained_.push_back(stream.self_);

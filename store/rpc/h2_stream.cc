@@ -31,7 +31,7 @@ void H2Stream::Push(Part part) {
     queue_head_ = 0;
   }
   queued_bytes_ += part.size();
-  if (session_ != nullptr) session_->CountQueued(part.size());
+  if (session_ != nullptr) session_->CountQueued(part.size() + kPartCostBytes);
   queue_.push_back(std::move(part));
 }
 

@@ -3,7 +3,7 @@
 // arrives is virtual, what leaves is queued here and pulled by the session when the peer's windows
 // allow. Threads: the session's loop. Lifetime: shared by the session, from Attach or Open to
 // OnStreamClosed, and by whoever handles the call; afterwards attached() is false and nothing is
-// sent. Bounds: the send queue by its user (queued_bytes), received bytes by the stream window,
+// sent. Bounds: the send queue by its user (queued_cost), received bytes by the stream window,
 // which opens only for what was given to ConsumeInput.
 #pragma once
 
@@ -44,7 +44,10 @@ class H2Stream {
   H2Session* session() const { return session_; }
   bool attached() const { return session_ != nullptr; }
   int32_t stream_id() const { return id_; }
-  size_t queued_bytes() const { return queued_bytes_; }
+  // What the queue costs in memory: a thousand small messages are more than their bytes.
+  size_t queued_cost() const {
+    return queued_bytes_ + kPartCostBytes * (queue_.size() - queue_head_);
+  }
 
   void Enqueue(SharedBytes bytes);
   // Its five-byte prefix, then its parts.
@@ -70,6 +73,7 @@ class H2Stream {
     SharedBytes bytes;
     size_t size() const { return prefix_bytes + bytes.size(); }
   };
+  static constexpr size_t kPartCostBytes = sizeof(Part) + 64;  // and its allocation
   void Push(Part part);
 
   H2Session* session_ = nullptr;

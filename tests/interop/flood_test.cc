@@ -172,6 +172,7 @@ TEST_F(Flood, HeaderBomb) {
 TEST_F(Flood, BodiesWithoutEnd) {
   RawClient client(server_.address());
   client.SendPreface();
+  ASSERT_TRUE(client.AcknowledgeSettings());
   std::string flood;
   std::string half = Message(std::string(1 << 20, 'x')).substr(0, 512 << 10);
   for (uint32_t i = 0; i < 150; ++i) {
@@ -208,6 +209,7 @@ TEST_F(Flood, ErrorsThatNobodyReads) {
 TEST_F(Flood, AnswersThatNobodyReads) {
   RawClient client(server_.address());
   client.SendPreface();
+  ASSERT_TRUE(client.AcknowledgeSettings());
   std::string request = std::string("\x0a\x80\x80\x40", 4) + std::string(1 << 20, 'x');
   uint32_t stream = 1;
   for (; stream < 400; stream += 2) {

@@ -77,6 +77,10 @@ class RawClient {
     Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     Send(Frame(kSettings, 0, 0, settings));
   }
+  // The server's windows hold from here on.
+  bool AcknowledgeSettings() {
+    return ReadUntil(kSettings).has_value() && Send(Frame(kSettings, kAck, 0, ""));
+  }
   static std::string Frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
     std::string frame;
     auto size = static_cast<uint32_t>(payload.size());

@@ -281,6 +281,7 @@ TEST(RawFrames, WindowsOpenOnlyForWhatAHandlerHasRead) {
   for (bool reads : {false, true}) {
     RawClient client(server.address());
     client.SendPreface();
+    ASSERT_TRUE(client.AcknowledgeSettings());
     client.Send(RawClient::Frame(
         RawClient::kHeaders, RawClient::kEndHeaders, 1,
         RawClient::Request(reads ? "/sluice.test.Echo/Collect" : "/sluice.test.Echo/Deaf")));
@@ -292,9 +293,38 @@ TEST(RawFrames, WindowsOpenOnlyForWhatAHandlerHasRead) {
       flood += RawClient::Frame(RawClient::kData, 0, 1, message);
     }
     client.Send(flood);
-    int opened = FramesUntilPong(client)[RawClient::kWindowUpdate];
-    EXPECT_EQ(opened > 0, reads);
+    std::map<uint8_t, int> answers = FramesUntilPong(client);
+    EXPECT_EQ(answers[RawClient::kWindowUpdate] > 0, reads);
+    EXPECT_EQ(answers[RawClient::kReset], 0);
   }
+}
+
+TEST(RawFrames, AStreamThatDoesNotTakeItsAnswersIsNotReadFrom) {
+  ServerOptions options;
+  options.limits.send_buffer_bytes = 64 << 10;
+  EchoServer server(options);
+  RawClient client(server.address());
+  // SETTINGS_INITIAL_WINDOW_SIZE = 0: no answer may be sent.
+  client.SendPreface(std::string("\0\4\0\0\0\0", 6));
+  ASSERT_TRUE(client.AcknowledgeSettings());
+  const std::string path = "/sluice.test.Echo/Bidi";
+  std::string flood =
+      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1, RawClient::Request(path));
+  constexpr int kMessages = 50'000;
+  std::string message = RawClient::Frame(RawClient::kData, 0, 1, Message(Value("abc")));
+  for (int i = 0; i < kMessages; ++i) flood += message;
+  client.Send(flood + RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1, ""));
+  FramesUntilPong(client);
+  const MethodCounters& counters = *server.methods().Find(path)->counters;
+  EXPECT_GT(counters.messages_received, 0u);
+  EXPECT_LT(counters.messages_received, 2000u) << "64 KiB of answers are more than their bytes";
+  // With room for the answers everything goes on.
+  client.Send(RawClient::Frame(RawClient::kWindowUpdate, 0, 0, RawClient::Number(10'000'000)) +
+              RawClient::Frame(RawClient::kWindowUpdate, 0, 1, RawClient::Number(10'000'000)));
+  for (auto frame = client.Read(); frame; frame = client.Read()) {
+    if (frame->stream == 1 && (frame->flags & RawClient::kEndStream) != 0) break;
+  }
+  EXPECT_EQ(counters.messages_sent, static_cast<uint64_t>(kMessages));
 }
 
 TEST(RawFrames, PaddingDoesNotUseUpTheWindow) {
@@ -303,6 +333,7 @@ TEST(RawFrames, PaddingDoesNotUseUpTheWindow) {
   EchoServer server(options);
   RawClient client(server.address());
   client.SendPreface();
+  ASSERT_TRUE(client.AcknowledgeSettings());
   client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1,
                                RawClient::Request("/sluice.test.Echo/Collect")));
   // 255 bytes of padding around each message of 7 bytes; twice the window in all.
