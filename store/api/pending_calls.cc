@@ -95,12 +95,13 @@ void PendingCalls::Queue(std::string bytes, uint64_t id, TimePoint deadline) {
   ScheduleFlush();
 }
 
-CallHandle PendingCalls::Read(ReadDone done) {
-  if (!budget_.TryTake(kCallOverhead)) {
+CallHandle PendingCalls::Read(ReadDone done, size_t bytes) {
+  size_t cost = kCallOverhead + bytes;
+  if (!budget_.TryTake(cost)) {
     done(ErrorCode::kTooManyRequests);
     return {};
   }
-  uint64_t id = Insert(reads_, std::move(done), kCallOverhead);
+  uint64_t id = Insert(reads_, std::move(done), cost);
   ScheduleFlush();
   ArmDeadline();
   return {WaitKind::kRead, id};

@@ -77,7 +77,8 @@ class PendingCalls final : public replica::Edge {
   // Takes the body out of `command`. `deadline`: the client's, if it has one.
   CallHandle Propose(sluice::store::Command& command, std::optional<TimePoint> deadline,
                      WriteDone done);
-  CallHandle Read(ReadDone done);
+  // `bytes`: what the waiting request holds.
+  CallHandle Read(ReadDone done, size_t bytes = 0);
   CallHandle Lease(replica::LeaseRequest::Kind kind, LeaseId id, LeaseDone done);
   // Room for a call whose answer another thread makes; the handle's id goes with the work. Without
   // room `done` gets kTooManyRequests.

@@ -118,11 +118,13 @@ void AwaitRead(const ServiceContext& context, rpc::Call<Request, Response> call,
   if (serializable) return action(std::move(call));
   rpc::RawCallPtr raw = call.raw();
   PendingCalls& pending = context.At(call.info().loop);
-  CallHandle handle =
-      pending.Read([call = std::move(call), action = std::move(action)](ErrorCode code) mutable {
+  size_t bytes = call.request().ByteSizeLong();
+  CallHandle handle = pending.Read(
+      [call = std::move(call), action = std::move(action)](ErrorCode code) mutable {
         if (code != ErrorCode::kOk) return call.Fail(StatusOf(code));
         action(std::move(call));
-      });
+      },
+      bytes);
   DropOnCancel(raw, pending, handle);
 }
 

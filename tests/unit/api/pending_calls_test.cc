@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <vector>
 
 namespace store::api {
@@ -128,6 +129,16 @@ TEST_F(PendingCallsTest, AdmissionIsSharedByAllKinds) {
   pending.OnReadsGranted(1);
   EXPECT_TRUE(pending.Read(count));
   member.executor.Run();
+}
+
+TEST_F(PendingCallsTest, AWaitingReadCountsWithItsRequest) {
+  CallBudget budget(10, 100'000);
+  PendingCalls pending({}, member.door, member.executor, budget, member.gauges);
+  std::optional<ErrorCode> refused;
+  EXPECT_TRUE(pending.Read([](ErrorCode) {}, 90'000));
+  EXPECT_GE(budget.bytes(), 90'000u);
+  EXPECT_FALSE(pending.Read([&](ErrorCode code) { refused = code; }, 90'000));
+  EXPECT_EQ(refused, ErrorCode::kTooManyRequests);
 }
 
 TEST_F(PendingCallsTest, ByteBudgetAdmitsOneCallAlone) {
