@@ -42,6 +42,7 @@ bool Proposals::Propose(ProposalBundle& bundle, raft::Raft& raft) {
   if (result == raft::ProposeResult::kAppended || result == raft::ProposeResult::kForwarded) {
     return true;
   }
+  // NOLINTNEXTLINE(bugprone-use-after-move): refused, they are all still there.
   for (size_t i = 0; i < commands.size(); ++i) {
     bundle.proposals[i].command = std::move(commands[i]);
   }

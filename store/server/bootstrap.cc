@@ -22,6 +22,7 @@ namespace {
 
 std::vector<std::string> Texts(const std::vector<Url>& urls) {
   std::vector<std::string> texts;
+  texts.reserve(urls.size());
   for (const Url& url : urls) texts.push_back(url.ToString());
   std::sort(texts.begin(), texts.end());
   return texts;
