@@ -61,7 +61,9 @@ struct Output {
   std::vector<Fetch> fetch;
   std::vector<SnapshotOrder> snapshots;
   std::optional<RoleChange> role;
-  std::optional<ReadId> quorum_round;  // newest round a quorum answered: the host's lease clock
+  // Newest round that a quorum answered, the host's lease clock; none before the first commit of
+  // the term and while leadership is handed over.
+  std::optional<ReadId> quorum_round;
 };
 
 }  // namespace store::raft

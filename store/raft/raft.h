@@ -157,6 +157,7 @@ class Raft {
   void ReplicateTo(Progress& peer);
   void SendAppend(Progress& peer, std::vector<EntryPtr> entries);
   void NeedOlder(Progress& peer);
+  void AskForInflight(Progress& peer);
   void StartRound(Leader& self);
   void CompleteRounds(Leader& self);
   void CollectLeaderReads(Leader& self);

@@ -168,14 +168,20 @@ void Raft::Handle(NodeId from, HeartbeatReply& reply) {
   if (peer == nullptr) return;
   peer->set_active(true);
   peer->Resume();
-  // Appends may have been lost without a word; an empty one at the end of what was sent finds out.
-  if (peer->state() == ProgressState::kReplicate && peer->inflights().messages() > 0 &&
-      log_.TermAt(peer->next() - 1)) {
-    Index prev = peer->next() - 1;
-    Send(from, AppendRequest{term_, prev, *log_.TermAt(prev), log_.commit(), {}});
+  if (peer->state() == ProgressState::kReplicate && peer->inflights().messages() > 0) {
+    AskForInflight(*peer);
   }
   self->reads.Answered(from, reply.round);
   CompleteRounds(*self);
+}
+
+// Appends may have been lost without a word; an empty one at the end of what was sent finds out. If
+// the log does not reach back that far any more, nothing can ask, and only a snapshot helps.
+void Raft::AskForInflight(Progress& peer) {
+  Index prev = peer.next() - 1;
+  std::optional<Term> prev_term = log_.TermAt(prev);
+  if (!prev_term) return peer.BecomeProbe(peer.match() + 1);
+  Send(peer.id(), AppendRequest{term_, prev, *prev_term, log_.commit(), {}});
 }
 
 void Raft::Handle(NodeId, ForwardPropose& forwarded) {
@@ -213,7 +219,12 @@ void Raft::CompleteRounds(Leader& self) {
       QuorumValue(conf_, [&](NodeId voter) { return self.reads.AnsweredBy(voter).value(); }));
   if (round <= self.quorum_round) return;
   self.quorum_round = round;
-  if (!self.transferee && self.lease_blocked_ticks == 0) output_.quorum_round = round;
+  // A lease is as good as what may be read under it: before the first commit of its term a leader
+  // may be behind what was acknowledged before it (thesis 6.4.1).
+  bool knows_committed = log_.commit() >= self.term_start;
+  if (knows_committed && !self.transferee && self.lease_blocked_ticks == 0) {
+    output_.quorum_round = round;
+  }
   for (const ReadRounds::Granted& granted : self.reads.Complete(round)) {
     if (granted.ticket.from == config_.id) {
       output_.reads.push_back({granted.ticket.batch, granted.index});
