@@ -10,39 +10,6 @@
 
 namespace store::raft {
 
-PersistUnit ScenarioDisk::SyncOne() {
-  PersistUnit unit = std::move(written_.front());
-  written_.pop_front();
-  if (unit.hard_state) hard_state = *unit.hard_state;
-  if (unit.reset_to) {
-    entries.clear();
-    truncated = unit.reset_to->index;
-    truncated_term = unit.reset_to->term;
-  }
-  if (unit.truncate_from) {
-    std::erase_if(entries, [&](const EntryPtr& e) { return e->index >= *unit.truncate_from; });
-  }
-  for (const EntryPtr& entry : unit.entries) {
-    Index expected = entries.empty() ? truncated + 1 : entries.back()->index + 1;
-    CHECK(entry->index == expected, "unit {} writes {} at {}", unit.id, entry->index, expected);
-    entries.push_back(entry);
-  }
-  return unit;
-}
-
-void ScenarioDisk::TruncatePrefix(Index through) {
-  const EntryPtr* last = Find(through);
-  CHECK(last != nullptr);
-  truncated_term = (*last)->term;
-  truncated = through;
-  std::erase_if(entries, [&](const EntryPtr& e) { return e->index <= through; });
-}
-
-const EntryPtr* ScenarioDisk::Find(Index index) const {
-  if (index <= truncated || index > truncated + entries.size()) return nullptr;
-  return &entries[static_cast<size_t>(index - truncated) - 1];
-}
-
 void Group::Add(const Config& config, const ConfState& conf) {
   Member& member = members_[config.id];
   member.config = config;
@@ -64,24 +31,12 @@ void Group::Start(Member* member, raft::Restart restart) {
 void Group::RestartMember(NodeId node) {
   Member& member = At(node);
   member.raft.reset();
-  member.disk.LoseUnsynced();
+  member.disk.Crash();
   member.to_apply.clear();
   member.to_restore.clear();
   member.applied = member.flushed;
   member.conf = member.flushed_conf;
-  raft::Restart restart{.hard_state = member.disk.hard_state,
-                        .conf = member.conf,
-                        .applied = member.applied,
-                        .truncated = member.disk.truncated,
-                        .truncated_term = member.disk.truncated_term,
-                        .runs = {},
-                        .tail = member.disk.entries};
-  for (const EntryPtr& entry : member.disk.entries) {
-    if (restart.runs.empty() || restart.runs.back().term != entry->term) {
-      restart.runs.push_back({entry->index, entry->term});
-    }
-  }
-  Start(&member, std::move(restart));
+  Start(&member, member.disk.Load(member.applied, member.conf));
 }
 
 Member& Group::At(NodeId node) {
@@ -119,7 +74,7 @@ std::string Group::Persist(NodeId node, uint64_t through) {
   Member& member = At(node);
   std::string text;
   uint64_t last = 0;
-  while (member.disk.HasUnsynced() && (through == 0 || member.disk.NextUnit() <= through)) {
+  while (member.disk.unsynced() > 0 && (through == 0 || member.disk.NextUnit() <= through)) {
     PersistUnit unit = member.disk.SyncOne();
     last = unit.id;
     for (Envelope& envelope : unit.release) {
@@ -209,7 +164,7 @@ bool Group::Turn(Member* member) {
     moved = true;
     Process(node);
   }
-  if (member->disk.HasUnsynced()) Persist(node, 0);
+  if (member->disk.unsynced() > 0) Persist(node, 0);
   if (!member->to_apply.empty() || !member->to_restore.empty()) Apply(node);
   return moved || member->raft->HasOutput();
 }

@@ -8,6 +8,7 @@
 
 #include "store/raft/invariants.h"
 #include "store/raft/raft.h"
+#include "tests/raft_scenarios/unit_disk.h"
 
 #include <deque>
 #include <map>
@@ -17,32 +18,10 @@
 
 namespace store::raft {
 
-// The log on disk: units written in order, of which the synced ones survive a crash.
-class ScenarioDisk {
- public:
-  void Write(PersistUnit unit) { written_.push_back(std::move(unit)); }
-  // Makes the next unit durable and returns it.
-  PersistUnit SyncOne();
-  bool HasUnsynced() const { return !written_.empty(); }
-  uint64_t NextUnit() const { return written_.front().id; }
-  void LoseUnsynced() { written_.clear(); }
-  // Entries <= through are gone.
-  void TruncatePrefix(Index through);
-  const EntryPtr* Find(Index index) const;
-
-  HardState hard_state;
-  Index truncated;
-  Term truncated_term;
-  std::vector<EntryPtr> entries;  // (truncated, last]
-
- private:
-  std::deque<PersistUnit> written_;
-};
-
 struct Member {
   Config config;
   std::unique_ptr<Raft> raft;  // null while down
-  ScenarioDisk disk;
+  UnitDisk disk;
   ConfState conf;  // of the state machine
   Index applied;   // of the state machine
   Index flushed;   // what of it survives a crash

@@ -170,7 +170,7 @@ class Scenario {
   }
   // What the disk of a member holds.
   std::string Log(const Command& command) {
-    const ScenarioDisk& disk = group_.At(NodeId(command.Word(0))).disk;
+    const UnitDisk& disk = group_.At(NodeId(command.Word(0))).disk;
     std::string text = fmt::format("term {} vote {} commit {} behind {}@{}", disk.hard_state.term,
                                    disk.hard_state.vote, disk.hard_state.commit, disk.truncated,
                                    disk.truncated_term);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// SimNetwork: directed links that delay, lose, duplicate, reorder, hold back and are cut. A message
+// is handed to `deliver` at its time if the link still stands then; what it carries is the
+// caller's. One thread; everything comes from the generator it is given.
+#pragma once
+
+#include "store/base/random.h"
+#include "store/raft/message.h"
+#include "tests/sim/event_queue.h"
+
+#include <map>
+#include <set>
+#include <utility>
+
+namespace store::sim {
+
+struct NetworkOptions {
+  Time latency_min = 0;
+  Time latency_mean = 0;
+  double loss = 0;
+  double duplicate = 0;
+};
+
+class SimNetwork {
+ public:
+  using Deliver = absl::AnyInvocable<void(raft::Envelope)>;
+
+  SimNetwork(EventQueue* events, Random random, NetworkOptions options, Deliver deliver)
+      : events_(events), random_(random), options_(options), deliver_(std::move(deliver)) {}
+
+  void Send(const raft::Envelope& envelope);
+  void Cut(raft::NodeId from, raft::NodeId to) { cut_.insert({from, to}); }
+  void Clog(raft::NodeId from, raft::NodeId to, Time until) { clogged_[{from, to}] = until; }
+  void Heal() {
+    cut_.clear();
+    clogged_.clear();
+  }
+  // From now on nothing is lost or doubled.
+  void MakeReliable() { options_.loss = options_.duplicate = 0; }
+  uint64_t lost() const { return lost_; }
+
+ private:
+  using Link = std::pair<raft::NodeId, raft::NodeId>;
+  Time Latency();
+  void Launch(const raft::Envelope& envelope);
+
+  EventQueue* events_;
+  Random random_;
+  NetworkOptions options_;
+  Deliver deliver_;
+  std::set<Link> cut_;
+  std::map<Link, Time> clogged_;
+  uint64_t lost_ = 0;
+};
+
+}  // namespace store::sim
