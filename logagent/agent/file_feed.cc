@@ -17,7 +17,7 @@ SavedFile FileTask::Row() const {
   SavedFile row;
   row.file = reader->key();
   row.entry = entry.key;
-  row.path = path.string();
+  row.path = target.empty() ? path.string() : target.string();
   row.size_seen = reader->size_seen();
   row.offset = tracker.low_water();
   row.head = reader->head();
@@ -75,6 +75,12 @@ FileFeed::Fed FileFeed::Take(FileTask& task, Result<ReadStep> read) {
     case ReadStep::Kind::kTruncated:
       fed.outcome = Outcome::kTruncated;
       return fed;
+    case ReadStep::Kind::kSkipped:
+      task.entry.bytes_skipped += step.end - step.begin;
+      Settle(task, step);
+      fed.outcome = Outcome::kMore;
+      fed.bytes = step.end - step.begin;
+      return fed;
     case ReadStep::Kind::kOversize:
       fed.outcome = Spool(task, step);
       fed.bytes = step.end - step.begin;
@@ -125,6 +131,8 @@ FileFeed::Outcome FileFeed::Offer(FileTask& task) {
   task.marks.emplace_back(waiting.end, waiting.mark);
   task.entry.lines += lines;
   task.entry.bytes += waiting.bytes;
+  task.lines += lines;
+  task.bytes += waiting.bytes;
   task.waiting.reset();
   return Outcome::kMore;
 }
@@ -153,11 +161,16 @@ FileFeed::Outcome FileFeed::Spool(FileTask& task, const ReadStep& step) {
     return task.reader->Rewind(step.begin, before) ? Outcome::kLater : Outcome::kTruncated;
   }
   ++task.entry.lines_dead;
+  Settle(task, step);
+  return Outcome::kMore;
+}
+
+// A range that does not go through the sink counts as acknowledged at once.
+void FileFeed::Settle(FileTask& task, const ReadStep& step) {
   RangeId range = task.tracker.Begin(step.end);
   task.marks.emplace_back(step.end, step.mark);
   task.tracker.Ack(range);
   MoveMarks(task);
-  return Outcome::kMore;
 }
 
 void FileFeed::MoveMarks(FileTask& task) {
@@ -170,7 +183,7 @@ void FileFeed::MoveMarks(FileTask& task) {
 FileFeed::Answer FileFeed::OnDelivery(FileTask& task, const Delivery& delivery) {
   task.entry.lines_dead += delivery.lines_dead;
   if (delivery.outcome == Delivery::Outcome::kRejected) {
-    task.tracker.Reject(delivery.range);
+    (void)task.tracker.Reject(delivery.range);
     if (task.tracker.rejected()) {
       task.error = delivery.error;
       task.state = FileTask::State::kRewinding;

@@ -49,6 +49,7 @@ class FileFeed {
   Fed Take(FileTask& task, Result<ReadStep> step);
   Outcome Offer(FileTask& task);
   Outcome Spool(FileTask& task, const ReadStep& step);
+  void Settle(FileTask& task, const ReadStep& step);
   Answer TryRewind(FileTask& task);
   void MoveMarks(FileTask& task);
 

@@ -18,20 +18,28 @@ namespace {
 // events.
 constexpr int kLooksMax = 4;
 
-std::optional<SavedFile> LatestRow(const std::vector<SavedFile>& rows, uint64_t device,
-                                   uint64_t inode) {
-  std::optional<SavedFile> latest;
+// The row of this file. Device numbers may change when the machine or a mount comes back: then name
+// and inode propose the row, and the content decides as always.
+const SavedFile* LatestRow(const std::vector<SavedFile>& rows, const FoundFile& file) {
+  const SavedFile* latest = nullptr;
+  const SavedFile* other_device = nullptr;
   for (const SavedFile& row : rows) {
-    if (row.file.device == device && row.file.inode == inode &&
-        (!latest || latest->file.generation < row.file.generation)) {
-      latest = row;
+    const SavedFile*& best = row.file.device == file.facts.device ? latest : other_device;
+    const Path& name = file.target.empty() ? file.path : file.target;
+    bool proposed = row.file.device == file.facts.device || row.path == name.native();
+    if (proposed && (best == nullptr || best->file.generation < row.file.generation)) {
+      best = &row;
     }
   }
-  return latest;
+  return latest != nullptr ? latest : other_device;
 }
 
 Resume ResumeOf(const SavedFile& row) {
   return {row.file.generation, row.offset, row.head, row.mark};
+}
+
+FormerContent FormerOf(const SavedFile& row) {
+  return {row.file, row.offset, row.size_seen, row.head, row.mark};
 }
 
 }  // namespace
@@ -80,6 +88,7 @@ FileTask* FileSet::Find(EntryId id, const FileKey& file) {
 
 void FileSet::Close(FileTask& task) {
   DropPath(task);
+  by_use_.erase(task.last_used);
   tasks_.erase(task.id);
   FileKey key = task.reader->key();
   task.entry.tasks.erase({key.device, key.inode});
@@ -91,21 +100,74 @@ const std::vector<TaskId>& FileSet::TasksAt(const std::string& path) const {
   return at == by_path_.end() ? kNone : at->second;
 }
 
-void FileSet::DropPath(const FileTask& task) {
-  auto at = by_path_.find(task.path.native());
+void FileSet::DropName(const Path& name, TaskId id) {
+  auto at = by_path_.find(name.native());
   if (at == by_path_.end()) {
     return;
   }
-  std::erase(at->second, task.id);
+  std::erase(at->second, id);
   if (at->second.empty()) {
     by_path_.erase(at);
   }
 }
 
-void FileSet::SetPath(FileTask& task, const Path& path) {
+void FileSet::DropPath(const FileTask& task) {
+  DropName(task.path, task.id);
+  DropName(task.target, task.id);
+}
+
+// A file is heard of under its name and, behind a link, under the name it really has.
+void FileSet::SetPath(FileTask& task, const Path& path, const Path& target) {
   DropPath(task);
   task.path = path;
+  task.target = target;
   by_path_[path.native()].push_back(task.id);
+  if (!target.empty() && target != path) {
+    by_path_[target.native()].push_back(task.id);
+  }
+}
+
+void FileSet::Used(FileTask& task) {
+  by_use_.erase(task.last_used);
+  task.last_used = ++uses_;
+  by_use_.emplace(task.last_used, task.id);
+}
+
+bool FileSet::EnsureOpen(FileTask& task, bool* gone) {
+  *gone = false;
+  if (task.reader->is_open()) {
+    Used(task);
+    return true;
+  }
+  FileKey key = task.reader->key();
+  Status opened = task.reader->Reopen(task.path);
+  if (!opened && opened.error().code() == store::ErrorCode::kNotFound) {
+    auto path = FindByInode(files_, task.path, key.device, key.inode);
+    *gone = !path;
+    if (path) {
+      opened = task.reader->Reopen(*path);
+    }
+  }
+  if (!opened) {
+    task.error = opened.error().message();
+    return false;
+  }
+  Used(task);
+  return true;
+}
+
+void FileSet::CloseIdle() {
+  for (auto at = by_use_.begin();
+       at != by_use_.end() && by_use_.size() > options_.open_files_max;) {
+    FileTask& task = *tasks_.at(at->second);
+    if (task.detached || !task.drained()) {
+      ++at;
+      continue;
+    }
+    task.reader->CloseFile();
+    task.last_used = 0;
+    at = by_use_.erase(at);
+  }
 }
 
 // Watch first, look then: what appears in between is seen by one of the two.
@@ -120,13 +182,14 @@ Found FileSet::Look(Entry& entry, bool* watched) {
     found = std::move(*seen);
     bool added = false;
     *watched = true;
+    entry.unwatched.clear();
     for (const Path& directory : found.directories) {
-      if (notifier_.Watches(directory)) {
-        continue;
+      auto fresh = notifier_.Watch(directory);
+      added = added || (fresh && *fresh);
+      if (!fresh) {
+        *watched = false;
+        entry.unwatched = fresh.error().message();
       }
-      bool ok = notifier_.Watch(directory).has_value();
-      added = added || ok;
-      *watched = *watched && ok;
     }
     if (!added) {
       break;
@@ -141,7 +204,8 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
   entry.directories = found.directories;
   entry.scan_error = found.error;
   entry.denied = found.denied;
-  absl::flat_hash_set<std::pair<uint64_t, uint64_t>> present;
+  absl::flat_hash_set<InodeId> present;
+  std::vector<FoundFile> fresh;
   for (const FoundFile& file : found.files) {
     if (ShardOf(file.facts.device, file.facts.inode, options_.count) != options_.index) {
       continue;
@@ -149,18 +213,26 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
     present.emplace(file.facts.device, file.facts.inode);
     auto at = entry.tasks.find({file.facts.device, file.facts.inode});
     if (at == entry.tasks.end()) {
-      OpenFile(entry, file, scanned);
+      fresh.push_back(file);
       continue;
     }
     FileTask& task = *at->second;
-    if (task.path != file.path) {
-      SetPath(task, file.path);
+    if (task.path != file.path || task.target != file.target) {
+      SetPath(task, file.path, file.target);
     }
-    task.detached = false;
-    if (file.facts.size != task.reader->size_seen()) {
+    task.detached = task.away = false;
+    if (file.facts.size != task.reader->size_seen() ||
+        file.facts.modified_ns != task.reader->modified_ns_seen()) {
+      if (Replaced(task, scanned)) {
+        Close(task);
+        fresh.push_back(file);
+        continue;
+      }
       scanned.changed.push_back(task.id);
     }
   }
+  OpenFresh(entry, std::move(fresh), scanned);
+  std::erase_if(entry.held, [&](const auto& held) { return !present.contains(held.first); });
   for (auto& [id, task] : entry.tasks) {
     if (!present.contains(id) && !task->detached) {
       Detach(*task, scanned);
@@ -170,84 +242,111 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
     OpenRotatedAway(entry, scanned);
   }
   entry.scanned = true;
+  entry.events_lost = false;
   entry.first_applied = false;
   return scanned;
 }
 
-void FileSet::OpenFile(Entry& entry, const FoundFile& file, Scanned& scanned) {
-  auto row = LatestRow(checkpointer_.RowsOf(entry.key), file.facts.device, file.facts.inode);
-  std::optional<Resume> resume;
-  if (row) {
-    resume = ResumeOf(*row);
+FileSet::Known FileSet::KnownOf(const Entry& entry) const {
+  Known known;
+  for (SavedFile& row : checkpointer_.RowsOf(entry.key)) {
+    known.rows[row.file.inode].push_back(std::move(row));
   }
-  bool at_end = entry.first_applied && !row;
-  Open(entry, file.path, resume, at_end ? Reader::Start::kEnd : Reader::Start::kBeginning, scanned);
+  for (const auto& [id, task] : entry.tasks) {
+    if (!task->detached) {
+      known.families[FamilyOf(task->path)].push_back(task.get());
+    }
+  }
+  return known;
 }
 
-bool FileSet::Open(Entry& entry, const Path& path, const std::optional<Resume>& resume,
-                   Reader::Start start, Scanned& scanned) {
+// Those that are known from a checkpoint first: a new one may be a copy of them.
+void FileSet::OpenFresh(Entry& entry, std::vector<FoundFile> fresh, Scanned& scanned) {
+  if (fresh.empty()) {
+    return;
+  }
+  Known known = KnownOf(entry);
+  auto begin = entry.first_applied ? Reader::Start::kEnd : Reader::Start::kBeginning;
+  std::vector<FoundFile> unknown;
+  for (FoundFile& file : fresh) {
+    auto rows = known.rows.find(file.facts.inode);
+    const SavedFile* row = rows == known.rows.end() ? nullptr : LatestRow(rows->second, file);
+    bool dropped = row != nullptr && std::find(scanned.gone.begin(), scanned.gone.end(),
+                                               row->file) != scanned.gone.end();
+    row = dropped ? nullptr : row;
+    if (row == nullptr) {
+      unknown.push_back(std::move(file));
+    } else if (FileTask* task = Open(entry, file, row, begin, scanned)) {
+      known.families[FamilyOf(file.path)].push_back(task);
+    }
+  }
+  for (const FoundFile& file : unknown) {
+    bool there = entry.tasks.contains({file.facts.device, file.facts.inode});
+    if (there || (!entry.first_applied && HoldBack(entry, file, known))) {
+      continue;
+    }
+    if (FileTask* task = Open(entry, file, nullptr, begin, scanned)) {
+      known.families[FamilyOf(file.path)].push_back(task);
+    }
+  }
+}
+
+FileTask* FileSet::Open(Entry& entry, const FoundFile& file, const SavedFile* row,
+                        Reader::Start start, Scanned& scanned) {
   ReaderOptions options;
   options.chunk_bytes = options_.chunk_bytes;
   options.max_line_bytes = entry.spec.max_line_bytes;
   options.strip_cr = entry.spec.strip_cr;
-  auto reader = Reader::Open(files_, entry.share, options, path, resume, start);
+  std::optional<Resume> resume;
+  if (row != nullptr) {
+    resume = ResumeOf(*row);
+  }
+  auto reader = Reader::Open(files_, entry.share, options, file.path, resume, start);
   if (!reader) {
     if (reader.error().code() != store::ErrorCode::kNotFound && entry.scan_error.empty()) {
       entry.scan_error = reader.error().message();
       entry.denied = entry.scan_error.find("ermission denied") != std::string::npos;
     }
-    return false;
+    return nullptr;
   }
   FileKey key = (*reader)->key();
   if (entry.tasks.contains({key.device, key.inode})) {
-    return false;  // renamed between the listing and the open: the next scan sees it
+    return nullptr;  // renamed between the listing and the open: the next scan sees it
   }
-  if (resume && key.generation != resume->generation) {
-    scanned.gone.push_back({key.device, key.inode, resume->generation});
-  }
-  auto task = std::make_unique<FileTask>(next_task_++, entry, path, std::move(*reader));
-  task->quiet_since = task->behind_since = clock_.Now();
-  SetPath(*task, path);
-  scanned.opened.push_back(task->id);
-  tasks_.emplace(task->id, task.get());
-  entry.tasks.emplace(std::pair(key.device, key.inode), std::move(task));
+  auto made = std::make_unique<FileTask>(next_task_++, entry, file.path, std::move(*reader));
+  FileTask& task = *made;
+  task.quiet_since = task.behind_since = clock_.Now();
+  tasks_.emplace(task.id, &task);
+  entry.tasks.emplace(InodeId(key.device, key.inode), std::move(made));
+  SetPath(task, file.path, file.target);
+  Used(task);
+  scanned.opened.push_back(task.id);
   ++entry.files_opened;
-  return true;
-}
-
-// Files that were rotated away while the agent was down are looked for under any name of their
-// directory before they are given up.
-void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
-  for (const SavedFile& row : checkpointer_.RowsOf(entry.key)) {
-    if (ShardOf(row.file.device, row.file.inode, options_.count) != options_.index ||
-        entry.tasks.contains({row.file.device, row.file.inode})) {
-      continue;
-    }
-    auto path = FindByInode(files_, row.path, row.file.device, row.file.inode);
-    if (!path) {
-      scanned.gone.push_back(row.file);
-      continue;
-    }
-    if (!Open(entry, *path, ResumeOf(row), Reader::Start::kBeginning, scanned)) {
-      continue;
-    }
-    FileTask& task = *tasks_.at(scanned.opened.back());
-    task.detached = true;
+  if (row != nullptr && key != row->file) {
+    scanned.gone.push_back(row->file);
     if (!task.reader->resumed()) {
-      // The inode was reused by a file this entry does not collect.
-      scanned.opened.pop_back();
-      Close(task);
+      LoseFormer(entry, FormerOf(*row), file.path, /*deleted=*/false, scanned);
     }
   }
+  CloseIdle();
+  return &task;
 }
 
 void FileSet::Detach(FileTask& task, Scanned& scanned) {
   task.detached = true;
-  task.quiet_since = clock_.Now();
+  task.quiet_since = task.detached_since = clock_.Now();
   FileKey key = task.reader->key();
+  Path was = task.path;
+  bool gone = false;
+  EnsureOpen(task, &gone);  // from now on only the descriptor leads to it
   if (auto path = FindByInode(files_, task.path, key.device, key.inode)) {
     SetPath(task, *path);
+    if (!scanned.watched || task.entry.events_lost) {
+      OpenMissed(task.entry, was, *path, scanned);
+    }
   } else {
+    auto directory = files_.StatPath(was.parent_path());
+    task.away = !directory || directory->device != key.device;
     DropPath(task);  // a file that has its name now is another one
   }
   scanned.changed.push_back(task.id);

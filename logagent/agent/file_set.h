@@ -2,7 +2,10 @@
 // FileSet: which files a shard's entries have now. A scan of an entry watches the directories of
 // its pattern, opens what is new, follows renames by (device, inode), and marks as detached what no
 // name leads to any more. It answers with what changed; the shard makes start positions durable and
-// reads. The shard's thread only; it owns entries and tasks. Bounded by the files that match.
+// reads. What rotation hides is looked for (file_set_former.cc): files that were rotated away while
+// nobody looked, and the copy that copytruncate leaves, which inherits the position instead of
+// being read again. Descriptors: files with nothing to do are closed beyond open_files_max. The
+// shard's thread only; it owns entries and tasks. Bounded by the files that match.
 #pragma once
 
 #include "logagent/agent/file_task.h"
@@ -16,16 +19,20 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace logagent {
 
+// Names with the same directory and the same beginning: one may be a rotation of another.
+std::string FamilyOf(const Path& path);
+
 class FileSet {
  public:
   FileSet(const ShardOptions& options, FileSystem& files, Checkpointer& checkpointer,
-          DirectoryNotifier& notifier, std::shared_ptr<Budget> budget, const store::Clock& clock)
+          Notifier& notifier, std::shared_ptr<Budget> budget, const store::Clock& clock)
       : options_(options),
         files_(files),
         checkpointer_(checkpointer),
@@ -39,6 +46,10 @@ class FileSet {
   FileTask* Find(TaskId id);
   FileTask* Find(EntryId id, const FileKey& file);
   void Close(FileTask& task);
+  // Before a task's file is read. False: it could not be opened, task.error says why; `gone` when
+  // no name leads to it any more.
+  bool EnsureOpen(FileTask& task, bool* gone);
+  void CloseIdle();
 
   struct Scanned {
     std::vector<TaskId> opened;   // new readers; those not resumed need a durable start
@@ -47,6 +58,13 @@ class FileSet {
     bool watched = true;          // every directory is watched
   };
   Scanned Scan(Entry& entry);
+  // A file the entry should have seen under `was`, which was renamed before anybody looked.
+  void OpenRenamed(Entry& entry, const Path& was, const Path& now, Scanned& scanned);
+  // The content of task's file is another one: who answers for the former? The copy's new task, if
+  // there is a copy.
+  FileTask* SucceedFormer(FileTask& task, Scanned& scanned);
+  // After that: the new content is the copy of another file, made under a reused inode.
+  bool IsCopyOfOther(FileTask& task);
 
   // Tasks whose last known name this is.
   const std::vector<TaskId>& TasksAt(const std::string& path) const;
@@ -54,24 +72,49 @@ class FileSet {
   const absl::flat_hash_map<TaskId, FileTask*>& tasks() const { return tasks_; }
 
  private:
+  // What a new file of an entry is compared with; made once per scan that finds one.
+  struct Known {
+    absl::flat_hash_map<uint64_t, std::vector<SavedFile>> rows;  // by inode
+    absl::flat_hash_map<std::string, std::vector<FileTask*>> families;
+  };
+
   Found Look(Entry& entry, bool* watched);
-  void OpenFile(Entry& entry, const FoundFile& file, Scanned& scanned);
-  bool Open(Entry& entry, const Path& path, const std::optional<Resume>& resume,
-            Reader::Start start, Scanned& scanned);
+  void OpenFresh(Entry& entry, std::vector<FoundFile> fresh, Scanned& scanned);
+  FileTask* Open(Entry& entry, const FoundFile& file, const SavedFile* row, Reader::Start start,
+                 Scanned& scanned);
+  Known KnownOf(const Entry& entry) const;
+  // A file that was closed is another one by now, with its inode: it was deleted and reused.
+  bool Replaced(FileTask& task, Scanned& scanned);
   void OpenRotatedAway(Entry& entry, Scanned& scanned);
+  void OpenMissed(Entry& entry, const Path& was, const Path& now, Scanned& scanned);
+  bool OpenDetached(Entry& entry, const Path& path, const SavedFile* row, Scanned& scanned);
+  FileTask* OpenCopy(Entry& entry, const FormerContent& former, const Path& near, Scanned& scanned);
+  std::optional<SavedFile> RowOfCopy(const Path& path, const FormerContent& former);
+  void LoseFormer(Entry& entry, const FormerContent& former, const Path& near, bool deleted,
+                  Scanned& scanned);
+  bool HoldBack(Entry& entry, const FoundFile& file, const Known& known);
+  // What a new file has in common with one that is read: with what that one holds, or with what it
+  // held when it was last read.
+  enum class Likeness : uint8_t { kNone, kOfPresent, kOfFormer };
+  Likeness CompareWith(FileTask& original, const FoundFile& file, const FileHandle& copy,
+                       std::string_view head);
   void Detach(FileTask& task, Scanned& scanned);
-  void SetPath(FileTask& task, const Path& path);
+  void SetPath(FileTask& task, const Path& path, const Path& target = {});
   void DropPath(const FileTask& task);
+  void DropName(const Path& name, TaskId id);
+  void Used(FileTask& task);
 
   const ShardOptions options_;
   FileSystem& files_;
   Checkpointer& checkpointer_;
-  DirectoryNotifier& notifier_;
+  Notifier& notifier_;
   std::shared_ptr<Budget> budget_;
   const store::Clock& clock_;
   std::map<uint64_t, std::unique_ptr<Entry>> entries_;
   absl::flat_hash_map<TaskId, FileTask*> tasks_;  // of all entries
   absl::flat_hash_map<std::string, std::vector<TaskId>> by_path_;
+  std::map<uint64_t, TaskId> by_use_;  // those with an open file, by last_used
+  uint64_t uses_ = 0;
   TaskId next_task_ = 1;
 };
 

@@ -54,22 +54,44 @@ struct FileTask {
     return !waiting && tracker.unanswered() == 0 && tracker.low_water() == reader->offset();
   }
 
-  const TaskId id;  // ranges of this task are numbered from id << 40
+  const TaskId id;
   Entry& entry;
-  Path path;  // the last name it was seen under
+  Path path;    // the last name it was seen under
+  Path target;  // where it really is, when that name is a symbolic link
   std::unique_ptr<Reader> reader;
   State state = State::kStarting;
-  AckTracker tracker;
+  AckTracker tracker;  // ranges are numbered from a TaskId << 40 that is used once
   std::deque<std::pair<uint64_t, TailMark>> marks;  // ends of the ranges in flight
   TailMark low_mark;                                // of the bytes before tracker.low_water()
   std::optional<WaitingBatch> waiting;
-  bool detached = false;          // no name of it matches any more
+  bool detached = false;  // no name of it matches any more
+  bool away = false;      // neither is its directory there: it may come back
+  uint64_t pinned = 0;    // bytes of a deleted file that stay on the disk because of us
+  store::TimePoint detached_since;
+  uint64_t last_used = 0;  // in the order of FileSet's turns; 0 while its file is closed
+  uint64_t lines = 0;      // handed to the sink
+  uint64_t bytes = 0;
   bool at_end = false;            // the last read found nothing more
   store::TimePoint quiet_since;   // when it last gave anything
   store::TimePoint behind_since;  // when it last had nothing unacknowledged
   store::TimePoint retry_at;      // not read before this
   std::string error;
 };
+
+// A new file that so far equals the beginning of another one: copytruncate may be making it.
+struct HeldCopy {
+  uint64_t size = 0;
+  store::TimePoint since;  // when it last grew
+};
+
+// What became of ranges of a content that is no longer where it was read.
+struct FormerRanges {
+  TaskId heir = 0;  // goes on in the copy; 0: there is none, and `tracker` keeps count
+  uint64_t end = 0;
+  AckTracker tracker{0, RangeId(0)};
+};
+
+using InodeId = std::pair<uint64_t, uint64_t>;  // device, inode
 
 struct Entry {
   EntrySpec spec;
@@ -81,8 +103,15 @@ struct Entry {
   store::TimePoint drain_until;
   Shard::Done stopped;
 
-  std::map<std::pair<uint64_t, uint64_t>, std::unique_ptr<FileTask>> tasks;  // by device, inode
+  std::map<InodeId, std::unique_ptr<FileTask>> tasks;
+  std::map<InodeId, HeldCopy> held;
+  std::map<FileKey, FormerRanges> formers;  // until they are answered
+  // Rotated away, drained and closed: their rows stay for a while, so that they are not taken for
+  // files nobody has read.
+  std::deque<FileKey> finished;
   std::vector<Path> directories;
+  std::string unwatched;     // why a directory is scanned instead
+  bool events_lost = false;  // since the last scan
   std::string scan_error;
   bool denied = false;
   store::TimePoint next_scan;  // of the safety scan, or sooner when something happened
@@ -98,7 +127,10 @@ struct Entry {
   uint64_t bytes = 0;
   uint64_t bytes_copied = 0;
   uint64_t lines_dead = 0;
-  uint64_t bytes_lost = 0;
+  LostBytes lost;
+  uint64_t bytes_skipped = 0;  // NULs of holes
+  uint64_t bytes_pinned = 0;
+  bool pinned_warned = false;
 };
 
 }  // namespace logagent

@@ -42,6 +42,8 @@ Status Shard::Start() {
   return store::Ok();
 }
 
+store::TimePoint Shard::Step() { return loop_->Step(); }
+
 void Shard::Stop(store::Duration drain_max) { loop_->Stop(drain_max); }
 
 void Shard::StartEntry(EntrySpec spec, bool first_applied, Done done) {
@@ -131,8 +133,10 @@ void Shard::Loop::Publish(bool force) {
   auto snapshot = std::make_shared<ShardSnapshot>();
   for (auto& [id, entry] : set_.entries()) {
     Describe(*entry, *snapshot);
+    if (snapshot->notify_fallback.empty()) {
+      snapshot->notify_fallback = entry->unwatched;
+    }
   }
-  snapshot->notify_fallback = notifier_.fallback_reason();
   snapshot->scans = scans_;
   snapshot->wakeups = wakeups_;
   changed_ = false;
@@ -143,7 +147,33 @@ void Shard::Loop::Publish(bool force) {
 
 namespace {
 
-FileStats DescribeFile(const FileTask& task, store::TimePoint now) {
+std::string StateWord(const FileTask& task) {
+  if (!task.error.empty()) {
+    return "error";
+  }
+  if (task.entry.draining) {
+    return "draining";
+  }
+  if (task.entry.paused) {
+    return "paused";
+  }
+  switch (task.state) {
+    case FileTask::State::kStarting:
+      return "starting";
+    case FileTask::State::kRewinding:
+      return "rewinding";
+    case FileTask::State::kActive:
+      break;
+  }
+  if (task.away) {
+    return "away";
+  }
+  bool waits = task.waiting || !task.at_end;
+  return task.detached ? "finishing" : waits ? "reading" : "idle";
+}
+
+FileStats DescribeFile(const FileTask& task, const std::map<FileKey, uint64_t>& unsaved,
+                       store::TimePoint now) {
   FileStats stats;
   stats.entry = task.entry.spec.id;
   stats.path = task.path.string();
@@ -154,7 +184,14 @@ FileStats DescribeFile(const FileTask& task, store::TimePoint now) {
   stats.lag_bytes = stats.size - std::min(stats.size, stats.acked_offset);
   bool behind = stats.acked_offset < stats.read_offset;
   stats.lag_seconds = behind ? std::chrono::duration<double>(now - task.behind_since).count() : 0.0;
+  auto saved = unsaved.find(stats.file);
+  uint64_t again = saved == unsaved.end() ? stats.acked_offset : saved->second;
+  stats.window_bytes = stats.read_offset - std::min(again, stats.read_offset);
+  stats.lines = task.lines;
+  stats.bytes = task.bytes;
   stats.detached = task.detached;
+  stats.open = task.reader->is_open();
+  stats.state = StateWord(task);
   stats.error = task.error;
   return stats;
 }
@@ -191,10 +228,15 @@ void Shard::Loop::Describe(Entry& entry, ShardSnapshot& snapshot) const {
   stats.bytes = entry.bytes;
   stats.bytes_copied = entry.bytes_copied;
   stats.lines_dead = entry.lines_dead;
-  stats.bytes_lost = entry.bytes_lost;
+  stats.lost = entry.lost;
+  stats.bytes_skipped = entry.bytes_skipped;
+  stats.bytes_pinned = entry.bytes_pinned;
+  auto unsaved = checkpointer_.Unsaved(entry.key);
   DescribeState(entry, stats);
   for (const auto& [key, task] : entry.tasks) {
-    FileStats file = DescribeFile(*task, clock_.Now());
+    FileStats file = DescribeFile(*task, unsaved, clock_.Now());
+    stats.files_open += file.open ? 1 : 0;
+    stats.window_bytes += file.window_bytes;
     stats.lag_bytes += file.lag_bytes;
     stats.lag_seconds = std::max(stats.lag_seconds, file.lag_seconds);
     if (stats.state == EntryState::kRunning && !file.error.empty()) {

@@ -43,6 +43,14 @@ enum class EntryState { kStarting, kRunning, kNoMatch, kDenied, kPaused, kError,
 // "RUNNING", "NO_MATCH", …: the words of the status key.
 std::string_view Name(EntryState state);
 
+// Bytes that were seen in a file and never handed over, by what became of them.
+struct LostBytes {
+  uint64_t truncated = 0;  // the content was cut off or replaced, and no copy of it was found
+  uint64_t deleted = 0;    // the file went while it was not open: the agent was down
+  uint64_t given_up = 0;   // deleted files held more than pinned_bytes_max
+  uint64_t total() const { return truncated + deleted + given_up; }
+};
+
 struct FileStats {
   EntryId entry;
   std::string path;
@@ -50,9 +58,14 @@ struct FileStats {
   uint64_t size = 0;
   uint64_t read_offset = 0;
   uint64_t acked_offset = 0;
-  uint64_t lag_bytes = 0;  // size minus acked
-  double lag_seconds = 0;  // since the file last had nothing to acknowledge; 0 when it has not
-  bool detached = false;   // rotated away or deleted, being drained
+  uint64_t lag_bytes = 0;     // size minus acked
+  double lag_seconds = 0;     // since the file last had nothing to acknowledge; 0 when it has not
+  uint64_t window_bytes = 0;  // read and not saved as acknowledged: a crash now may repeat them
+  uint64_t lines = 0;         // handed to the sink
+  uint64_t bytes = 0;
+  bool detached = false;  // rotated away or deleted, being drained
+  bool open = true;
+  std::string state;  // "reading", "waiting", ...: why it is or is not read now
   std::string error;
 };
 
@@ -68,7 +81,11 @@ struct EntryStats {
   uint64_t bytes = 0;
   uint64_t bytes_copied = 0;  // read a second time, or copied, before the sink had them
   uint64_t lines_dead = 0;    // in the dead-letter spool
-  uint64_t bytes_lost = 0;    // truncated or deleted before they were acknowledged
+  LostBytes lost;
+  uint64_t bytes_skipped = 0;  // NULs of holes
+  uint64_t bytes_pinned = 0;   // of deleted files
+  uint64_t files_open = 0;
+  uint64_t window_bytes = 0;  // see FileStats
   uint64_t lag_bytes = 0;
   double lag_seconds = 0;
 };
@@ -92,6 +109,10 @@ struct ShardOptions {
   store::Duration finish_quiet =
       std::chrono::seconds(5);  // a rotated file is done after this silence
   store::Duration publish = std::chrono::milliseconds(250);
+  // Files that were read to their end and answered for stay open only so far; those read last stay.
+  size_t open_files_max = 48;
+  // Per entry: beyond it the deleted file that has waited longest is given up.
+  uint64_t pinned_bytes_max = uint64_t{1} << 30;
 };
 
 class Shard {
@@ -108,6 +129,9 @@ class Shard {
   Shard& operator=(const Shard&) = delete;
 
   Status Start();
+  // For a caller that is its own loop (the torture model), in place of Start and Stop: one round on
+  // the caller's thread. Returns when the next one is due, news apart.
+  store::TimePoint Step();
   // Stops reading, waits up to `drain_max` for what is in flight, checkpoints. Idempotent.
   void Stop(store::Duration drain_max);
 

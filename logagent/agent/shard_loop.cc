@@ -15,7 +15,10 @@ namespace {
 constexpr store::Duration kLookInterval = std::chrono::milliseconds(10);
 constexpr store::Duration kDetachedInterval = std::chrono::milliseconds(250);
 constexpr store::Duration kScanRetry = std::chrono::seconds(1);
+constexpr store::Duration kHeldInterval = std::chrono::milliseconds(250);
 constexpr int kTurnsPerRound = 64;
+constexpr size_t kRenamesMax = 10'000;
+constexpr size_t kFinishedMax = 16;
 
 int MillisUntil(store::TimePoint due, store::TimePoint now) {
   if (due <= now) {
@@ -37,7 +40,8 @@ Shard::Loop::Loop(const ShardOptions& options, FileSystem& files, Sink& sink,
       log_(std::move(log)),
       log_every_(clock, std::chrono::seconds(10)),
       mail_(std::make_shared<ShardMail>()),
-      set_(options, files, checkpointer, notifier_, std::move(budget), clock),
+      notifier_(files.MakeNotifier()),
+      set_(options, files, checkpointer, *notifier_, std::move(budget), clock),
       feed_(sink, spool, clock),
       schedule_(options.quantum_bytes),
       snapshot_(std::make_shared<ShardSnapshot>()) {}
@@ -62,27 +66,38 @@ void Shard::Loop::Stop(store::Duration drain_max) {
 }
 
 void Shard::Loop::Run() {
-  while (!abandon_.load()) {
-    TakeMail();
-    if (stopping_.load()) {
-      draining_ = true;
-      store::TimePoint until{store::Duration(drain_until_.load())};
-      bool answered = std::all_of(set_.entries().begin(), set_.entries().end(),
-                                  [this](const auto& row) { return AllAnswered(*row.second); });
-      if (answered || clock_.Now() >= until) {
-        Publish(true);
-        return;
-      }
-    } else {
-      TakeNotifications();
-      ScanDue();
-      LookAgain();
-      ReadSome();
-    }
-    CloseDrained();
-    Publish(false);
+  while (!abandon_.load() && Round()) {
     Wait();
   }
+}
+
+store::TimePoint Shard::Loop::Step() {
+  Round();
+  return NextDue(clock_.Now());
+}
+
+// Everything that can be done without waiting. False when the thread is to end.
+bool Shard::Loop::Round() {
+  TakeMail();
+  if (stopping_.load()) {
+    draining_ = true;
+    store::TimePoint until{store::Duration(drain_until_.load())};
+    bool answered = std::all_of(set_.entries().begin(), set_.entries().end(),
+                                [this](const auto& row) { return AllAnswered(*row.second); });
+    if (answered || clock_.Now() >= until) {
+      Publish(true);
+      return false;
+    }
+  } else {
+    TakeNotifications();
+    ScanDue();
+    LookAgain();
+    ReadSome();
+    set_.CloseIdle();
+  }
+  CloseDrained();
+  Publish(false);
+  return true;
 }
 
 void Shard::Loop::TakeMail() {
@@ -103,28 +118,10 @@ void Shard::Loop::HandleDeliveries(const std::vector<Delivery>& deliveries) {
   absl::flat_hash_set<TaskId> progressed;
   for (const Delivery& delivery : deliveries) {
     FileTask* task = set_.Find(delivery.entry, delivery.file);
-    if (task == nullptr) {
-      continue;  // stopped without draining, or another generation by now
-    }
-    FileKey before = task->reader->key();
-    switch (feed_.OnDelivery(*task, delivery)) {
-      case FileFeed::Answer::kNone:
-        break;
-      case FileFeed::Answer::kProgress:
-        progressed.insert(task->id);
-        break;
-      case FileFeed::Answer::kRewound:
-        if (auto suppressed = log_every_.Due(task->path.native())) {
-          log_.Warn("lines were not taken and are read again", {{"path", task->path.native()},
-                                                                {"offset", task->reader->offset()},
-                                                                {"reason", task->error},
-                                                                {"suppressed", *suppressed}});
-        }
-        later_.insert(task->id);
-        break;
-      case FileFeed::Answer::kTruncated:
-        OnTruncated(*task, before);
-        break;
+    if (task != nullptr) {
+      HandleDelivery(*task, delivery, progressed);
+    } else {
+      HandleFormer(delivery, progressed);
     }
   }
   for (TaskId id : progressed) {
@@ -136,6 +133,67 @@ void Shard::Loop::HandleDeliveries(const std::vector<Delivery>& deliveries) {
     if (FileTask* task = set_.Find(id)) {
       Ready(*task);
     }
+  }
+}
+
+void Shard::Loop::HandleDelivery(FileTask& task, const Delivery& delivery,
+                                 absl::flat_hash_set<TaskId>& progressed) {
+  if (delivery.outcome == Delivery::Outcome::kRejected) {
+    bool gone = false;
+    set_.EnsureOpen(task, &gone);  // a copy's reader may have been closed before it inherited
+  }
+  switch (feed_.OnDelivery(task, delivery)) {
+    case FileFeed::Answer::kNone:
+      break;
+    case FileFeed::Answer::kProgress:
+      progressed.insert(task.id);
+      break;
+    case FileFeed::Answer::kRewound:
+      if (auto suppressed = log_every_.Due(task.path.native())) {
+        log_.Warn("lines were not taken and are read again", {{"path", task.path.native()},
+                                                              {"offset", task.reader->offset()},
+                                                              {"reason", task.error},
+                                                              {"suppressed", *suppressed}});
+      }
+      later_.insert(task.id);
+      break;
+    case FileFeed::Answer::kTruncated:
+      OnTruncated(task);
+      break;
+  }
+}
+
+// The answer for a content that is no longer where it was read: its copy goes on with it, or what
+// was not taken is lost.
+void Shard::Loop::HandleFormer(const Delivery& delivery, absl::flat_hash_set<TaskId>& progressed) {
+  Entry* entry = set_.Find(delivery.entry);
+  if (entry == nullptr) {
+    return;
+  }
+  auto former = entry->formers.find(delivery.file);
+  if (former == entry->formers.end()) {
+    return;  // stopped without draining
+  }
+  if (former->second.heir == 0) {
+    AckTracker& tracker = former->second.tracker;
+    if (delivery.outcome == Delivery::Outcome::kRejected) {
+      entry->lost.truncated += tracker.Reject(delivery.range);
+    } else {
+      (void)tracker.Ack(delivery.range);
+    }
+    if (tracker.unanswered() == 0) {
+      entry->formers.erase(former);
+    }
+    return;
+  }
+  TaskId id = former->second.heir;
+  uint64_t end = former->second.end;
+  if (FileTask* heir = set_.Find(id)) {
+    HandleDelivery(*heir, delivery, progressed);
+  }
+  FileTask* heir = set_.Find(id);  // unless its content is another one again
+  if (heir == nullptr || heir->tracker.low_water() >= end) {
+    entry->formers.erase(delivery.file);
   }
 }
 
@@ -174,8 +232,8 @@ void Shard::Loop::Wait() {
   if (!look && due > next_notify_) {
     due = next_notify_;
   }
-  std::array<pollfd, 2> fds = {{{mail_->Fd(), POLLIN, 0}, {notifier_.Fd(), POLLIN, 0}}};
-  nfds_t count = look && notifier_.Fd() >= 0 ? 2 : 1;
+  std::array<pollfd, 2> fds = {{{mail_->Fd(), POLLIN, 0}, {notifier_->Fd(), POLLIN, 0}}};
+  nfds_t count = look && notifier_->Fd() >= 0 ? 2 : 1;
   poll(fds.data(), count, MillisUntil(due, now));
   ++wakeups_;
 }
@@ -186,7 +244,7 @@ void Shard::Loop::TakeNotifications() {
     return;
   }
   bool any = false;
-  notifier_.Drain([&](const NotifyEvent& event) {
+  notifier_->Drain([&](const NotifyEvent& event) {
     any = true;
     OnNotify(event);
   });
@@ -199,9 +257,13 @@ void Shard::Loop::TakeNotifications() {
 void Shard::Loop::OnNotify(const NotifyEvent& event) {
   if (event.kind == NotifyEvent::Kind::kOverflow) {
     for (auto& [id, entry] : set_.entries()) {
+      entry->events_lost = true;
       ScanSoon(*entry);
     }
     return;
+  }
+  if (!event.from.empty() && !event.directory) {
+    NoteRename(event.from, event.path);
   }
   const std::vector<TaskId>& tasks = set_.TasksAt(event.path.native());
   for (TaskId id : tasks) {
@@ -222,6 +284,29 @@ void Shard::Loop::OnNotify(const NotifyEvent& event) {
   }
 }
 
+void Shard::Loop::NoteRename(const Path& from, const Path& to) {
+  for (auto& [was, now] : renamed_) {
+    if (now == from) {
+      now = to;
+      return;
+    }
+  }
+  if (renamed_.size() < kRenamesMax) {
+    renamed_.emplace_back(from, to);
+  }
+}
+
+// A file that was created and renamed before the first look is found under its new name.
+void Shard::Loop::OpenRenamed() {
+  for (const auto& [was, now] : std::exchange(renamed_, {})) {
+    for (auto& [id, entry] : set_.entries()) {
+      FileSet::Scanned scanned;
+      set_.OpenRenamed(*entry, was, now, scanned);
+      Begin(*entry, scanned, false);
+    }
+  }
+}
+
 void Shard::Loop::ScanSoon(Entry& entry) { entry.next_scan = store::TimePoint{}; }
 
 void Shard::Loop::ScanDue() {
@@ -231,6 +316,7 @@ void Shard::Loop::ScanDue() {
       Scan(*entry);
     }
   }
+  OpenRenamed();
 }
 
 void Shard::Loop::Scan(Entry& entry) {
@@ -247,8 +333,18 @@ void Shard::Loop::Scan(Entry& entry) {
   }
   // A scan takes at most a tenth of the time, however many names appear.
   entry.scan_not_before = now + 9 * (now - began);
+  if (!entry.held.empty()) {
+    entry.next_scan = std::min(entry.next_scan, now + kHeldInterval);
+  }
+  Begin(entry, scanned, first && applied);
+}
+
+void Shard::Loop::Begin(Entry& entry, FileSet::Scanned& scanned, bool applied) {
   for (TaskId id : scanned.changed) {
     FileTask* task = set_.Find(id);
+    if (task == nullptr) {
+      continue;
+    }
     if (task->detached) {
       detached_.insert(id);
     }
@@ -259,7 +355,7 @@ void Shard::Loop::Scan(Entry& entry) {
       detached_.insert(id);
     }
   }
-  SaveStarts(entry, scanned.opened, std::move(scanned.gone), first && applied);
+  SaveStarts(entry, scanned.opened, std::move(scanned.gone), applied);
 }
 
 // The rows of all new files, and that the entry was applied, are one batch: a crash leaves all or
@@ -271,7 +367,8 @@ void Shard::Loop::SaveStarts(Entry& entry, const std::vector<TaskId>& opened,
   SavedChanges changes;
   for (TaskId id : opened) {
     FileTask& task = *set_.Find(id);
-    if (task.reader->resumed()) {
+    // A copy was resumed too, but no row of its own says so yet.
+    if (task.reader->resumed() && checkpointer_.HasRow(entry.key, task.reader->key())) {
       durable.push_back(id);
     } else {
       fresh.push_back(id);
@@ -330,16 +427,38 @@ void Shard::Loop::ReadSome() {
       schedule_.Done(turn->task, 0, false);
       continue;
     }
-    FileKey before = task->reader->key();
+    if (!Open(*task)) {
+      schedule_.Done(turn->task, 0, false);
+      continue;
+    }
     FileFeed::Fed fed = feed_.Feed(*task, turn->bytes);
     changed_ = changed_ || fed.bytes > 0;
     schedule_.Done(turn->task, fed.bytes, fed.outcome == FileFeed::Outcome::kMore);
     if (fed.outcome == FileFeed::Outcome::kTruncated) {
-      OnTruncated(*task, before);
+      OnTruncated(*task);
     } else {
       After(*task, fed);
     }
   }
+}
+
+// A file that was closed while it was idle and cannot be opened any more is tried again; when no
+// name leads to it, it was deleted, and all of it but an unfinished line had been delivered.
+bool Shard::Loop::Open(FileTask& task) {
+  bool gone = false;
+  if (set_.EnsureOpen(task, &gone)) {
+    return true;
+  }
+  changed_ = true;
+  if (gone && !task.away) {
+    uint64_t size = task.reader->size_seen();
+    task.entry.lost.deleted += size - std::min(size, task.reader->offset());
+    Finish(task);
+    return false;
+  }
+  task.retry_at = clock_.Now() + kScanRetry;
+  later_.insert(task.id);
+  return false;
 }
 
 void Shard::Loop::After(FileTask& task, const FileFeed::Fed& fed) {
@@ -362,18 +481,32 @@ void Shard::Loop::After(FileTask& task, const FileFeed::Fed& fed) {
   }
 }
 
-// What was read of the old content and is not acknowledged yet is in flight and stays there; after
-// a crash nothing could read it again, so the old row goes with the batch that makes the new start
-// durable.
-void Shard::Loop::OnTruncated(FileTask& task, const FileKey& before) {
-  log_.Info("file was truncated; reading from its beginning", {{"path", task.path.native()}});
+// What was read of the former content and is not answered yet is in flight and stays there; the
+// copy, if there is one, goes on with it. After a crash nothing else could read it again, so the
+// old row goes with the batch that makes the new starts durable.
+void Shard::Loop::OnTruncated(FileTask& task) {
+  FileSet::Scanned scanned;
+  FormerContent former = task.reader->former();
+  FileTask* copy = set_.SucceedFormer(task, scanned);
+  log_.Info("file was truncated; reading from its beginning",
+            {{"path", task.path.native()},
+             {"read", former.offset},
+             {"seen", former.size},
+             {"copy", copy == nullptr ? std::string("none") : copy->path.string()}});
   task.waiting.reset();
-  task.marks.clear();
-  task.tracker.Reset(0);
-  task.low_mark = {};
   task.state = FileTask::State::kStarting;
   task.quiet_since = clock_.Now();
-  SaveStarts(task.entry, {task.id}, {before}, false);
+  scanned.gone.push_back(former.key);
+  Entry& entry = task.entry;
+  if (set_.IsCopyOfOther(task)) {
+    detached_.erase(task.id);
+    schedule_.Remove(task.id);
+    set_.Close(task);
+    ScanSoon(entry);
+  } else {
+    scanned.opened.push_back(task.id);
+  }
+  Begin(entry, scanned, false);
 }
 
 void Shard::Loop::LookAgain() {
@@ -410,6 +543,9 @@ void Shard::Loop::LookAgain() {
       CheckDetached(*task);
     }
   }
+  if (!detached.empty()) {
+    CheckPinned();
+  }
 }
 
 void Shard::Loop::CheckPaused(Entry& entry) {
@@ -432,10 +568,16 @@ void Shard::Loop::CheckPaused(Entry& entry) {
 // its writer has been silent: then its last line is taken without a newline, and after that is
 // acknowledged too it is closed.
 void Shard::Loop::CheckDetached(FileTask& task) {
-  if (task.state != FileTask::State::kActive || task.entry.paused || task.entry.draining) {
+  if (!Open(task)) {
     return;
   }
   auto facts = task.reader->Facts();
+  if (facts) {
+    task.pinned = facts->links == 0 ? facts->size : 0;
+  }
+  if (task.state != FileTask::State::kActive || task.entry.paused || task.entry.draining) {
+    return;
+  }
   if (facts && facts->size != task.reader->size_seen()) {
     task.quiet_since = clock_.Now();
     Ready(task);
@@ -445,10 +587,9 @@ void Shard::Loop::CheckDetached(FileTask& task) {
   if (!quiet || !task.at_end || !task.drained()) {
     return;
   }
-  FileKey before = task.reader->key();
   FileFeed::Fed fed = feed_.FeedUnfinished(task);
   if (fed.outcome == FileFeed::Outcome::kTruncated) {
-    OnTruncated(task, before);
+    OnTruncated(task);
   } else if (fed.outcome == FileFeed::Outcome::kEnd) {
     Finish(task);
   } else {
@@ -457,9 +598,63 @@ void Shard::Loop::CheckDetached(FileTask& task) {
   }
 }
 
+// Deleted files that are still read keep their bytes on the disk: too many of them, and the one
+// that has waited longest is given up, loudly, before the disk is full.
+void Shard::Loop::CheckPinned() {
+  for (auto& [id, entry] : set_.entries()) {
+    FileTask* oldest = nullptr;
+    entry->bytes_pinned = 0;
+    for (auto& [key, task] : entry->tasks) {
+      entry->bytes_pinned += task->pinned;
+      bool older = oldest == nullptr || task->detached_since < oldest->detached_since;
+      oldest = task->pinned > 0 && older ? task.get() : oldest;
+    }
+    bool near = entry->bytes_pinned > options_.pinned_bytes_max / 4 * 3;
+    if (near && !entry->pinned_warned) {
+      log_.Warn("deleted files that are not read yet fill the disk",
+                {{"path", entry->spec.path},
+                 {"bytes", entry->bytes_pinned},
+                 {"limit", options_.pinned_bytes_max}});
+    }
+    entry->pinned_warned = near;
+    if (entry->bytes_pinned > options_.pinned_bytes_max && oldest != nullptr) {
+      GiveUp(*oldest);
+    }
+  }
+}
+
+void Shard::Loop::GiveUp(FileTask& task) {
+  uint64_t lost = task.pinned - std::min(task.pinned, task.tracker.high_water());
+  task.entry.lost.given_up += lost;
+  log_.Error("a deleted file is given up: too many bytes of deleted files wait to be read",
+             {{"path", task.path.native()}, {"bytes_lost", lost}});
+  if (task.tracker.unanswered() > 0) {
+    FormerRanges ranges{0, task.tracker.high_water(), std::move(task.tracker)};
+    task.entry.formers.insert_or_assign(task.reader->key(), std::move(ranges));
+  }
+  Finish(task);
+}
+
+// The row of a file that still exists stays for a while, and that of one whose whole directory is
+// away for good: when it comes back, a mount perhaps, the file goes on where it was left.
 void Shard::Loop::Finish(FileTask& task) {
   SavedChanges changes;
-  changes.gone.emplace_back(task.reader->key(), task.entry.key);
+  auto facts = task.reader->is_open() ? task.reader->Facts()
+                                      : Result<FileFacts>(store::Fail(store::ErrorCode::kNotFound));
+  std::deque<FileKey>& finished = task.entry.finished;
+  if (task.away || (facts && facts->links > 0)) {
+    changes.files.push_back(task.Row());
+    changes.files.back().state = task.away ? FileState::kActive : FileState::kFinished;
+  } else {
+    changes.gone.emplace_back(task.reader->key(), task.entry.key);
+  }
+  if (!task.away && facts && facts->links > 0) {
+    finished.push_back(task.reader->key());
+  }
+  while (finished.size() > kFinishedMax) {
+    changes.gone.emplace_back(finished.front(), task.entry.key);
+    finished.pop_front();
+  }
   checkpointer_.SaveNow(std::move(changes), {});
   detached_.erase(task.id);
   schedule_.Remove(task.id);

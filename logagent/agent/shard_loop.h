@@ -18,6 +18,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace logagent {
@@ -32,6 +33,8 @@ class Shard::Loop {
   // Any thread.
   void Start();
   void Stop(store::Duration drain_max);
+  // The thread's own, or its driver's.
+  store::TimePoint Step();
   void Post(store::Action action) { mail_->Post(std::move(action)); }
   void Deliver(std::vector<Delivery> deliveries) { mail_->Post(std::move(deliveries)); }
   std::shared_ptr<const ShardSnapshot> Snapshot() const;
@@ -43,7 +46,11 @@ class Shard::Loop {
 
  private:
   void Run();
+  bool Round();
   void TakeMail();
+  void HandleFormer(const Delivery& delivery, absl::flat_hash_set<TaskId>& progressed);
+  void HandleDelivery(FileTask& task, const Delivery& delivery,
+                      absl::flat_hash_set<TaskId>& progressed);
   void HandleDeliveries(const std::vector<Delivery>& deliveries);
   void Wait();
   store::TimePoint NextDue(store::TimePoint now) const;
@@ -53,16 +60,22 @@ class Shard::Loop {
   void ScanSoon(Entry& entry);
   void ScanDue();
   void Scan(Entry& entry);
+  void NoteRename(const Path& from, const Path& to);
+  void OpenRenamed();
+  void Begin(Entry& entry, FileSet::Scanned& scanned, bool applied);
+  bool Open(FileTask& task);
   void SaveStarts(Entry& entry, const std::vector<TaskId>& opened, std::vector<FileKey> gone,
                   bool applied);
   void BeginReading(const std::vector<TaskId>& tasks);
 
   void ReadSome();
   void After(FileTask& task, const FileFeed::Fed& fed);
-  void OnTruncated(FileTask& task, const FileKey& before);
+  void OnTruncated(FileTask& task);
   void LookAgain();
   void CheckPaused(Entry& entry);
   void CheckDetached(FileTask& task);
+  void CheckPinned();
+  void GiveUp(FileTask& task);
   void Finish(FileTask& task);
   void Ready(FileTask& task);
   void CloseDrained();
@@ -77,15 +90,17 @@ class Shard::Loop {
   const store::Logger log_;
   store::LogEvery log_every_;
   std::shared_ptr<ShardMail> mail_;
-  DirectoryNotifier notifier_;
+  std::unique_ptr<Notifier> notifier_;
   FileSet set_;
   FileFeed feed_;
   Schedule schedule_;
   absl::flat_hash_set<TaskId> blocked_;   // no memory or a full sink
   absl::flat_hash_set<TaskId> later_;     // until their retry_at
   absl::flat_hash_set<TaskId> detached_;  // watched by time: events may not come any more
-  store::TimePoint next_notify_;          // notifications are not looked at before this
-  store::TimePoint next_look_;            // blocked, later, paused and detached ones
+  // Renames since the last look: first name, present name.
+  std::vector<std::pair<Path, Path>> renamed_;
+  store::TimePoint next_notify_;  // notifications are not looked at before this
+  store::TimePoint next_look_;    // blocked, later, paused and detached ones
   store::TimePoint next_publish_;
   bool changed_ = true;  // since the last snapshot
   bool draining_ = false;

@@ -66,7 +66,9 @@ Json EntryJson(const EntryTable::Row& row, const EntryStats* stats, bool stable)
     json["lag_seconds"] = stats->lag_seconds;
   }
   Json lost = Json::object();
-  if (stats->bytes_lost > 0) lost["truncated_or_deleted"] = stats->bytes_lost;
+  if (stats->lost.truncated > 0) lost["truncated"] = stats->lost.truncated;
+  if (stats->lost.deleted > 0) lost["deleted"] = stats->lost.deleted;
+  if (stats->lost.given_up > 0) lost["given_up"] = stats->lost.given_up;
   if (!lost.empty()) json["lost_bytes"] = lost;
   return json;
 }
@@ -125,8 +127,16 @@ constexpr EntryMetric kEntryMetrics[] = {
     {"sluice_agent_entry_dead_lines_total", "counter", "Lines in the dead-letter spool.",
      [](const EntryStats& s) { return static_cast<double>(s.lines_dead); }},
     {"sluice_agent_entry_lost_bytes_total", "counter",
-     "Bytes truncated or deleted before they were acknowledged.",
-     [](const EntryStats& s) { return static_cast<double>(s.bytes_lost); }},
+     "Bytes that were seen and went before they were read: truncated, deleted or given up.",
+     [](const EntryStats& s) { return static_cast<double>(s.lost.total()); }},
+    {"sluice_agent_entry_skipped_bytes_total", "counter", "NULs of holes that were skipped.",
+     [](const EntryStats& s) { return static_cast<double>(s.bytes_skipped); }},
+    {"sluice_agent_entry_pinned_bytes", "gauge", "Bytes of deleted files that are still read.",
+     [](const EntryStats& s) { return static_cast<double>(s.bytes_pinned); }},
+    {"sluice_agent_entry_open_files", "gauge", "Files that are open now.",
+     [](const EntryStats& s) { return static_cast<double>(s.files_open); }},
+    {"sluice_agent_entry_window_bytes", "gauge", "Bytes a crash now may repeat.",
+     [](const EntryStats& s) { return static_cast<double>(s.window_bytes); }},
     {"sluice_agent_entry_files_opened_total", "counter", "Files opened.",
      [](const EntryStats& s) { return static_cast<double>(s.files_opened); }},
     {"sluice_agent_entry_files", "gauge", "Files that match now.",
@@ -199,7 +209,12 @@ std::string FilesPage(const AgentView& view) {
                        {"acked", stats.acked_offset},
                        {"lag_bytes", stats.lag_bytes},
                        {"lag_seconds", stats.lag_seconds},
+                       {"window_bytes", stats.window_bytes},
+                       {"lines", stats.lines},
+                       {"bytes", stats.bytes},
+                       {"state", stats.state},
                        {"detached", stats.detached},
+                       {"open", stats.open},
                        {"error", stats.error}});
     }
   }

@@ -26,6 +26,12 @@ Checkpointer::~Checkpointer() {
 }
 
 Status Checkpointer::Start() {
+  RETURN_IF_ERROR(Load());
+  thread_ = store::Thread("checkpointer", [this] { Run(); });
+  return store::Ok();
+}
+
+Status Checkpointer::Load() {
   auto state = store_->LoadAll();
   RETURN_IF_ERROR(state);
   {
@@ -37,15 +43,29 @@ Status Checkpointer::Start() {
     entries_ = std::move(state->entries);
     config_ = std::move(state->config);
   }
-  thread_ = store::Thread("checkpointer", [this] { Run(); });
+  next_progress_ = next_sync_ = clock_.Now();
   return store::Ok();
 }
 
-Status Checkpointer::Stop() {
+void Checkpointer::Step() {
   {
     store::MutexLock lock(mutex_);
-    stopping_ = true;
+    if (clock_.Now() < NextDue()) {
+      return;
+    }
+  }
+  RunRound();
+}
+
+Status Checkpointer::Stop() {
+  bool stopped = false;
+  {
+    store::MutexLock lock(mutex_);
+    stopped = std::exchange(stopping_, true);
     changed_.NotifyAll();
+  }
+  if (!thread_.running() && !stopped) {
+    RunRound();
   }
   thread_.Join();
   store::MutexLock lock(mutex_);
@@ -70,6 +90,11 @@ std::vector<SavedFile> Checkpointer::RowsOf(std::string_view entry) const {
   return rows;
 }
 
+bool Checkpointer::HasRow(std::string_view entry, const FileKey& file) const {
+  store::MutexLock lock(mutex_);
+  return rows_.contains(RowId{std::string(entry), file});
+}
+
 std::optional<std::string> Checkpointer::LastGoodConfig() const {
   store::MutexLock lock(mutex_);
   return config_;
@@ -82,11 +107,22 @@ void Checkpointer::Progress(SavedFile row) {
   if (at == rows_.end()) {
     return;
   }
+  uint64_t saved = at->second.offset;
   at->second = std::move(row);
   if (dirty_.empty()) {
     changed_.NotifyAll();
   }
-  dirty_[std::move(id)] = true;
+  dirty_.try_emplace(std::move(id), saved);
+}
+
+std::map<FileKey, uint64_t> Checkpointer::Unsaved(std::string_view entry) const {
+  store::MutexLock lock(mutex_);
+  std::map<FileKey, uint64_t> unsaved;
+  for (auto at = dirty_.lower_bound(RowId{std::string(entry), FileKey{}});
+       at != dirty_.end() && at->first.first == entry; ++at) {
+    unsaved.emplace(at->first.second, at->second);
+  }
+  return unsaved;
 }
 
 void Checkpointer::Remember(const SavedChanges& changes) {
@@ -129,57 +165,62 @@ CheckpointerStats Checkpointer::Stats() const {
 }
 
 void Checkpointer::Run() {
-  next_progress_ = next_sync_ = clock_.Now();
-  while (true) {
-    Round round;
-    bool last = false;
-    {
-      store::MutexLock lock(mutex_);
-      WaitForWork();
-      if (abandoned_) {
-        return;
-      }
-      last = stopping_;
-      round = TakeRound();
-    }
-    bool saved = Write(round);
-    for (Done& done : round.waiting) {
-      if (done) {
-        done(saved ? store::Ok()
-                   : Status(store::Fail(store::ErrorCode::kIo, "the state could not be saved")));
-      }
-    }
-    if (last) {
-      return;
-    }
+  while (RunRound()) {
   }
 }
 
-// Returns when something urgent waits, progress or its sync is due, or the thread has to end.
+// False when it was the last one.
+bool Checkpointer::RunRound() {
+  Round round;
+  bool last = false;
+  {
+    store::MutexLock lock(mutex_);
+    WaitForWork();
+    if (abandoned_) {
+      return false;
+    }
+    last = stopping_;
+    round = TakeRound();
+  }
+  bool saved = Write(round);
+  for (Done& done : round.waiting) {
+    if (done) {
+      done(saved ? store::Ok()
+                 : Status(store::Fail(store::ErrorCode::kIo, "the state could not be saved")));
+    }
+  }
+  return !last;
+}
+
+// When something urgent, progress or its sync is due, or the thread has to end.
+store::TimePoint Checkpointer::NextDue() const {
+  if (stopping_ || abandoned_) {
+    return store::TimePoint::min();
+  }
+  store::TimePoint due = store::TimePoint::max();
+  if (!waiting_.empty()) {
+    due = retry_at_;
+  }
+  if (!dirty_.empty()) {
+    due = std::min(due, std::max(next_progress_, retry_at_));
+  }
+  if (unsynced_) {
+    due = std::min(due, next_sync_);
+  }
+  return due;
+}
+
 void Checkpointer::WaitForWork() {
-  while (!stopping_ && !abandoned_) {
-    if (!waiting_.empty() && clock_.Now() >= retry_at_) {
-      return;
-    }
-    bool anything = !dirty_.empty() || unsynced_ || !waiting_.empty();
-    if (!anything) {
-      changed_.Wait(mutex_);
-      continue;
-    }
-    store::TimePoint due = store::TimePoint::max();
-    if (!dirty_.empty()) {
-      due = std::max(next_progress_, retry_at_);
-    }
-    if (unsynced_) {
-      due = std::min(due, next_sync_);
-    }
-    if (!waiting_.empty()) {
-      due = std::min(due, retry_at_);
-    }
+  while (true) {
+    store::TimePoint due = NextDue();
     if (clock_.Now() >= due) {
       return;
     }
-    changed_.WaitUntil(mutex_, due);
+    if (due == store::TimePoint::max()) {
+      changed_.Wait(mutex_);
+    } else {
+      changed_.WaitUntil(mutex_, due);
+    }
   }
 }
 
@@ -231,7 +272,7 @@ bool Checkpointer::Write(Round& round) {
   for (const SavedFile& row : round.changes.files) {
     RowId id{row.entry, row.file};
     if (rows_.contains(id)) {
-      dirty_[std::move(id)] = true;
+      dirty_.try_emplace(std::move(id), row.offset);
     }
   }
   round.changes.files.clear();

@@ -55,11 +55,16 @@ class Checkpointer {
 
   // Loads everything and starts the thread. Call once.
   Status Start();
+  // For a caller that is its own loop (the torture model), in place of Start: loads everything, and
+  // then does what is due at each Step.
+  Status Load();
+  void Step();
   // Writes and syncs what is pending, then ends the thread. Idempotent.
   Status Stop();
 
   bool Applied(std::string_view entry) const;
   std::vector<SavedFile> RowsOf(std::string_view entry) const;
+  bool HasRow(std::string_view entry, const FileKey& file) const;
   std::optional<std::string> LastGoodConfig() const;
 
   // A row moved on. Ignored if the row is gone.
@@ -68,6 +73,9 @@ class Checkpointer {
   void SaveNow(SavedChanges changes, Done done);
 
   CheckpointerStats Stats() const;
+  // The offsets as they were saved last of those rows of an entry that moved on since: what a crash
+  // would read again.
+  std::map<FileKey, uint64_t> Unsaved(std::string_view entry) const;
 
  private:
   using RowId = std::pair<std::string, FileKey>;  // entry, file
@@ -78,6 +86,8 @@ class Checkpointer {
   };
 
   void Run();
+  bool RunRound();
+  store::TimePoint NextDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WaitForWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Round TakeRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Write(Round& round);
@@ -91,7 +101,8 @@ class Checkpointer {
   mutable store::Mutex mutex_;
   store::CondVar changed_;
   std::map<RowId, SavedFile> rows_ ABSL_GUARDED_BY(mutex_);  // as of the last call, durable or not
-  std::map<RowId, bool> dirty_ ABSL_GUARDED_BY(mutex_);      // rows of rows_ to write
+  // Rows of rows_ to write, with the offset that was saved last.
+  std::map<RowId, uint64_t> dirty_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
   std::optional<std::string> config_ ABSL_GUARDED_BY(mutex_);
   SavedChanges urgent_ ABSL_GUARDED_BY(mutex_);

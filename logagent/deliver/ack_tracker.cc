@@ -38,12 +38,15 @@ std::optional<uint64_t> AckTracker::Ack(RangeId range) {
   return low_water_ == before ? std::nullopt : std::optional(low_water_);
 }
 
-void AckTracker::Reject(RangeId range) {
-  if (Range* found = Find(range)) {
-    found->state = State::kRejected;
-    --unanswered_;
-    rejected_ = true;
+uint64_t AckTracker::Reject(RangeId range) {
+  Range* found = Find(range);
+  if (found == nullptr) {
+    return 0;
   }
+  found->state = State::kRejected;
+  --unanswered_;
+  rejected_ = true;
+  return found->end - (range == first_ ? low_water_ : ranges_[range - first_ - 1].end);
 }
 
 void AckTracker::Reset(uint64_t offset) {

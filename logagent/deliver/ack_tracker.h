@@ -26,8 +26,9 @@ class AckTracker {
   RangeId Begin(uint64_t end);
   // New low-water mark, if it moved. Unknown ranges (answered before a Reset) are ignored.
   std::optional<uint64_t> Ack(RangeId range);
-  // The range will never be acknowledged: after it the mark stays where it is until Reset.
-  void Reject(RangeId range);
+  // The range will never be acknowledged: after it the mark stays where it is until Reset. Returns
+  // its bytes; 0 if it is unknown.
+  uint64_t Reject(RangeId range);
   // Forgets what is in flight: the next range begins at `offset`.
   void Reset(uint64_t offset);
 

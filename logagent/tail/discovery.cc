@@ -2,13 +2,13 @@
 #include "logagent/tail/discovery.h"
 
 #include "logagent/model/model.h"
+#include "logagent/tail/glob.h"
 
 #include <absl/container/flat_hash_set.h>
 
 #include <algorithm>
 #include <array>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 namespace logagent {
@@ -27,15 +27,25 @@ bool IsCompressedLeftover(const std::string& pattern, const Path& path) {
                      });
 }
 
-// A link's target changes in its own directory, so that one must be watched too.
-void AddLinkTarget(const Path& path, std::vector<Path>& directories) {
-  std::error_code error;
-  if (!std::filesystem::is_symlink(path, error)) {
-    return;
+// Links on the way to the files: when one is switched, it is its own directory that hears of it.
+void WatchLinks(const FileSystem& files, const std::string& pattern, Found& found) {
+  std::vector<Path> links;
+  Path prefix;
+  for (const Path& part : Path(pattern).parent_path()) {
+    if (HasGlobCharacters(part.string())) {
+      break;
+    }
+    prefix /= part;
+    links.push_back(prefix);
   }
-  Path target = std::filesystem::canonical(path, error);
-  if (!error) {
-    directories.push_back(target.parent_path());
+  links.insert(links.end(), found.directories.begin(), found.directories.end());
+  for (const Path& link : links) {
+    if (auto trail = files.FollowLink(link)) {
+      found.directories.push_back(link.has_parent_path() ? link.parent_path() : Path("."));
+      for (const Path& hop : trail->directories) {
+        found.directories.push_back(hop);
+      }
+    }
   }
 }
 
@@ -75,15 +85,43 @@ Result<Found> Discover(const FileSystem& files, const std::string& pattern) {
       }
       continue;
     }
-    AddLinkTarget(path, found.directories);
+    Path target;
+    if (auto trail = files.FollowLink(path)) {
+      target = std::move(trail->target);
+      found.directories.insert(found.directories.end(), trail->directories.begin(),
+                               trail->directories.end());
+    }
     if (seen.emplace(facts->device, facts->inode).second) {
-      found.files.push_back({std::move(path), *facts});
+      found.files.push_back({std::move(path), *facts, std::move(target)});
     }
   }
+  WatchLinks(files, pattern, found);
   std::sort(found.directories.begin(), found.directories.end());
   found.directories.erase(std::unique(found.directories.begin(), found.directories.end()),
                           found.directories.end());
   return found;
+}
+
+bool IsCompressed(std::string_view name) {
+  return std::any_of(kCompressedSuffixes.begin(), kCompressedSuffixes.end(),
+                     [&](std::string_view suffix) { return name.ends_with(suffix); });
+}
+
+bool IsRotatedName(std::string_view name, std::string_view base) {
+  if (base.empty() || !name.starts_with(base) || name.size() < base.size() + 2) {
+    return false;
+  }
+  std::string_view suffix = name.substr(base.size());
+  return std::string_view(".-_").find(suffix.front()) != std::string_view::npos &&
+         suffix.find_first_of("0123456789") != std::string_view::npos &&
+         suffix.find_first_not_of("0123456789.-_:TZ") == std::string_view::npos;
+}
+
+bool PatternMeans(const std::string& pattern, const Path& path) {
+  if (IsCompressedLeftover(pattern, path)) {
+    return false;
+  }
+  return path.native() == pattern || MatchesGlob(pattern, path);
 }
 
 Result<Path> FindByInode(const FileSystem& files, const Path& last_path, uint64_t device,

@@ -7,6 +7,7 @@
 #include "logagent/tail/file_system.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace logagent {
@@ -14,6 +15,7 @@ namespace logagent {
 struct FoundFile {
   Path path;
   FileFacts facts;
+  Path target;  // where it really is, when the name is a symbolic link
 };
 
 struct Found {
@@ -27,6 +29,14 @@ struct Found {
 // Compressed leftovers of rotation (.gz .bz2 .xz .zst .lz4 .zip) are left out of a glob unless the
 // pattern ends with the suffix itself: a compressed copy of collected lines is not a log.
 Result<Found> Discover(const FileSystem& files, const std::string& pattern);
+
+// Whether the pattern means this name, whatever is there now.
+bool PatternMeans(const std::string& pattern, const Path& path);
+
+// Whether `name` is what a rotation makes of `base`: followed by a dot, dash or underscore and a
+// number or date. Both without their directory.
+bool IsRotatedName(std::string_view name, std::string_view base);
+bool IsCompressed(std::string_view name);
 
 // Every name in the directory of `last_path` whose inode is `inode`: where a renamed file went.
 Result<Path> FindByInode(const FileSystem& files, const Path& last_path, uint64_t device,

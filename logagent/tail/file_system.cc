@@ -3,6 +3,7 @@
 
 #include "logagent/model/model.h"
 #include "logagent/tail/glob.h"
+#include "logagent/tail/notify.h"
 #include "store/base/check.h"
 #include "store/base/file.h"
 
@@ -10,6 +11,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -133,6 +135,34 @@ Result<GlobMatch> PosixFileSystem::Glob(const std::string& pattern) const {
   Path parent = path.has_parent_path() ? path.parent_path() : Path(".");
   match.directories.push_back(NearestDirectory(*this, parent));
   return match;
+}
+
+std::optional<LinkTrail> PosixFileSystem::FollowLink(const Path& path) const {
+  constexpr int kHopsMax = 40;  // as the kernel
+  LinkTrail trail;
+  Path at = path;
+  std::error_code error;
+  for (int hop = 0; hop < kHopsMax; ++hop) {
+    Path next = std::filesystem::read_symlink(at, error);
+    if (error) {
+      break;
+    }
+    at = next.is_absolute() ? next : at.parent_path() / next;
+    trail.directories.push_back(at.parent_path());
+  }
+  if (trail.directories.empty()) {
+    return std::nullopt;
+  }
+  trail.target = std::filesystem::canonical(at, error);
+  if (error) {
+    return std::nullopt;
+  }
+  trail.directories.push_back(trail.target.parent_path());
+  return trail;
+}
+
+std::unique_ptr<Notifier> PosixFileSystem::MakeNotifier() {
+  return std::make_unique<DirectoryNotifier>();
 }
 
 }  // namespace logagent

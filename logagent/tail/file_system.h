@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -60,6 +61,15 @@ struct GlobMatch {
   bool truncated = false;
 };
 
+// Where a symbolic link leads: the file at its end, and the directory of every hop behind the link,
+// in which the way may change.
+struct LinkTrail {
+  Path target;
+  std::vector<Path> directories;
+};
+
+class Notifier;
+
 struct DirectoryEntry {
   std::string name;
   uint64_t inode = 0;
@@ -79,6 +89,10 @@ class FileSystem {
   // hidden names only by a pattern that starts with a dot). A pattern without glob characters, and
   // one that exists literally, is itself.
   virtual Result<GlobMatch> Glob(const std::string& pattern) const = 0;
+  // Empty when the last component of the path is no symbolic link, or leads nowhere.
+  virtual std::optional<LinkTrail> FollowLink(const Path& path) const = 0;
+  // What tells of changes in this file system's directories.
+  virtual std::unique_ptr<Notifier> MakeNotifier() = 0;
   virtual ~FileSystem() = default;
 };
 
@@ -90,6 +104,8 @@ class PosixFileSystem final : public FileSystem {
   Result<size_t> ReadAt(const FileHandle& file, uint64_t offset, std::span<char> into) override;
   Result<std::vector<DirectoryEntry>> List(const Path& directory) const override;
   Result<GlobMatch> Glob(const std::string& pattern) const override;
+  std::optional<LinkTrail> FollowLink(const Path& path) const override;
+  std::unique_ptr<Notifier> MakeNotifier() override;
 };
 
 }  // namespace logagent

@@ -92,7 +92,52 @@ class Walk {
   GlobMatch match_;
 };
 
+using Parts = std::vector<std::string>;
+
+bool PartsMatch(const Parts& pattern, size_t at, const Parts& path, size_t from);
+
+// The rest of the pattern after `**` matches from some component on; none that is skipped is
+// hidden.
+bool MatchesAnyDepth(const Parts& pattern, size_t at, const Parts& path, size_t from) {
+  for (; from < path.size(); ++from) {
+    if (at == pattern.size() || PartsMatch(pattern, at, path, from)) {
+      return true;
+    }
+    if (path[from].starts_with('.')) {
+      return false;
+    }
+  }
+  return false;
+}
+
+bool PartsMatch(const Parts& pattern, size_t at, const Parts& path, size_t from) {
+  for (; at < pattern.size(); ++at, ++from) {
+    if (pattern[at] == "**") {
+      return MatchesAnyDepth(pattern, at + 1, path, from);
+    }
+    if (from >= path.size() ||
+        fnmatch(pattern[at].c_str(), path[from].c_str(), FNM_PATHNAME | FNM_PERIOD) != 0) {
+      return false;
+    }
+  }
+  return from == path.size();
+}
+
+Parts PartsOf(const Path& path) {
+  Parts parts;
+  for (const Path& part : path) {
+    if (!part.empty() && part != ".") {
+      parts.push_back(part.string());
+    }
+  }
+  return parts;
+}
+
 }  // namespace
+
+bool MatchesGlob(const std::string& pattern, const Path& path) {
+  return HasGlobCharacters(pattern) && PartsMatch(PartsOf(Path(pattern)), 0, PartsOf(path), 0);
+}
 
 Path NearestDirectory(const FileSystem& files, const Path& path) {
   Path at = path;

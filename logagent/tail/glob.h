@@ -19,6 +19,9 @@ inline constexpr size_t kGlobDepthMax = 64;
 // `pattern` has glob characters and does not exist literally.
 Result<GlobMatch> WalkGlob(const FileSystem& files, const std::string& pattern);
 
+// Whether the walk would find a file of this name; `path` is as the walk would spell it.
+bool MatchesGlob(const std::string& pattern, const Path& path);
+
 // `path` itself, or the nearest ancestor that is a directory.
 Path NearestDirectory(const FileSystem& files, const Path& path);
 

@@ -10,11 +10,17 @@ namespace logagent {
 
 HeadHash HashHead(std::string_view first_bytes) {
   std::string_view head = first_bytes.substr(0, kHeadBytesMax);
+  if (head.empty()) {
+    return {};
+  }
   return {static_cast<uint32_t>(head.size()), store::HashBytes(head)};
 }
 
 TailMark MarkOf(std::string_view before) {
   std::string_view tail = before.substr(before.size() - std::min(before.size(), kTailMarkBytes));
+  if (tail.empty()) {
+    return {};
+  }
   return {static_cast<uint32_t>(tail.size()), store::HashBytes(tail)};
 }
 
@@ -43,12 +49,12 @@ Result<bool> Matches(FileSystem& files, const FileHandle& file, uint64_t offset,
   }
   auto head_now = ReadHead(files, file, head.length);
   RETURN_IF_ERROR(head_now);
-  if (*head_now != head) {
+  if (head.length > 0 && *head_now != head) {
     return false;
   }
   auto mark_now = ReadMark(files, file, offset);
   RETURN_IF_ERROR(mark_now);
-  return *mark_now == mark;
+  return mark.length == 0 || *mark_now == mark;
 }
 
 }  // namespace logagent

@@ -22,7 +22,7 @@ NotifyEvent::Kind KindOf(uint32_t mask) {
   if ((mask & (IN_CREATE | IN_MOVED_TO)) != 0) {
     return NotifyEvent::Kind::kAppeared;
   }
-  if ((mask & (IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF)) != 0) {
+  if ((mask & (IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0) {
     return NotifyEvent::Kind::kVanished;
   }
   return NotifyEvent::Kind::kModified;
@@ -39,11 +39,12 @@ std::string ReasonOf(int error_number, const std::string& directory) {
 
 }  // namespace
 
-DirectoryNotifier::DirectoryNotifier() : fd_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-  if (fd_ < 0) {
-    fallback_reason_ = store::ErrnoError(errno, "inotify").message() + ": directories are scanned";
-  }
-}
+struct DirectoryNotifier::Record {
+  int watch = 0;
+  uint32_t mask = 0;
+  uint32_t cookie = 0;
+  std::string name;
+};
 
 DirectoryNotifier::~DirectoryNotifier() {
   if (fd_ >= 0) {
@@ -51,44 +52,64 @@ DirectoryNotifier::~DirectoryNotifier() {
   }
 }
 
-Status DirectoryNotifier::Watch(const Path& directory) {
-  if (watch_by_path_.contains(directory.native())) {
+// Tried again with each directory: the limit of instances may be lifted while the agent runs.
+Status DirectoryNotifier::Open() {
+  if (fd_ < 0) {
+    fd_ = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  }
+  if (fd_ >= 0) {
     return store::Ok();
   }
-  if (fd_ < 0) {
-    return store::Fail(store::ErrorCode::kUnsupported, fallback_reason_);
+  int error_number = errno;
+  if (error_number == EMFILE) {
+    return store::Fail(store::ErrorCode::kUnsupported,
+                       "no inotify instance or file descriptor left "
+                       "(fs.inotify.max_user_instances): directories are scanned instead");
   }
-  int watch = inotify_add_watch(fd_, directory.c_str(), kMask);
-  if (watch < 0) {
-    int error_number = errno;
-    if (error_number != ENOENT) {
-      fallback_reason_ = ReasonOf(error_number, directory.native());
-    }
-    return store::Fail(store::ErrnoError(error_number, directory.native()));
-  }
-  // Two names of one directory share the kernel's watch; events carry the first name.
-  path_by_watch_.try_emplace(watch, directory.native());
-  watch_by_path_[directory.native()] = watch;
-  return store::Ok();
+  return store::Fail(
+      store::ErrorCode::kUnsupported,
+      store::ErrnoError(error_number, "inotify").message() + ": directories are scanned instead");
 }
 
-void DirectoryNotifier::Forget(const Path& directory) {
-  auto at = watch_by_path_.find(directory.native());
-  if (at == watch_by_path_.end()) {
+Result<bool> DirectoryNotifier::Watch(const Path& directory) {
+  RETURN_IF_ERROR(Open());
+  const std::string& name = directory.native();
+  int watch = inotify_add_watch(fd_, name.c_str(), kMask);
+  int error_number = errno;
+  auto known = watch_by_name_.find(name);
+  if (known != watch_by_name_.end() && known->second != watch) {
+    Drop(name, known->second);
+    known = watch_by_name_.end();
+  }
+  if (watch < 0) {
+    auto code = store::ErrnoError(error_number, name).code();
+    return store::Fail(code, ReasonOf(error_number, name));
+  }
+  if (known != watch_by_name_.end()) {
+    return false;
+  }
+  names_by_watch_[watch].push_back(name);
+  watch_by_name_[name] = watch;
+  return true;
+}
+
+void DirectoryNotifier::Drop(const std::string& name, int watch) {
+  watch_by_name_.erase(name);
+  auto names = names_by_watch_.find(watch);
+  if (names == names_by_watch_.end()) {
     return;
   }
-  inotify_rm_watch(fd_, at->second);
-  path_by_watch_.erase(at->second);
-  watch_by_path_.erase(at);
-}
-
-bool DirectoryNotifier::Watches(const Path& directory) const {
-  return watch_by_path_.contains(directory.native());
+  std::erase(names->second, name);
+  if (names->second.empty()) {
+    inotify_rm_watch(fd_, watch);
+    names_by_watch_.erase(names);
+  }
 }
 
 void DirectoryNotifier::Drain(absl::FunctionRef<void(const NotifyEvent&)> handle) {
   alignas(inotify_event) std::array<char, 64 << 10> buffer;
   std::set<std::pair<int, std::string>> modified;
+  moved_before_ = std::exchange(moved_, {});
   while (fd_ >= 0) {
     ssize_t size = read(fd_, buffer.data(), buffer.size());
     if (size <= 0) {
@@ -98,29 +119,50 @@ void DirectoryNotifier::Drain(absl::FunctionRef<void(const NotifyEvent&)> handle
       const auto& event = *reinterpret_cast<const inotify_event*>(at);
       at += sizeof(inotify_event) + event.len;
       if ((event.mask & IN_Q_OVERFLOW) != 0) {
-        handle({NotifyEvent::Kind::kOverflow, {}, false});
+        handle({NotifyEvent::Kind::kOverflow, {}, false, {}});
         continue;
       }
-      auto watched = path_by_watch_.find(event.wd);
-      if (watched == path_by_watch_.end()) {
-        continue;
+      Record record{event.wd, event.mask, event.cookie, event.len > 0 ? event.name : ""};
+      bool repeated = KindOf(record.mask) == NotifyEvent::Kind::kModified &&
+                      !modified.emplace(record.watch, record.name).second;
+      if (!repeated) {
+        Handle(record, handle);
       }
-      std::string name = event.len > 0 ? std::string(event.name) : std::string();
-      NotifyEvent::Kind kind = KindOf(event.mask);
-      if (kind == NotifyEvent::Kind::kModified && !modified.emplace(event.wd, name).second) {
-        continue;
-      }
-      Path directory = watched->second;
-      bool is_self = name.empty();
-      if ((event.mask & IN_IGNORED) != 0 || (event.mask & IN_MOVE_SELF) != 0) {
-        // The directory is gone or another one has its name: the next scan watches what is there.
-        inotify_rm_watch(fd_, event.wd);
-        watch_by_path_.erase(directory.native());
-        path_by_watch_.erase(event.wd);
-      }
-      handle(
-          {kind, is_self ? directory : directory / name, is_self || (event.mask & IN_ISDIR) != 0});
     }
+  }
+}
+
+void DirectoryNotifier::Handle(const Record& record,
+                               absl::FunctionRef<void(const NotifyEvent&)> handle) {
+  auto watched = names_by_watch_.find(record.watch);
+  if (watched == names_by_watch_.end()) {
+    return;
+  }
+  std::vector<std::string> names = watched->second;
+  bool is_self = record.name.empty();
+  if ((record.mask & (IN_IGNORED | IN_UNMOUNT | IN_MOVE_SELF)) != 0) {
+    // The directory is gone or another one has its name: the next scan watches what is there.
+    for (const std::string& name : names) {
+      Drop(name, record.watch);
+    }
+  }
+  NotifyEvent event;
+  event.kind = KindOf(record.mask);
+  event.directory = is_self || (record.mask & IN_ISDIR) != 0;
+  if ((record.mask & IN_MOVED_TO) != 0) {
+    auto from = moved_.find(record.cookie);
+    bool here = from != moved_.end();
+    from = here ? from : moved_before_.find(record.cookie);
+    if (here || from != moved_before_.end()) {
+      event.from = from->second;
+    }
+  }
+  for (const std::string& name : names) {
+    event.path = is_self ? Path(name) : Path(name) / record.name;
+    handle(event);
+  }
+  if ((record.mask & IN_MOVED_FROM) != 0) {
+    moved_[record.cookie] = Path(names.front()) / record.name;
   }
 }
 

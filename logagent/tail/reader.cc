@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kScanBytes = 256 << 10;
 // A search for the end of a long line gives the shard back to other files after this much.
 constexpr uint64_t kScanTurnBytes = 8 << 20;
+// Fewer NULs at the beginning of a file are taken for its text (UTF-16 and UTF-32 begin so).
+constexpr size_t kHoleBytesMin = 8;
 
 ReadStep Nothing(ReadStep::Kind kind) {
   ReadStep step;
@@ -46,6 +48,7 @@ Result<std::unique_ptr<Reader>> Reader::Open(FileSystem& files, BudgetSharePtr b
 Status Reader::Begin(const std::optional<Resume>& resume, Start start, const FileFacts& facts) {
   key_ = {facts.device, facts.inode, 0};
   size_seen_ = facts.size;
+  modified_ns_seen_ = facts.modified_ns;
   if (resume) {
     auto same = Matches(files_, *file_, resume->offset, resume->head, resume->mark);
     RETURN_IF_ERROR(same);
@@ -60,7 +63,22 @@ Status Reader::Begin(const std::optional<Resume>& resume, Start start, const Fil
   auto before = ReadBefore(offset_);
   RETURN_IF_ERROR(before);
   mark_ = std::move(*before);
-  return GrowHead(facts.size);
+  in_hole_ = !mark_.empty() && mark_.find_first_not_of('\0') == std::string::npos;
+  RETURN_IF_ERROR(CheckHead(facts.size));
+  return store::Ok();
+}
+
+Status Reader::Reopen(const Path& path) {
+  auto file = files_.Open(path);
+  RETURN_IF_ERROR(file);
+  auto facts = files_.Stat(**file);
+  RETURN_IF_ERROR(facts);
+  if (facts->device != key_.device || facts->inode != key_.inode) {
+    return store::Fail(store::ErrorCode::kNotFound,
+                       path.string() + ": another file has this name by now");
+  }
+  file_ = std::move(*file);
+  return store::Ok();
 }
 
 // A line that is being written when collecting starts is taken whole. One longer than the limit, or
@@ -90,17 +108,25 @@ Result<std::string> Reader::ReadBefore(uint64_t offset) {
   return before;
 }
 
-Status Reader::GrowHead(uint64_t size) {
-  if (head_.length >= kHeadBytesMax || size <= head_.length) {
-    return store::Ok();
+Result<bool> Reader::CheckHead(uint64_t size) {
+  bool whole = head_.length >= kHeadBytesMax || size <= head_.length;
+  if (whole && offset_ >= head_.length) {
+    return true;  // the mark before offset_ tells of another content
   }
-  auto head = ReadHead(files_, *file_, size);
-  RETURN_IF_ERROR(head);
-  head_ = *head;
-  return store::Ok();
+  std::string head(std::min<uint64_t>(size, kHeadBytesMax), '\0');
+  auto count = files_.ReadAt(*file_, 0, head);
+  RETURN_IF_ERROR(count);
+  head.resize(*count);
+  std::string_view known = std::string_view(head).substr(0, head_.length);
+  if (HashHead(known) != head_) {
+    return false;
+  }
+  head_ = HashHead(head);
+  return true;
 }
 
 ReadStep Reader::BeginGeneration() {
+  former_ = {key_, offset_, size_before_, head_, MarkOf(mark_), std::exchange(trail_, {})};
   ++key_.generation;
   head_ = {};
   offset_ = 0;
@@ -108,6 +134,7 @@ ReadStep Reader::BeginGeneration() {
   mark_.clear();
   oversize_scan_ = 0;
   no_newline_until_ = 0;
+  in_hole_ = false;
   resumed_ = false;
   return Nothing(ReadStep::Kind::kTruncated);
 }
@@ -116,20 +143,34 @@ Result<ReadStep> Reader::Read() {
   auto facts = files_.Stat(*file_);
   RETURN_IF_ERROR(facts);
   uint64_t size = facts->size;
+  size_before_ = size_seen_;
   if (size < offset_ || size < oversize_scan_) {
     return BeginGeneration();
   }
-  if (size < size_seen_) {
-    no_newline_until_ = 0;  // it shrank: what is behind offset_ may be new, the mark decides
+  bool touched = facts->modified_ns != modified_ns_seen_;
+  if (size < size_seen_ || (touched && size <= no_newline_until_)) {
+    no_newline_until_ = 0;  // what is behind offset_ may be new; the mark decides
   }
   size_seen_ = size;
+  modified_ns_seen_ = facts->modified_ns;
   if (oversize_scan_ != 0) {
     return ScanOversize(size);
   }
-  if (size == offset_ || size <= no_newline_until_) {
+  if (size == offset_) {
+    return touched ? AtEnd() : Nothing(ReadStep::Kind::kEnd);
+  }
+  if (size <= no_newline_until_) {
     return Nothing(ReadStep::Kind::kEnd);
   }
   return ReadLines(size);
+}
+
+// Written to, and yet not longer: it may have been truncated and have grown to the same size.
+Result<ReadStep> Reader::AtEnd() {
+  auto before = ReadBefore(offset_);
+  RETURN_IF_ERROR(before);
+  bool same = mark_.empty() || *before == mark_;  // empty: Rewind could not read it
+  return same ? Nothing(ReadStep::Kind::kEnd) : BeginGeneration();
 }
 
 Result<std::shared_ptr<Chunk>> Reader::ReadChunk(uint64_t bytes) {
@@ -159,8 +200,15 @@ Result<ReadStep> Reader::ReadLines(uint64_t size) {
     if ((*chunk)->size() < mark_.size() || (*chunk)->size() == 0) {
       return BeginGeneration();
     }
-    RETURN_IF_ERROR(GrowHead(size));
+    auto same_head = CheckHead(size);
+    RETURN_IF_ERROR(same_head);
+    if (!*same_head) {
+      return BeginGeneration();
+    }
     std::string_view bytes((*chunk)->data(), (*chunk)->size());
+    if (auto hole = SkipHole(bytes)) {
+      return *hole;
+    }
     std::vector<Line> lines;
     lines.reserve(bytes.size() / 64 + 1);
     size_t end = SplitLines(bytes, mark_.size(), options_.strip_cr, lines);
@@ -178,6 +226,26 @@ Result<ReadStep> Reader::ReadLines(uint64_t size) {
     }
     wanted *= 4;
   }
+}
+
+std::optional<ReadStep> Reader::SkipHole(std::string_view bytes) {
+  if (offset_ != 0 && !in_hole_) {
+    return std::nullopt;
+  }
+  size_t end = std::min(bytes.find_first_not_of('\0', mark_.size()), bytes.size());
+  size_t nuls = end - mark_.size();
+  if (nuls < (in_hole_ ? 1 : kHoleBytesMin)) {
+    in_hole_ = false;
+    return std::nullopt;
+  }
+  ReadStep step = Nothing(ReadStep::Kind::kSkipped);
+  step.begin = offset_;
+  offset_ += nuls;
+  step.end = offset_;
+  in_hole_ = true;
+  mark_.assign(std::min<uint64_t>(offset_, kTailMarkBytes), '\0');
+  step.mark = MarkOf(mark_);
+  return step;
 }
 
 Result<ReadStep> Reader::TakeLines(std::shared_ptr<Chunk> chunk, std::vector<Line> lines,
@@ -203,6 +271,7 @@ Result<ReadStep> Reader::TakeLines(std::shared_ptr<Chunk> chunk, std::vector<Lin
   size_t mark = std::min<size_t>(end, kTailMarkBytes);
   mark_.assign(chunk->data() + end - mark, mark);
   step.mark = MarkOf(mark_);
+  trail_.Add(offset_, step.mark);
   chunk->ChargeLines(lines.size());
   step.chunk = std::move(chunk);
   step.lines = std::move(lines);
@@ -232,6 +301,13 @@ Result<ReadStep> Reader::ScanOversize(uint64_t size) {
 }
 
 Result<ReadStep> Reader::TakeOversize(uint64_t end) {
+  auto start = ReadBefore(offset_);
+  RETURN_IF_ERROR(start);
+  auto same_head = CheckHead(size_seen_);
+  RETURN_IF_ERROR(same_head);
+  if ((!mark_.empty() && *start != mark_) || !*same_head) {
+    return BeginGeneration();  // it became another one during the search
+  }
   auto before = ReadBefore(end);
   RETURN_IF_ERROR(before);
   ReadStep step = Nothing(ReadStep::Kind::kOversize);
@@ -249,6 +325,7 @@ Result<ReadStep> Reader::ReadUnfinished() {
   auto facts = files_.Stat(*file_);
   RETURN_IF_ERROR(facts);
   uint64_t size = facts->size;
+  size_before_ = size_seen_;
   if (size <= offset_) {
     return Nothing(ReadStep::Kind::kEnd);
   }
@@ -276,12 +353,15 @@ Result<ReadStep> Reader::ReadUnfinished() {
 
 bool Reader::Rewind(uint64_t offset, const TailMark& mark) {
   CHECK(offset <= offset_, "rewind to {} of {}", offset, offset_);
-  auto before = ReadBefore(offset);
+  size_before_ = size_seen_;
+  auto before = is_open() ? ReadBefore(offset)
+                          : Result<std::string>(store::Fail(store::ErrorCode::kNotFound));
+  offset_ = offset;
   if (before && MarkOf(*before) != mark) {
     BeginGeneration();
+    former_.mark = mark;
     return false;
   }
-  offset_ = offset;
   mark_ = before ? std::move(*before) : std::string();
   oversize_scan_ = 0;
   no_newline_until_ = 0;

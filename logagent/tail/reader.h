@@ -5,19 +5,24 @@
 // newline arrives (and is read again then, from the page cache, so a line is never put together
 // from two contents). Each read starts with the 64 bytes before the position and compares them with
 // what was read before: a file that was truncated and has grown again is noticed without another
-// system call. Owned by one shard, its thread only. Memory: one chunk of at most the line limit,
-// from the entry's share of the budget.
+// system call. A hole of NULs at the beginning, which a writer leaves that goes on at its old
+// position after a truncation, is skipped. The file may be closed while nothing is to be read and
+// opened again by any of its names. Owned by one shard, its thread only. Memory: one chunk of at
+// most the line limit, from the entry's share of the budget.
 #pragma once
 
 #include "logagent/tail/chunk.h"
 #include "logagent/tail/file_system.h"
 #include "logagent/tail/identity.h"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace logagent {
@@ -42,7 +47,8 @@ struct ReadStep {
     kOversize,   // [begin, end) is one line longer than the limit, newline included: for the spool
     kEnd,        // nothing more now: end of file, or an unfinished line
     kNoBudget,   // nothing read: no memory now
-    kTruncated,  // the content is another one: a new generation begins at 0
+    kSkipped,    // [begin, end) is a hole of NULs
+    kTruncated,  // the content is another one: a new generation begins at 0; see former()
   };
   Kind kind = Kind::kEnd;
   uint64_t begin = 0;  // file offsets, newlines included
@@ -51,6 +57,26 @@ struct ReadStep {
   TailMark mark;              // of the bytes before `end`
   std::shared_ptr<const Chunk> chunk;
   std::vector<Line> lines;
+};
+
+// Ends of the latest reads with their marks: a copy that was made a moment before is recognised by
+// one of them.
+struct ReadTrail {
+  static constexpr size_t kLength = 8;
+  std::array<std::pair<uint64_t, TailMark>, kLength> ends;
+  size_t next = 0;
+  void Add(uint64_t end, const TailMark& mark) { ends[next++ % kLength] = {end, mark}; }
+};
+
+// A content that is gone from its file, as far as it was known.
+struct FormerContent {
+  FileKey key;
+  uint64_t offset = 0;  // read up to here
+  uint64_t size = 0;    // seen
+  HeadHash head;
+  TailMark mark;
+  ReadTrail trail{};
+  uint64_t lost() const { return size > offset ? size - offset : 0; }
 };
 
 class Reader {
@@ -76,7 +102,20 @@ class Reader {
     return files_.ReadAt(*file_, offset, into);
   }
 
+  bool is_open() const { return file_ != nullptr; }
+  // Between two reads; everything but the descriptor stays. Only Reopen may follow.
+  void CloseFile() { file_.reset(); }
+  // kNotFound when another file has the name by now.
+  Status Reopen(const Path& path);
+
   Result<FileFacts> Facts() const { return files_.Stat(*file_); }
+  const FileHandle& file() const { return *file_; }
+  // What would be former if it were gone now.
+  FormerContent present() const {
+    return {key_, offset_, size_seen_, head_, MarkOf(mark_), trail_};
+  }
+  // What was there before the last kTruncated.
+  const FormerContent& former() const { return former_; }
   const FileKey& key() const { return key_; }
   const HeadHash& head() const { return head_; }
   // Of the bytes before offset().
@@ -84,6 +123,7 @@ class Reader {
   uint64_t offset() const { return offset_; }
   // As of the last read; includes an unfinished line.
   uint64_t size_seen() const { return size_seen_; }
+  int64_t modified_ns_seen() const { return modified_ns_seen_; }
   bool resumed() const { return resumed_; }
 
  private:
@@ -93,8 +133,11 @@ class Reader {
   Status Begin(const std::optional<Resume>& resume, Start start, const FileFacts& facts);
   Result<uint64_t> EndOfLastLine(uint64_t size);
   Result<std::string> ReadBefore(uint64_t offset);
-  Status GrowHead(uint64_t size);
+  // False when the head is another one by now; else it covers what of it is there.
+  Result<bool> CheckHead(uint64_t size);
   ReadStep BeginGeneration();
+  Result<ReadStep> AtEnd();
+  std::optional<ReadStep> SkipHole(std::string_view bytes);
   // Null when there is no memory now, empty when the content is another one.
   Result<std::shared_ptr<Chunk>> ReadChunk(uint64_t bytes);
   Result<ReadStep> ReadLines(uint64_t size);
@@ -110,6 +153,11 @@ class Reader {
   HeadHash head_;
   uint64_t offset_ = 0;  // line boundary: everything before it was handed over
   uint64_t size_seen_ = 0;
+  uint64_t size_before_ = 0;  // as of the read before the last, of what was there then
+  int64_t modified_ns_seen_ = 0;
+  bool in_hole_ = false;  // everything before offset_ is NULs
+  FormerContent former_;
+  ReadTrail trail_;
   std::string mark_;  // the up to 64 bytes before offset_
   // Not 0: the line at offset_ is too long, and its end was searched for up to here.
   uint64_t oversize_scan_ = 0;

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+// What rotation hides from a scan: files that were renamed before anybody looked, and contents that
+// are no longer where they were read (truncated, replaced), of which copytruncate left a copy.
+#include "logagent/agent/file_set.h"
+#include "logagent/agent/poller.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace logagent {
+namespace {
+
+Path DirectoryOf(const Path& path) {
+  return path.has_parent_path() ? path.parent_path() : Path(".");
+}
+
+// "access" of "access.log.1": logrotate's `extension` puts the number in the middle.
+std::string StemOf(const Path& path) {
+  std::string name = path.filename().string();
+  return name.empty() ? name : name.substr(0, name.find('.', 1));
+}
+
+bool SameBytes(FileSystem& files, const FileHandle& a, const FileHandle& b, uint64_t offset,
+               size_t length) {
+  std::string bytes_a(length, '\0');
+  std::string bytes_b(length, '\0');
+  auto count_a = files.ReadAt(a, offset, bytes_a);
+  auto count_b = files.ReadAt(b, offset, bytes_b);
+  return count_a && count_b && *count_a == length && bytes_a == bytes_b;
+}
+
+}  // namespace
+
+std::string FamilyOf(const Path& path) { return (DirectoryOf(path) / StemOf(path)).string(); }
+
+// Files that were rotated away while the agent was down are looked for under any name of their
+// directory before they are given up, and with them what was rotated after them.
+void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
+  std::vector<std::pair<Path, Path>> renamed;
+  for (const SavedFile& row : checkpointer_.RowsOf(entry.key)) {
+    InodeId id(row.file.device, row.file.inode);
+    bool replaced =
+        std::find(scanned.gone.begin(), scanned.gone.end(), row.file) != scanned.gone.end();
+    if (replaced || ShardOf(id.first, id.second, options_.count) != options_.index ||
+        entry.tasks.contains(id)) {
+      continue;
+    }
+    auto path = FindByInode(files_, row.path, id.first, id.second);
+    if (path && row.state == FileState::kFinished) {
+      entry.finished.push_back(row.file);
+      continue;
+    }
+    if (path && OpenDetached(entry, *path, &row, scanned)) {
+      renamed.emplace_back(row.path, *path);
+      continue;
+    }
+    auto directory = files_.StatPath(DirectoryOf(row.path));
+    if (!directory || directory->device != row.file.device) {
+      continue;  // its whole directory is away, a mount perhaps: it may come back
+    }
+    scanned.gone.push_back(row.file);
+    if (row.state == FileState::kFinished) {
+      continue;
+    }
+    LoseFormer(entry, {row.file, row.offset, row.size_seen, row.head, row.mark}, row.path,
+               /*deleted=*/true, scanned);
+  }
+  for (const auto& [was, now] : renamed) {
+    OpenMissed(entry, was, now, scanned);
+  }
+}
+
+// A file no name of which matches, to be read to its end. With a row it must be that file.
+bool FileSet::OpenDetached(Entry& entry, const Path& path, const SavedFile* row, Scanned& scanned) {
+  auto facts = files_.StatPath(path);
+  if (!facts || !facts->regular || entry.tasks.contains({facts->device, facts->inode})) {
+    return false;
+  }
+  if (row != nullptr) {
+    auto file = files_.Open(path);
+    auto same =
+        file ? Matches(files_, **file, row->offset, row->head, row->mark) : Result<bool>(false);
+    if (!same || !*same) {
+      return false;  // the inode was reused by a file this entry does not collect
+    }
+  }
+  FileTask* task = Open(entry, {path, *facts, {}}, row, Reader::Start::kBeginning, scanned);
+  if (task == nullptr) {
+    return false;
+  }
+  task->detached = true;
+  task->detached_since = clock_.Now();
+  return true;
+}
+
+// `was` is called `now`. If it was rotated more than once, the files in between never had a look:
+// they have a rotated name of `was` and were written to after it.
+void FileSet::OpenMissed(Entry& entry, const Path& was, const Path& now, Scanned& scanned) {
+  std::string base = was.filename().string();
+  auto first = files_.StatPath(now);
+  auto names = files_.List(DirectoryOf(was));
+  if (!first || !names || !IsRotatedName(now.filename().string(), base)) {
+    return;
+  }
+  for (const DirectoryEntry& name : *names) {
+    Path path = DirectoryOf(was) / name.name;
+    if (name.directory || name.inode == first->inode || path == now ||
+        !IsRotatedName(name.name, base)) {
+      continue;
+    }
+    auto facts = files_.StatPath(path);
+    bool finished =
+        facts && std::any_of(entry.finished.begin(), entry.finished.end(),
+                             [&](const FileKey& file) { return file.inode == facts->inode; });
+    if (facts && !finished && facts->modified_ns > first->modified_ns &&
+        !PatternMeans(entry.spec.path, path)) {
+      OpenDetached(entry, path, nullptr, scanned);
+    }
+  }
+}
+
+void FileSet::OpenRenamed(Entry& entry, const Path& was, const Path& now, Scanned& scanned) {
+  if (entry.draining || !entry.scanned || !PatternMeans(entry.spec.path, was) ||
+      IsCompressed(now.native()) || PatternMeans(entry.spec.path, now)) {
+    return;
+  }
+  OpenDetached(entry, now, nullptr, scanned);
+}
+
+// The file that holds what `former` was: same head, same bytes before the position.
+FileTask* FileSet::OpenCopy(Entry& entry, const FormerContent& former, const Path& near,
+                            Scanned& scanned) {
+  auto names = files_.List(DirectoryOf(near));
+  if (!names || former.head.length == 0) {
+    return nullptr;
+  }
+  std::string stem = StemOf(near);
+  for (const DirectoryEntry& name : *names) {
+    if (name.directory || name.inode == former.key.inode || !name.name.starts_with(stem) ||
+        IsCompressed(name.name)) {
+      continue;
+    }
+    Path path = DirectoryOf(near) / name.name;
+    auto row = RowOfCopy(path, former);
+    if (row && OpenDetached(entry, path, &*row, scanned)) {
+      FileTask* task = entry.tasks.at({row->file.device, row->file.inode}).get();
+      task->detached = !PatternMeans(entry.spec.path, path);
+      entry.held.erase({row->file.device, row->file.inode});
+      return task;
+    }
+  }
+  return nullptr;
+}
+
+// Where to go on in `path` if it may be a copy of `former`; OpenDetached compares the bytes. A copy
+// that ends before the position has nothing new: one of the last reads must have ended within it.
+std::optional<SavedFile> FileSet::RowOfCopy(const Path& path, const FormerContent& former) {
+  auto facts = files_.StatPath(path);
+  if (!facts || !facts->regular) {
+    return std::nullopt;
+  }
+  SavedFile row;
+  row.file = {facts->device, facts->inode, 0};
+  row.offset = former.offset;
+  if (facts->size >= former.head.length) {
+    row.head = former.head;  // else the mark alone decides
+  }
+  row.mark = former.mark;
+  if (facts->size >= former.offset) {
+    // With neither head nor mark any file would do.
+    return row.head.length > 0 || row.offset > 0 ? std::optional(row) : std::nullopt;
+  }
+  row.offset = 0;
+  for (const auto& [end, mark] : former.trail.ends) {
+    if (end <= facts->size && end > row.offset) {
+      row.offset = end;
+      row.mark = mark;
+    }
+  }
+  auto file = files_.Open(path);
+  auto same = file && row.offset > 0 ? Matches(files_, **file, row.offset, row.head, row.mark)
+                                     : Result<bool>(false);
+  if (!same || !*same) {
+    return std::nullopt;
+  }
+  auto mark = ReadMark(files_, **file, facts->size);
+  row.offset = facts->size;
+  row.mark = mark ? *mark : TailMark();
+  return row;
+}
+
+// What was seen of a content and not read is lost, but for what a copy of it still holds.
+void FileSet::LoseFormer(Entry& entry, const FormerContent& former, const Path& near, bool deleted,
+                         Scanned& scanned) {
+  uint64_t kept = 0;
+  if (FileTask* copy = OpenCopy(entry, former, near, scanned)) {
+    kept = copy->reader->size_seen();
+  }
+  uint64_t lost = former.size - std::min(former.size, std::max(former.offset, kept));
+  (deleted ? entry.lost.deleted : entry.lost.truncated) += lost;
+}
+
+bool FileSet::Replaced(FileTask& task, Scanned& scanned) {
+  bool gone = false;
+  if (task.reader->is_open() || !EnsureOpen(task, &gone)) {
+    return false;
+  }
+  const FormerContent known = task.reader->present();
+  auto same = Matches(files_, task.reader->file(), known.offset, known.head, known.mark);
+  if (!same || *same) {
+    return false;
+  }
+  scanned.gone.push_back(known.key);
+  task.entry.lost.deleted += known.lost();
+  return true;
+}
+
+FileTask* FileSet::SucceedFormer(FileTask& task, Scanned& scanned) {
+  Entry& entry = task.entry;
+  const FormerContent& former = task.reader->former();
+  AckTracker tracker = std::exchange(task.tracker, AckTracker(0, RangeId(next_task_++ << 40)));
+  auto marks = std::exchange(task.marks, {});
+  TailMark low_mark = std::exchange(task.low_mark, {});
+  FileTask* heir = OpenCopy(entry, former, task.path, scanned);
+  uint64_t end = tracker.high_water();
+  if (heir == nullptr || heir->reader->offset() != former.offset) {
+    entry.lost.truncated += former.lost();
+    if (tracker.unanswered() > 0) {
+      entry.formers.insert_or_assign(former.key, FormerRanges{0, end, std::move(tracker)});
+    }
+    return heir;
+  }
+  uint64_t kept = std::max(former.offset, heir->reader->size_seen());
+  entry.lost.truncated += former.size - std::min(former.size, kept);
+  if (tracker.unanswered() > 0) {
+    entry.formers.insert_or_assign(former.key,
+                                   FormerRanges{heir->id, end, AckTracker(0, RangeId(0))});
+  }
+  heir->tracker = std::move(tracker);
+  heir->marks = std::move(marks);
+  heir->low_mark = low_mark;
+  return heir;
+}
+
+// Copytruncate makes its copy before it truncates, and the copy may match the pattern. A new file
+// that so far equals one that is read waits until that one is truncated (OpenCopy finds it then) or
+// it is plain that it is a file of its own.
+bool FileSet::HoldBack(Entry& entry, const FoundFile& file, const Known& known) {
+  auto family = known.families.find(FamilyOf(file.path));
+  if (family == known.families.end()) {
+    return false;
+  }
+  InodeId id(file.facts.device, file.facts.inode);
+  auto copy = files_.Open(file.path);
+  if (!copy) {
+    return false;
+  }
+  std::string head(std::min<uint64_t>(file.facts.size, kHeadBytesMax), '\0');
+  auto count = files_.ReadAt(**copy, 0, head);
+  head.resize(count ? *count : 0);
+  Likeness likeness = Likeness::kNone;
+  for (FileTask* task : family->second) {
+    likeness = std::max(likeness, CompareWith(*task, file, **copy, head));
+  }
+  if (likeness == Likeness::kNone) {
+    entry.held.erase(id);
+    return false;
+  }
+  auto [held, added] = entry.held.try_emplace(id, HeldCopy{file.facts.size, clock_.Now()});
+  if (added || held->second.size != file.facts.size) {
+    held->second = {file.facts.size, clock_.Now()};
+    return true;
+  }
+  if (likeness == Likeness::kOfFormer ||
+      clock_.Now() - held->second.since < options_.finish_quiet) {
+    return true;
+  }
+  entry.held.erase(held);
+  return false;
+}
+
+bool FileSet::IsCopyOfOther(FileTask& task) {
+  auto facts = files_.StatPath(task.path);
+  FileKey key = task.reader->key();
+  if (!facts || facts->size == 0 || facts->inode != key.inode || facts->device != key.device) {
+    return false;
+  }
+  Known known = KnownOf(task.entry);
+  std::erase(known.families[FamilyOf(task.path)], &task);
+  return HoldBack(task.entry, {task.path, *facts, task.target}, known);
+}
+
+FileSet::Likeness FileSet::CompareWith(FileTask& original, const FoundFile& file,
+                                       const FileHandle& copy, std::string_view head) {
+  const Reader& reader = *original.reader;
+  size_t known = reader.head().length;
+  bool young = head.size() < known;  // the copy has only begun, or the original grew since
+  bool named = IsRotatedName(file.path.filename().string(), original.path.filename().string());
+  bool gone = false;
+  if (((young || known == 0) && !named) || !EnsureOpen(original, &gone) ||
+      (!young && known > 0 && HashHead(head.substr(0, known)) != reader.head())) {
+    return Likeness::kNone;
+  }
+  size_t tail = std::min<size_t>(file.facts.size, kTailMarkBytes);
+  bool present = SameBytes(files_, reader.file(), copy, 0, head.size()) &&
+                 SameBytes(files_, reader.file(), copy, file.facts.size - tail, tail);
+  auto row = RowOfCopy(file.path, reader.present());
+  if (row && row->offset > 0) {
+    auto mark = ReadMark(files_, copy, row->offset);
+    bool same = mark && *mark == row->mark;
+    return !same ? Likeness::kNone : present ? Likeness::kOfPresent : Likeness::kOfFormer;
+  }
+  return present ? Likeness::kOfPresent : Likeness::kNone;
+}
+
+}  // namespace logagent
