@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/agent/torture_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace logagent::testing {
+namespace {
+
+struct RecordedFile final : FileHandle {
+  RecordedFile(FileHandlePtr opened, uint64_t number,
+               std::shared_ptr<std::map<uint64_t, int>> count)
+      : file(std::move(opened)), inode(number), open(std::move(count)) {
+    ++(*open)[inode];
+  }
+  ~RecordedFile() override { --(*open)[inode]; }
+  FileHandlePtr file;
+  uint64_t inode;
+  std::shared_ptr<std::map<uint64_t, int>> open;
+};
+
+const FileHandle& Inner(const FileHandle& file) {
+  return *static_cast<const RecordedFile&>(file).file;
+}
+
+}  // namespace
+
+std::string TortureModel::LineText(size_t content, size_t number, size_t length) {
+  std::string text = fmt::format("c{}-{} ", content, number);
+  text.resize(std::max(text.size(), length), static_cast<char>('a' + (content + number) % 26));
+  return text;
+}
+
+size_t TortureModel::NewContent() {
+  contents_.emplace_back();
+  return contents_.size() - 1;
+}
+
+std::string TortureModel::Write(size_t content, size_t lines, bool half, store::Random& random) {
+  Content& at = contents_[content];
+  std::string bytes;
+  for (size_t i = 0; i < lines; ++i) {
+    size_t length = random.Chance(0.02) ? random.Between(2000, 9000) : random.Between(12, 60);
+    std::string line = LineText(content, at.ends.size(), std::max(length, at.partial.size()));
+    bytes += line.substr(at.partial.size()) + "\n";
+    at.lengths.push_back(line.size());
+    at.ends.push_back((at.ends.empty() ? 0 : at.ends.back()) + line.size() + 1);
+    at.partial.clear();
+  }
+  if (half && at.partial.empty()) {
+    at.partial = LineText(content, at.ends.size(), 14);
+    bytes += at.partial;
+  }
+  at.size += bytes.size();
+  return bytes;
+}
+
+void TortureModel::OnLine(const std::string& topic, const std::string& line,
+                          std::pair<size_t, size_t>* id) {
+  size_t content = 0;
+  size_t number = 0;
+  ++lines_;
+  if (std::sscanf(line.c_str(), "c%zu-%zu ", &content, &number) != 2 ||
+      content >= contents_.size()) {
+    return Fail("no line of ours: " + line);
+  }
+  *id = {content, number};
+  Content& at = contents_[content];
+  bool whole = number < at.ends.size();
+  if (whole ? line != LineText(content, number, at.lengths[number]) : line != at.partial) {
+    return Fail(fmt::format("line c{}-{} is not what was written: {}", content, number, line));
+  }
+  Arrived& seen = at.by_topic[topic];
+  seen.repeat = at.twice ? 0 : seen.repeat;
+  if (number > seen.next && !(number >= seen.repeat && number <= seen.most)) {
+    Fail(fmt::format("{}: gap: c{}-{} arrived, next was {}", topic, content, number, seen.next));
+  }
+  if (number < seen.most) {
+    ++repeats_;
+    if (number < seen.repeat) {
+      Fail(fmt::format("{}: c{}-{} came again, allowed from {} of {}", topic, content, number,
+                       seen.repeat, seen.most));
+    }
+  }
+  seen.next = number + 1;
+  seen.most = std::max(seen.most, seen.next);
+  seen.repeat = seen.next;
+  ++seen.in_flight[number];
+}
+
+void TortureModel::OnAcked(const std::string& topic, std::pair<size_t, size_t> id) {
+  Arrived& seen = contents_[id.first].by_topic[topic];
+  auto at = seen.in_flight.find(id.second);
+  if (at != seen.in_flight.end() && --at->second == 0) {
+    seen.in_flight.erase(at);
+  }
+  size_t acked = seen.in_flight.empty() ? seen.next : seen.in_flight.begin()->first;
+  if (acked > seen.acked) {
+    seen.acked = acked;
+    seen.history.emplace_back(clock_.Now(), acked);
+  }
+}
+
+void TortureModel::OnRejected() {
+  for (Content& content : contents_) {
+    for (auto& [topic, seen] : content.by_topic) {
+      if (!seen.in_flight.empty()) {
+        seen.repeat = std::min(seen.repeat, seen.in_flight.begin()->first);
+        seen.in_flight.clear();
+      }
+    }
+  }
+}
+
+void TortureModel::OnKilled(store::Duration window) {
+  for (Content& content : contents_) {
+    for (auto& [topic, seen] : content.by_topic) {
+      size_t saved = 0;
+      for (const auto& [when, acked] : seen.history) {
+        saved = when + window <= clock_.Now() ? acked : saved;
+      }
+      seen.repeat = std::min(seen.repeat, saved);
+      seen.in_flight.clear();
+    }
+  }
+}
+
+size_t TortureModel::Taken(size_t content) const {
+  size_t taken = SIZE_MAX;
+  for (const std::string& topic : topics_) {
+    auto seen = contents_[content].by_topic.find(topic);
+    taken = std::min(taken, seen == contents_[content].by_topic.end() ? 0 : seen->second.most);
+  }
+  return taken;
+}
+
+uint64_t TortureModel::TakenBytes(size_t content, const std::string& topic) const {
+  const Content& at = contents_[content];
+  auto seen = at.by_topic.find(topic);
+  size_t lines = seen == at.by_topic.end() ? 0 : seen->second.most;
+  return lines > at.ends.size() ? at.size : lines == 0 ? 0 : at.ends[lines - 1];
+}
+
+uint64_t TortureModel::ExpectedLoss(const std::string& topic) const {
+  uint64_t lost = 0;
+  for (size_t i = 0; i < contents_.size(); ++i) {
+    const Content& at = contents_[i];
+    if (at.gone) {
+      uint64_t kept = std::max(TakenBytes(i, topic), at.copied);
+      lost += at.shown - std::min(at.shown, kept);
+    }
+  }
+  return lost;
+}
+
+void TortureModel::Check() {
+  for (size_t i = 0; i < contents_.size(); ++i) {
+    const Content& at = contents_[i];
+    for (const std::string& topic : topics_) {
+      auto seen = at.by_topic.find(topic);
+      size_t arrived = seen == at.by_topic.end() ? 0 : seen->second.most;
+      size_t required = std::min(at.required, at.ends.size());
+      if (arrived < required) {
+        Fail(fmt::format("{}: {} of {} lines of c{} arrived ({} written)", topic, arrived, required,
+                         i, at.ends.size()));
+      }
+    }
+  }
+}
+
+Result<FileHandlePtr> RecordingFiles::Open(const Path& path) {
+  auto file = files_.Open(path);
+  RETURN_IF_ERROR(file);
+  auto facts = files_.Stat(**file);
+  RETURN_IF_ERROR(facts);
+  return std::make_unique<RecordedFile>(std::move(*file), facts->inode, open_);
+}
+
+Result<FileFacts> RecordingFiles::Stat(const FileHandle& file) const {
+  auto facts = files_.Stat(Inner(file));
+  if (facts) {
+    shown_(facts->inode, facts->size);
+  }
+  return facts;
+}
+
+Result<size_t> RecordingFiles::ReadAt(const FileHandle& file, uint64_t offset,
+                                      std::span<char> into) {
+  return files_.ReadAt(Inner(file), offset, into);
+}
+
+Sink::Offer ModelSink::Produce(Batch& batch) {
+  if (paused) {
+    return Offer::kPaused;
+  }
+  if (flying_.size() >= kFlyingMax) {
+    return Offer::kFull;
+  }
+  Flying flying;
+  flying.topic = batch.topic;
+  flying.delivery.entry = batch.entry;
+  flying.delivery.file = batch.file;
+  flying.delivery.range = batch.range;
+  for (const Line& line : batch.lines) {
+    std::string text(batch.chunk->data() + line.begin, line.length);
+    model_.OnLine(flying.topic, text, &flying.lines.emplace_back());
+  }
+  flying_.push_back(std::move(flying));
+  Batch taken = std::move(batch);
+  return Offer::kTaken;
+}
+
+std::vector<Delivery> ModelSink::Answer(bool all) {
+  std::vector<Delivery> answers;
+  std::vector<Flying> kept;
+  for (size_t i = flying_.size(); i > 1; --i) {
+    std::swap(flying_[i - 1], flying_[random_.Below(i)]);
+  }
+  for (Flying& flying : flying_) {
+    if (!all && random_.Chance(0.5)) {
+      kept.push_back(std::move(flying));
+      continue;
+    }
+    for (const auto& id : flying.lines) {
+      model_.OnAcked(flying.topic, id);
+    }
+    answers.push_back(std::move(flying.delivery));
+  }
+  flying_ = std::move(kept);
+  return answers;
+}
+
+std::vector<Delivery> ModelSink::RejectAll() {
+  std::vector<Delivery> answers;
+  for (Flying& flying : flying_) {
+    flying.delivery.outcome = Delivery::Outcome::kRejected;
+    answers.push_back(std::move(flying.delivery));
+  }
+  flying_.clear();
+  model_.OnRejected();
+  return answers;
+}
+
+}  // namespace logagent::testing
