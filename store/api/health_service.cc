@@ -15,9 +15,12 @@ void HealthService::Register(rpc::MethodTable& table) {
   table.AddUnary<Request, Response>(
       "/grpc.health.v1.Health/Check",
       [this](rpc::Call<Request, Response> call) { Check(std::move(call)); });
-  table.AddStream<Request, Response>("/grpc.health.v1.Health/Watch", [this](WatchCall stream) {
-    stream.OnMessage([this, stream](Request&& request) { Watch(stream, request); });
-  });
+  table.AddStream<Request, Response>(
+      "/grpc.health.v1.Health/Watch",
+      [this](WatchCall stream) {
+        stream.OnMessage([this, stream](Request&& request) { Watch(stream, request); });
+      },
+      rpc::MethodKind::kServerStream);
 }
 
 void HealthService::Check(rpc::Call<Request, Response> call) const {

@@ -56,8 +56,8 @@ void KvService::Register(rpc::MethodTable& table) const {
   table.AddUnary<CompactionRequest, CompactionResponse>(
       "/etcdserverpb.KV/Compact", [this](CompactCall call) { Compact(std::move(call)); });
   table.AddStream<RangeRequest, RangeStreamResponse>(
-      "/etcdserverpb.KV/RangeStream",
-      [this](StreamCall stream) { RangeStream(std::move(stream)); });
+      "/etcdserverpb.KV/RangeStream", [this](StreamCall stream) { RangeStream(std::move(stream)); },
+      rpc::MethodKind::kServerStream);
 }
 
 void KvService::Range(RangeCall call) const {

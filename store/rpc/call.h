@@ -208,8 +208,9 @@ class Stream {
 using Interceptor = absl::AnyInvocable<std::optional<RpcStatus>(const CallInfo&) const>;
 
 enum class MethodKind : uint8_t {
-  kUnary,   // the adapter collects exactly one message, then starts the handler
-  kStream,  // the handler starts with the headers
+  kUnary,         // the adapter collects exactly one message, then starts the handler
+  kStream,        // the handler starts with the headers
+  kServerStream,  // the same; a client that ends its half without a request is refused
 };
 
 // What became of a method's calls, for metrics. Written by the adapters, read by any thread.
@@ -227,7 +228,7 @@ struct MethodCounters {
 struct Method {
   std::string path;
   MethodKind kind = MethodKind::kUnary;
-  // kUnary: `message` is the request. kStream: empty.
+  // kUnary: `message` is the request. Otherwise empty.
   absl::AnyInvocable<void(RawCallPtr, SharedBytes message) const> start;
   std::unique_ptr<MethodCounters> counters = std::make_unique<MethodCounters>();
 };
@@ -249,11 +250,11 @@ class MethodTable {
   }
   template <WireMessage Request, WireMessage Response>
   void AddStream(std::string path,
-                 absl::AnyInvocable<void(Stream<Request, Response>) const> handler) {
-    Add(std::move(path), MethodKind::kStream,
-        [handler = std::move(handler)](RawCallPtr raw, const SharedBytes&) {
-          handler(Stream<Request, Response>(std::move(raw)));
-        });
+                 absl::AnyInvocable<void(Stream<Request, Response>) const> handler,
+                 MethodKind kind = MethodKind::kStream) {
+    Add(std::move(path), kind, [handler = std::move(handler)](RawCallPtr raw, const SharedBytes&) {
+      handler(Stream<Request, Response>(std::move(raw)));
+    });
   }
   void SetInterceptor(Interceptor interceptor) { interceptor_ = std::move(interceptor); }
 

@@ -74,7 +74,7 @@ void GrpcCall::OnHeaders(const HeaderBlock& headers, bool) {
   }
   if (!CheckHeaders(request)) return;
   if (info_.deadline) StartDeadline();
-  if (method_->kind == MethodKind::kStream) Begin({});
+  if (method_->kind != MethodKind::kUnary) Begin({});
 }
 
 bool GrpcCall::CheckHeaders(const RequestHeaders& request) {
@@ -232,6 +232,7 @@ bool GrpcCall::TakePart() {
 
 void GrpcCall::Deliver(SharedBytes message) {
   MethodCounters::Add(method_->counters->messages_received);
+  received_ = true;
   if (method_->kind == MethodKind::kUnary) {
     Begin(std::move(message));
     return;
@@ -262,7 +263,7 @@ void GrpcCall::CheckHalfClose() {
     Finish({GrpcCode::kInternal, "unexpected EOF"});
     return;
   }
-  if (method_->kind == MethodKind::kUnary && !begun_) {
+  if (method_->kind != MethodKind::kStream && !received_) {
     Finish({GrpcCode::kInternal,
             "cardinality violation: received no request message from non-client-streaming RPC"});
     return;

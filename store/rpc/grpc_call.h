@@ -86,6 +86,7 @@ class GrpcCall final : public RawCall,
   bool over_ = false;
   bool begun_ = false;  // the handler has been called
   bool headers_sent_ = false;
+  bool received_ = false;  // a whole message
   bool delivering_ = false;
   bool remote_ended_ = false;
 };
