@@ -7,11 +7,11 @@
 namespace store::lease {
 namespace {
 
-// TTLs go up to 9e9 s, whose nanoseconds still fit 63 bits; a deadline beyond the clock's range is
+// TTLs go up to 9e9 s, whose nanoseconds just fit 63 bits; a deadline beyond the clock's range is
 // capped.
 TimePoint After(TimePoint start, int64_t seconds) {
-  constexpr int64_t kSecondsMax = Duration::max().count() / 1'000'000'000 / 2;
-  return start + std::chrono::seconds(std::min(seconds, kSecondsMax));
+  auto most = std::chrono::duration_cast<std::chrono::seconds>(TimePoint::max() - start);
+  return start + std::min(std::chrono::seconds(seconds), most);
 }
 
 }  // namespace

@@ -46,6 +46,13 @@ TEST(LeaseClock, RenewCountsFromArrivalAndNeverShortens) {
   EXPECT_EQ(clock.TimeToLive(LeaseId(1), kStart + seconds(5))->ttl_seconds, 10);
 }
 
+TEST(LeaseClock, TheGreatestTtlIsCountedDownExactly) {
+  LeaseClock clock;
+  clock.Promote(kStart, seconds(0));
+  clock.Granted(LeaseId(1), 9'000'000'000, 0, kStart);
+  EXPECT_EQ(clock.TimeToLive(LeaseId(1), kStart + seconds(1))->ttl_seconds, 8'999'999'999);
+}
+
 TEST(LeaseClock, ExpiredLeaseCannotBeRenewed) {
   LeaseClock clock;
   clock.Promote(kStart, seconds(0));
