@@ -53,7 +53,7 @@ void WatchService::Loop::Open(WatchCall::Stream stream) {
   streams_.emplace(id, std::move(row));
   stream.OnMessage(
       [this, id](etcdserverpb::WatchRequest&& request) { OnRequest(id, std::move(request)); });
-  stream.OnHalfClose([this, id] { Close(id, rpc::RpcStatus()); });
+  // A client that ends its half goes on to get events, as at etcd: no OnHalfClose.
   // The transport drops the callback when the call is over, also when it ended the call itself (a
   // message that is too large or malformed), of which handlers are not told.
   stream.OnCancel([end = absl::MakeCleanup([this, id] { Close(id, std::nullopt); })] {});

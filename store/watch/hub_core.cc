@@ -21,6 +21,13 @@ size_t CostOf(const WatchSpec& spec) {
   return sizeof(Watcher) + 256 + 2 * (spec.range.from.size() + spec.range.to.size());
 }
 
+// What the id of a watcher that a compaction canceled costs until the client cancels it too.
+constexpr size_t kCompactedCost = 64;
+
+bool IsTaken(const StreamState& stream, WatchId id) {
+  return stream.watchers.contains(id) || stream.compacted.contains(id);
+}
+
 }  // namespace
 
 HubCore::HubCore(const WatchLimits& limits, const mvcc::MvccStore& store, const Clock& clock,
@@ -47,6 +54,7 @@ void HubCore::Close(StreamId id) {
   StreamState* stream = Find(id);
   if (stream == nullptr) return;
   while (!stream->watchers.empty()) Remove(*stream->watchers.begin()->second);
+  watcher_bytes_ -= kCompactedCost * stream->compacted.size();
   progress_waiting_.erase(id);
   filled_.erase(id);
   streams_.erase(id);
@@ -63,13 +71,13 @@ void HubCore::Answer(StreamState& stream, WatchResponsePtr response) {
 std::string HubCore::RefusalOf(const StreamState& stream, const WatchSpec& spec) const {
   if (spec.start < Revision(0)) return kNegativeStart;
   if (spec.range.Empty()) return kEmptyRange;
-  if (spec.id != kAutoWatch && stream.watchers.contains(spec.id)) return kDuplicateId;
+  if (spec.id != kAutoWatch && IsTaken(stream, spec.id)) return kDuplicateId;
   if (watcher_bytes_ + CostOf(spec) > limits_.watcher_bytes_max) return kTooMany;
   return {};
 }
 
 WatchId HubCore::TakeAutoId(StreamState& stream) const {
-  while (stream.watchers.contains(stream.next_auto_id)) ++stream.next_auto_id;
+  while (IsTaken(stream, stream.next_auto_id)) ++stream.next_auto_id;
   return stream.next_auto_id++;
 }
 
@@ -84,6 +92,7 @@ void HubCore::Create(StreamId id, WatchSpec spec, Revision published) {
   Answer(*stream, CreatedResponse(spec.id, published));
   const Revision compacted = store_.compacted();
   if (spec.start && spec.start < compacted) {
+    KeepId(*stream, spec.id);
     Answer(*stream, CompactedResponse(spec.id, compacted));
     return;
   }
@@ -101,6 +110,10 @@ void HubCore::Create(StreamId id, WatchSpec spec, Revision published) {
   stream->watchers.emplace(watcher->id, std::move(watcher));
 }
 
+void HubCore::KeepId(StreamState& stream, WatchId id) {
+  if (stream.compacted.insert(id).second) watcher_bytes_ += kCompactedCost;
+}
+
 void HubCore::Refuse(StreamId id, std::string reason, Revision published) {
   if (StreamState* stream = Find(id)) {
     Answer(*stream, RefusedResponse(published, std::move(reason)));
@@ -111,8 +124,13 @@ void HubCore::Cancel(StreamId id, WatchId watch, Revision published) {
   StreamState* stream = Find(id);
   if (stream == nullptr) return;
   auto it = stream->watchers.find(watch);
-  if (it == stream->watchers.end()) return;
-  Remove(*it->second);
+  if (it != stream->watchers.end()) {
+    Remove(*it->second);
+  } else if (stream->compacted.erase(watch) > 0) {
+    watcher_bytes_ -= kCompactedCost;
+  } else {
+    return;
+  }
   Answer(*stream, CanceledResponse(watch, published));
 }
 
@@ -230,6 +248,7 @@ void HubCore::CancelCompacted() {
     StreamState& stream = *watcher->stream;
     const WatchId id = watcher->id;
     Remove(*watcher);
+    KeepId(stream, id);
     Answer(stream, CompactedResponse(id, compacted));
   }
 }
@@ -260,12 +279,12 @@ void HubCore::TryProgress(StreamState& stream) {
   // #15220).
   if (stream.outbox.full() || current_ < stream.progress_revision) return;
   bool in_sync = true;
-  bool future = stream.watchers.empty();
+  bool never = stream.watchers.empty() || !stream.compacted.empty();
   for (const auto& [id, watcher] : stream.watchers) {
     in_sync = in_sync && InSync(*watcher);
-    future = future || watcher->spec.start > current_;
+    never = never || watcher->spec.start > current_;
   }
-  if (future) stream.progress_requests = 0;  // no answer, as in etcd
+  if (never) stream.progress_requests = 0;  // no answer, as in etcd
   if (stream.progress_requests > 0 && !in_sync) return;
   while (stream.progress_requests > 0) {
     if (!stream.outbox.Notice(ProgressResponse(kNoWatch, current_))) {

@@ -72,6 +72,8 @@ class HubCore {
   // before `missed_from`.
   void ParkFilled(Revision missed_from);
   void Slice();
+  // Of a watcher that a compaction cancels.
+  void KeepId(StreamState& stream, WatchId id);
   void CancelCompacted();
 
   bool InSync(const Watcher& watcher) const;

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace store::watch {
@@ -25,6 +26,9 @@ struct StreamState {
   const StreamId id;
   StreamOutbox outbox;
   std::map<WatchId, std::unique_ptr<Watcher>> watchers;
+  // Canceled by a compaction. As at etcd such a watcher keeps its id, and its stream tells no
+  // progress, until the client cancels it too.
+  std::set<WatchId> compacted;
   WatchId next_auto_id = 0;  // counts up: an id just canceled is not handed out again
 
   uint32_t progress_requests = 0;  // not answered yet

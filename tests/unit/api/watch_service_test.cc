@@ -167,13 +167,18 @@ TEST_F(WatchServiceTest, ASlowClientGetsEverythingInOrderAndBoundsItsQueue) {
   EXPECT_EQ(next, 502);
 }
 
-TEST_F(WatchServiceTest, HalfCloseEndsTheStreamWithOk) {
+TEST_F(WatchServiceTest, EventsGoOnAfterTheClientHasEndedItsHalf) {
   auto call = member.Stream(kWatch);
   call->Receive(Create("k"));
   Turn();
   call->HalfClose();
-  ASSERT_TRUE(call->finished);
-  EXPECT_TRUE(call->status.ok());
+  Turn();
+  ASSERT_FALSE(call->finished);
+  Put("k", "1");
+  Turn();
+  ASSERT_EQ(call->sent.size(), 2u);
+  EXPECT_EQ(call->Message<WatchResponse>(1).events(0).kv().key(), "k");
+  call->CancelByClient();
   Turn();
   EXPECT_EQ(hub.stats().streams, 0u);
 }

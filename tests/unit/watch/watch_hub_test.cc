@@ -208,6 +208,31 @@ TEST(WatchHub, StartBelowTheCompactedRevisionIsCreatedThenCanceled) {
   EXPECT_EQ(f.hub().stats().watchers, 0u);
 }
 
+TEST(WatchHub, ACompactedWatcherKeepsItsIdUntilItIsCanceled) {
+  HubFixture f;
+  for (int i = 0; i < 5; ++i) f.PutNow("a", "x");
+  f.Compact(Revision(4));
+  f.Publish();
+  f.Run();
+  auto stream = f.Open(1);
+  f.Watch(1, stream, {.id = 7, .range = All(), .start = Revision(3)});
+  stream->Take();
+  f.hub().RequestProgress(StreamId(1));
+  f.Run();
+  EXPECT_EQ(stream->Take(), nullptr) << "no progress of such a stream";
+  f.hub().Create(StreamId(1), {.id = 7, .range = All()});
+  f.Run();
+  WatchResponsePtr refused = stream->Take();
+  ASSERT_NE(refused, nullptr);
+  EXPECT_EQ(refused->cancel_reason, "mvcc: duplicate watch ID provided on the WatchStream");
+  f.hub().Cancel(StreamId(1), 7);
+  f.Run();
+  WatchResponsePtr canceled = stream->Take();
+  ASSERT_NE(canceled, nullptr);
+  EXPECT_TRUE(canceled->canceled);
+  f.Watch(1, stream, {.id = 7, .range = All()});
+}
+
 // etcd #18089, #19179: the delete at the compacted revision itself must still be seen.
 TEST(WatchHub, DeleteAtTheCompactedRevisionIsReplayed) {
   HubFixture f;
