@@ -101,10 +101,13 @@ bool ApplyWorker::WaitForSpace(const Error& error) {
 
 // Events before results: a client that has seen its write answered and then asks for progress must
 // be told a revision that includes it.
+// The report before them too if leases changed: who was granted one finds it in the next list.
 void ApplyWorker::Tell(apply::BatchOutcome outcome) {
   sinks_.events(std::move(outcome.events));
+  const bool leases_changed = !outcome.report.leases.empty();
+  if (leases_changed) sinks_.report(std::move(outcome.report));
   if (!outcome.results.empty()) sinks_.results(std::move(outcome.results));
-  sinks_.report(std::move(outcome.report));
+  if (!leases_changed) sinks_.report(std::move(outcome.report));
 }
 
 }  // namespace store::replica
