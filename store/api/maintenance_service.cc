@@ -17,11 +17,12 @@ using etcdserverpb::HashKVResponse;
 
 constexpr int64_t kQuotaDefault = 2LL << 30;
 
-// The text form of protobuf, in which zero values are left out.
+// The text form of protobuf, in which zero values are left out; newer releases end it without the
+// blank of 3.4.
 std::string AlarmText(const cluster::Alarm& alarm) {
   std::string_view kind = alarm.kind == cluster::AlarmKind::kNoSpace ? "NOSPACE" : "CORRUPT";
-  if (alarm.member == 0) return fmt::format("alarm:{} ", kind);
-  return fmt::format("memberID:{} alarm:{} ", alarm.member, kind);
+  if (alarm.member == 0) return fmt::format("alarm:{}", kind);
+  return fmt::format("memberID:{} alarm:{}", alarm.member, kind);
 }
 
 Result<uint32_t> HashTable(const engine::Engine& engine, engine::Table table, uint32_t crc) {
@@ -59,7 +60,8 @@ Result<rpc::MessageBody> HashHistory(const ServiceContext& context, Revision at)
   context.header.Fill(hash->current, response.mutable_header());
   response.set_hash(hash->hash);
   response.set_compact_revision(hash->compacted.value());
-  response.set_hash_revision(hash->at.value());
+  // etcd tells a negative revision back, of which it hashes nothing.
+  response.set_hash_revision(at.value() < 0 ? at.value() : hash->at.value());
   return rpc::Encode(response);
 }
 

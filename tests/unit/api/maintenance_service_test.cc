@@ -74,7 +74,7 @@ TEST_F(MaintenanceTest, StatusIsLocalAndNamesWhatIsWrong) {
   status = GetStatus();
   ASSERT_EQ(status.errors_size(), 2);
   EXPECT_EQ(status.errors(0), "etcdserver: no leader");
-  EXPECT_EQ(status.errors(1), "memberID:3 alarm:CORRUPT ");
+  EXPECT_EQ(status.errors(1), "memberID:3 alarm:CORRUPT");
 }
 
 TEST_F(MaintenanceTest, AlarmsAreListedAndLifted) {
