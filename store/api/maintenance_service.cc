@@ -60,8 +60,7 @@ Result<rpc::MessageBody> HashHistory(const ServiceContext& context, Revision at)
   context.header.Fill(hash->current, response.mutable_header());
   response.set_hash(hash->hash);
   response.set_compact_revision(hash->compacted.value());
-  // etcd tells a negative revision back, of which it hashes nothing.
-  response.set_hash_revision(at.value() < 0 ? at.value() : hash->at.value());
+  response.set_hash_revision(hash->at.value());
   return rpc::Encode(response);
 }
 

@@ -58,25 +58,27 @@ Status CheckOps(const TxnRequest& request, const Path& path, size_t* next, const
   return Ok();
 }
 
-Status CheckPuts(const ReadSource& source, const Leases& leases, const TxnRequest& request,
-                 const Path& path) {
-  size_t next = 0;
-  return CheckOps(request, path, &next, [&](const RequestOp& op) -> Status {
-    if (!op.has_request_put()) return Ok();
-    const PutRequest& put = op.request_put();
-    bool keeps = put.ignore_value() || put.ignore_lease();
-    if (keeps && !source.Lookup(put.key())) return Fail(ErrorCode::kKeyNotFound);
-    LeaseId lease(put.lease());
-    if (lease && !leases.table().Contains(lease)) return Fail(ErrorCode::kLeaseNotFound);
-    return Ok();
-  });
+// The lease before the key, as for a put alone.
+Status CheckPut(const ReadSource& source, const Leases& leases, const PutRequest& put) {
+  LeaseId lease(put.lease());
+  if (lease && !leases.table().Contains(lease)) return Fail(ErrorCode::kLeaseNotFound);
+  bool keeps = put.ignore_value() || put.ignore_lease();
+  if (keeps && !source.Lookup(put.key())) return Fail(ErrorCode::kKeyNotFound);
+  return Ok();
 }
 
-Status CheckRanges(const ReadSource& source, const TxnRequest& request, const Path& path) {
+Status CheckRevision(const ReadSource& source, const RangeRequest& range) {
+  return source.CheckRevision(Revision(range.revision()));
+}
+
+// In the order of the operations: the first that cannot be done is told (3.4: puts first).
+Status CheckTaken(const ReadSource& source, const Leases& leases, const TxnRequest& request,
+                  const Path& path) {
   size_t next = 0;
   return CheckOps(request, path, &next, [&](const RequestOp& op) -> Status {
-    if (!op.has_request_range()) return Ok();
-    return source.CheckRevision(Revision(op.request_range().revision()));
+    if (op.has_request_put()) return CheckPut(source, leases, op.request_put());
+    if (op.has_request_range()) return CheckRevision(source, op.request_range());
+    return Ok();
   });
 }
 
@@ -177,11 +179,13 @@ Result<std::unique_ptr<TxnResponse>> EvaluateReadOnlyTxn(const mvcc::ReadView& v
   ViewSource source(view);
   Path path;
   RETURN_IF_ERROR(ChoosePath(source, request, &path));
-  RETURN_IF_ERROR(CheckRanges(source, request, path));
+  for (const RequestOp& op : Taken(request, path.front())) {
+    CHECK(op.has_request_range(), "not a read-only transaction");
+    RETURN_IF_ERROR(CheckRevision(source, op.request_range()));
+  }
   auto response = std::make_unique<TxnResponse>();
   response->set_succeeded(path.front());
   for (const RequestOp& op : Taken(request, path.front())) {
-    CHECK(op.has_request_range(), "not a read-only transaction");
     ResponseOp* answer = response->add_responses();
     RETURN_IF_ERROR(RangeInto(source, op.request_range(), answer->mutable_response_range()));
   }
@@ -193,8 +197,7 @@ Result<CallResult> ApplyTxn(CommandScope& scope, TxnRequest& request) {
   TxnSource before(txn);
   Path path;
   RETURN_IF_ERROR(ChoosePath(before, request, &path));
-  RETURN_IF_ERROR(CheckPuts(before, scope.leases, request, path));
-  RETURN_IF_ERROR(CheckRanges(before, request, path));
+  RETURN_IF_ERROR(CheckTaken(before, scope.leases, request, path));
   std::unique_ptr<TxnResponse> response;
   if (scope.answer) response = std::make_unique<TxnResponse>();
   Status executed = Execution(scope, txn, path).Run(request, response.get());

@@ -107,10 +107,14 @@ Result<KvHash> MvccStore::HashByRevision(Revision at) const {
     result.compacted = view.compacted();
     engine = view.engine();
   }
-  result.at = at.value() <= 0 ? result.current : at;
+  result.at = at.value() == 0 ? result.current : at;
   if (result.at > result.current) return Fail(ErrorCode::kFutureRevision);
   // A compaction between the two looks: the registered floor would not protect what it keeps.
   if (result.compacted != floor) return HashByRevision(at);
+  if (result.at < Revision(0)) {  // etcd refuses none of these, and hashes nothing
+    result.hash = KvHasher().value();
+    return result;
+  }
   if (result.at < result.compacted) return Fail(ErrorCode::kCompacted);
   // As etcd has it: of the collected part only what is still live at the hashed revision counts;
   // but when nothing at all is live there, everything that was live at the compaction.

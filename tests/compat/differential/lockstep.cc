@@ -68,24 +68,59 @@ bool Lockstep::Equal(const std::string& what, const Reply& first, const Reply& s
   return Differ(fmt::format("{}\n  first:  {}\n  second: {}", what, Shown(first), Shown(second)));
 }
 
+Reply Lockstep::AskOne(Store& store, const std::string& method, const Message& request) {
+  auto call = store.wire->Start(FindMethod(method), request);
+  queue_.WaitUntil([&call] { return call->done; }, kPatience);
+  return std::move(call->reply);
+}
+
+void Lockstep::ClearAway(Store& store) {
+  Reply alarms = AskOne(store, "Maintenance/Alarm", etcdserverpb::AlarmRequest());
+  if (alarms.message != nullptr) {
+    const auto& raised = *DynamicCastToGenerated<etcdserverpb::AlarmResponse>(alarms.message.get());
+    for (const auto& alarm : raised.alarms()) {
+      etcdserverpb::AlarmRequest lower;
+      lower.set_action(etcdserverpb::AlarmRequest::DEACTIVATE);
+      lower.set_memberid(alarm.memberid());
+      lower.set_alarm(alarm.alarm());
+      AskOne(store, "Maintenance/Alarm", lower);
+    }
+  }
+  Reply leases = AskOne(store, "Lease/LeaseLeases", etcdserverpb::LeaseLeasesRequest());
+  if (leases.message == nullptr) return;
+  const auto& left =
+      *DynamicCastToGenerated<etcdserverpb::LeaseLeasesResponse>(leases.message.get());
+  for (const auto& lease : left.leases()) {
+    etcdserverpb::LeaseRevokeRequest revoke;
+    revoke.set_id(lease.id());
+    AskOne(store, "Lease/LeaseRevoke", revoke);
+  }
+}
+
 bool Lockstep::Begin() {
-  const auto* method = FindMethod("KV/Range");
+  for (Store& store : stores_) ClearAway(store);
   etcdserverpb::RangeRequest request;
   request.set_key("\0", 1);
   request.set_range_end("\0", 1);
   std::array<Reply, 2> replies;
   for (size_t i = 0; i < stores_.size(); ++i) {
-    auto call = stores_[i].wire->Start(method, request);
-    if (!queue_.WaitUntil([&call] { return call->done; }, kPatience) || call->reply.code != 0) {
-      return Differ(fmt::format("{} does not answer: {}", options_.endpoints[i], call->reply.text));
+    replies[i] = AskOne(stores_[i], "KV/Range", request);
+    if (replies[i].message == nullptr) {
+      return Differ(fmt::format("{} does not answer: {}", options_.endpoints[i], replies[i].text));
     }
-    replies[i] = std::move(call->reply);
     stores_[i].identity.Learn(HeaderOf(*replies[i].message));
     stores_[i].identity.MapReply(*replies[i].message);
   }
   if (!Equal("KV/Range of everything", replies[0], replies[1])) return false;
   world_.current = HeaderOf(*replies[0].message).revision();
   world_.compacted = world_.current;
+  // What was before is not known here; on a fresh store there is nothing.
+  etcdserverpb::CompactionRequest forget;
+  forget.set_revision(world_.current);
+  forget.set_physical(true);
+  for (Store& store : stores_) {
+    if (world_.current > 1) AskOne(store, "KV/Compact", forget);
+  }
   etcdserverpb::WatchRequest watch;
   watch.mutable_create_request()->set_key("\0", 1);
   watch.mutable_create_request()->set_range_end("\0", 1);

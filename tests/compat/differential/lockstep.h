@@ -56,6 +56,9 @@ class Lockstep {
 
   bool Differ(std::string what);
   bool Equal(const std::string& what, const Reply& first, const Reply& second);
+  Reply AskOne(Store& store, const std::string& method, const google::protobuf::Message& request);
+  // Leases and alarms that another run left: the same at both stores, but unknown to this one.
+  void ClearAway(Store& store);
   bool Ask(const std::string& method, const google::protobuf::Message& request,
            std::array<Reply, 2>& replies);
 

@@ -54,6 +54,14 @@ void OrderTies(const RangeRequest& request, RangeResponse& response) {
   }
 }
 
+// An error that a transaction meets only when it is applied.
+bool IsFoundWhenApplied(const Reply& reply) {
+  return reply.text == "etcdserver: mvcc: required revision has been compacted" ||
+         reply.text == "etcdserver: mvcc: required revision is a future revision" ||
+         reply.text == "etcdserver: requested lease not found" ||
+         reply.text == "etcdserver: key not found";
+}
+
 void ClearIfBothSet(Message& first, Message& second, std::string_view name, bool& changed) {
   const auto* field = first.GetDescriptor()->FindFieldByName(std::string(name));
   const auto* reflection = first.GetReflection();
@@ -200,6 +208,13 @@ void Rules::Translate(const Message& request, Reply& first, Reply& second) {
   if (const auto* range = DynamicCastToGenerated<RangeRequest>(&request)) {
     if (Use("unknown-sort", !IsKnownSort(*range) && first.code != 3)) {
       first = {3, "etcdserver: invalid sort option", nullptr};
+    }
+  }
+  if (DynamicCastToGenerated<etcdserverpb::TxnRequest>(&request) != nullptr) {
+    bool both_refused = first.code != 0 && second.code != 0 && first.text != second.text;
+    if (Use("txn-check-order",
+            both_refused && IsFoundWhenApplied(first) && IsFoundWhenApplied(second))) {
+      first = {second.code, second.text, nullptr};
     }
   }
   if (const auto* hash = DynamicCastToGenerated<etcdserverpb::HashKVRequest>(&request)) {
