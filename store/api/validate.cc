@@ -95,10 +95,7 @@ Status MergeNested(const TxnRequest& nested, Changes* changes) {
 // Deletes of this level first, so that puts of nested transactions are held against them too.
 Status CheckOverlaps(const Branch& branch, Changes* changes) {
   for (const RequestOp& op : branch) {
-    // etcd takes the end "\0" for a key here, so that a put above a delete without end is no
-    // duplicate: both are done, in their order.
-    if (op.has_request_delete_range() &&
-        op.request_delete_range().range_end() != std::string_view("\0", 1)) {
+    if (op.has_request_delete_range()) {
       changes->deletes.Add(apply::RangeOf(op.request_delete_range()));
     }
   }

@@ -183,7 +183,13 @@ void Requests::FillCompare(const World& world, etcdserverpb::Compare& compare) {
 void Requests::FillOp(const World& world, int depth, etcdserverpb::RequestOp& op) {
   uint64_t draw = random_.Below(100);
   if (draw < 40) return FillPut(world, true, *op.mutable_request_put());
-  if (draw < 60) return FillDelete(*op.mutable_request_delete_range());
+  if (draw < 60) {
+    FillDelete(*op.mutable_request_delete_range());
+    // etcd takes this end for a key when it looks for duplicates, and then deletes what it has put.
+    auto& request = *op.mutable_request_delete_range();
+    if (request.range_end() == "\0"s) request.set_range_end("zz");
+    return;
+  }
   if (draw < 88 || depth > 2) return FillRange(world, true, *op.mutable_request_range());
   if (draw < 99) return FillTxn(world, depth + 1, *op.mutable_request_txn());
   // An operation that is none.

@@ -114,8 +114,8 @@ TEST(Validate, PutsMustNotMeetInOneBranch) {
   EXPECT_EQ(CodeOf(Success({PutOp("k"), PutOp("k")})), ErrorCode::kDuplicateKey);
   EXPECT_EQ(CodeOf(Success({PutOp("k"), DeleteOp("k")})), ErrorCode::kDuplicateKey);
   EXPECT_EQ(CodeOf(Success({PutOp("k"), DeleteOp("a", "z")})), ErrorCode::kDuplicateKey);
-  // As etcd has it, which takes this end for a key.
-  EXPECT_EQ(CodeOf(Success({DeleteOp("a", std::string(1, '\0')), PutOp("k")})), ErrorCode::kOk);
+  EXPECT_EQ(CodeOf(Success({DeleteOp("a", std::string(1, '\0')), PutOp("k")})),
+            ErrorCode::kDuplicateKey);
   EXPECT_EQ(CodeOf(Success({PutOp("k"), DeleteOp("l", "z")})), ErrorCode::kOk);
   EXPECT_EQ(CodeOf(Success({PutOp("z"), DeleteOp("l", "z")})), ErrorCode::kOk);
   EXPECT_EQ(CodeOf(Success({PutOp("k"), DeleteOp("z", "a")})), ErrorCode::kOk);
