@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -50,6 +51,7 @@ class Life {
     std::shared_ptr<FakeStream> sink;
     std::deque<std::pair<WatchSpec, Revision>> creating;  // with the revision of that moment
     std::map<WatchId, HistoryOracle::Watched> watches;
+    std::set<WatchId> compacted;  // canceled, their ids still taken
   };
 
   void Step() {
@@ -178,11 +180,14 @@ class Life {
       for (auto& [id, watched] : stream.watches) oracle_.CheckProgress(watched, response.header);
       return;
     }
+    // Canceled by the client while the compaction's cancel was on its way.
+    if (response.canceled && stream.compacted.erase(response.id) > 0) return;
     auto it = stream.watches.find(response.id);
     ASSERT_NE(it, stream.watches.end()) << "response to unknown watch " << response.id;
     EXPECT_FALSE(it->second.open_fragment && !response.events);
     if (response.canceled) {
       CheckCancel(it->second, response);
+      if (response.compacted) stream.compacted.insert(response.id);
       stream.watches.erase(it);
     } else if (response.events) {
       oracle_.CheckEvents(it->second, response, f_.store().compacted());
