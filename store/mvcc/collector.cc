@@ -80,7 +80,9 @@ Result<CollectStep> Collector::CollectBatch() {
   RETURN_IF_ERROR(scan.status());
   const bool finished = !scan.Valid();
   if (finished) batch->Put(engine::Table::kSys, CompactFinishedKey(), CompactRow(run_->target));
+  FAILPOINT("mvcc-collect");
   RETURN_IF_ERROR(run_->engine->Write(*batch));
+  FAILPOINT("mvcc-collected");
   if (!finished) {
     run_->next_key = RecordKey(scan.id());
     step.state = CollectStep::State::kMore;

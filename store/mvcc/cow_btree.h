@@ -22,7 +22,9 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace store::mvcc {
@@ -48,6 +50,7 @@ class CowBtree {
   static constexpr uint32_t kMergedMax =
       kFanOut * 3 / 4;  // and joins it if both together are this small
   static constexpr size_t kDepthMax = 16;
+  static constexpr size_t kLoadFill = kFanOut - 4;
 
   struct Node {
     uint64_t owner;
@@ -99,6 +102,24 @@ class CowBtree {
       root_ = inner->count == 1 ? inner->children[0] : NewLeaf();
       Discard(inner);
     }
+  }
+
+  // Fills the empty tree with items in ascending order, without looking for the place of each.
+  void Load(std::span<Item* const> items) {
+    CHECK(root_->leaf && root_->count == 0);
+    if (items.empty()) return;
+    std::vector<Loaded> level;
+    ForEachPart(items.size(), [&](size_t from, size_t count) {
+      Leaf* leaf = NewLeaf();
+      leaf->count = static_cast<uint32_t>(count);
+      for (size_t i = 0; i < count; ++i) {
+        leaf->items[i] = items[from + i];
+        if (items[from + i]->live()) leaf->live |= uint64_t{1} << i;
+      }
+      level.push_back({leaf, items[from]->key(), items[from + count - 1]->key()});
+    });
+    while (level.size() > 1) level = LoadLevel(level);
+    Discard(std::exchange(root_, level.front().node));
   }
 
   // --- Any root
@@ -190,8 +211,8 @@ class CowBtree {
     size_t depth_ = 0;
   };
 
-  // Order, separators and counts of the whole working tree; for tests.
-  void CheckInvariants() const { CheckNode(root_, {}, nullptr); }
+  // Order, separators, counts and bytes of the whole working tree; for tests.
+  void CheckInvariants() const { CHECK(CheckNode(root_, {}, nullptr) == bytes_); }
 
  private:
   struct Separator {
@@ -280,6 +301,37 @@ class CowBtree {
     const size_t bytes = sizeof(Separator) + separator->size;
     bytes_ -= bytes;
     garbage_.push_back({separator, &DeleteSeparator, bytes});
+  }
+
+  // A node that Load has made, and its least and greatest key.
+  struct Loaded {
+    Node* node;
+    std::string_view first;
+    std::string_view last;
+  };
+  // Even parts of at most kLoadFill, which leaves room for the next changes.
+  template <class Visit>
+  static void ForEachPart(size_t size, Visit visit) {
+    const size_t parts = (size + kLoadFill - 1) / kLoadFill;
+    for (size_t part = 0; part < parts; ++part) {
+      const size_t from = size * part / parts;
+      visit(from, size * (part + 1) / parts - from);
+    }
+  }
+  std::vector<Loaded> LoadLevel(std::span<const Loaded> below) {
+    std::vector<Loaded> level;
+    ForEachPart(below.size(), [&](size_t from, size_t count) {
+      Inner* inner = NewInner();
+      inner->count = static_cast<uint32_t>(count);
+      for (size_t i = 0; i < count; ++i) {
+        const Loaded& child = below[from + i];
+        inner->children[i] = child.node;
+        inner->low[i] = i == 0 ? nullptr : NewSeparator(below[from + i - 1].last, child.first);
+        inner->live[i] = static_cast<uint32_t>(Live(child.node));
+      }
+      level.push_back({inner, below[from].first, below[from + count - 1].last});
+    });
+    return level;
   }
 
   Node* Mutable(Node* node) {
@@ -458,7 +510,8 @@ class CowBtree {
     DeleteInner(inner);
   }
 
-  static void CheckNode(const Node* node, std::string_view low, const std::string_view* high) {
+  // Returns the bytes of nodes and separators.
+  static size_t CheckNode(const Node* node, std::string_view low, const std::string_view* high) {
     if (node->leaf) {
       auto* leaf = static_cast<const Leaf*>(node);
       for (uint32_t i = 0; i < leaf->count; ++i) {
@@ -468,17 +521,20 @@ class CowBtree {
         CHECK(((leaf->live >> i) & 1) == (leaf->items[i]->live() ? 1U : 0U));
       }
       CHECK(leaf->count == kFanOut || leaf->live >> leaf->count == 0);
-      return;
+      return sizeof(Leaf);
     }
     auto* inner = static_cast<const Inner*>(node);
     CHECK(inner->count > 0 && inner->low[0] == nullptr);
+    size_t bytes = sizeof(Inner);
     for (uint32_t i = 0; i < inner->count; ++i) {
       const std::string_view from = i == 0 ? low : inner->low[i]->view();
       std::string_view to;
       if (i + 1 < inner->count) to = inner->low[i + 1]->view();
-      CheckNode(inner->children[i], from, i + 1 < inner->count ? &to : high);
+      bytes += CheckNode(inner->children[i], from, i + 1 < inner->count ? &to : high);
+      if (i > 0) bytes += sizeof(Separator) + inner->low[i]->size;
       CHECK(inner->live[i] == Live(inner->children[i]));
     }
+    return bytes;
   }
 
   uint64_t epoch_ = 1;

@@ -2,19 +2,26 @@
 #include "store/mvcc/key_index.h"
 
 #include "store/base/check.h"
+#include "store/base/coding.h"
 #include "store/mvcc/record.h"
+
+#include <algorithm>
 
 namespace store::mvcc {
 
 KeyIndex::~KeyIndex() {
   for (KeyTree::Cursor cursor(tree_.root(), {}); cursor.Valid(); cursor.Next()) {
-    KeyMeta* meta = cursor.item();
-    for (HistoryChunk* chunk = meta->history; chunk != nullptr;) {
-      HistoryChunk::Destroy(std::exchange(chunk, chunk->older));
-    }
-    KeyMeta::Destroy(meta);
+    Destroy(cursor.item());
   }
   for (const Garbage& garbage : tree_.garbage()) garbage.deleter(garbage.object);
+}
+
+// With its history.
+void KeyIndex::Destroy(KeyMeta* meta) {
+  for (HistoryChunk* chunk = meta->history; chunk != nullptr;) {
+    HistoryChunk::Destroy(std::exchange(chunk, chunk->older));
+  }
+  KeyMeta::Destroy(meta);
 }
 
 const KeyFacts* KeyIndex::Find(std::string_view key) const {
@@ -38,6 +45,56 @@ void KeyIndex::Add(std::string_view key, const KeyFacts& facts) {
   PushHistory(meta, old->newest);
   tree_.Set(meta, true, live_change);
   Discard(old);
+}
+
+KeyIndex::Loader::~Loader() {
+  for (const auto& [key, meta] : keys_) Destroy(meta);
+}
+
+bool KeyIndex::Loader::Add(std::string_view key, const KeyFacts& facts) {
+  auto known = keys_.find(key);
+  if (known == keys_.end()) {
+    KeyMeta* meta = index_.NewMeta(key, facts);
+    keys_.emplace(meta->key(), meta);
+    return true;
+  }
+  KeyMeta* meta = known->second;
+  if (meta->newest.mod >= facts.mod) return false;
+  // Nobody has seen it: it is changed in place.
+  index_.PushHistory(meta, meta->newest);
+  meta->newest = facts;
+  return true;
+}
+
+void KeyIndex::Loader::Finish() {
+  // Most comparisons are decided by eight bytes behind what all keys have in common, and those are
+  // looked at without going through a pointer.
+  struct Row {
+    uint64_t prefix;
+    KeyMeta* meta;
+  };
+  size_t common = keys_.empty() ? 0 : keys_.begin()->first.size();
+  for (const auto& [key, meta] : keys_) {
+    const std::string_view first = keys_.begin()->first;
+    common = std::min(common, key.size());
+    common = static_cast<size_t>(
+        std::mismatch(first.begin(), first.begin() + common, key.begin()).first - first.begin());
+  }
+  std::vector<Row> rows;
+  rows.reserve(keys_.size());
+  for (const auto& [key, meta] : keys_) {
+    char prefix[8] = {};
+    key.substr(common).copy(prefix, sizeof(prefix));
+    rows.push_back({LoadBigEndian64(prefix), meta});
+  }
+  keys_ = {};
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+    return a.prefix != b.prefix ? a.prefix < b.prefix : a.meta->key() < b.meta->key();
+  });
+  std::vector<KeyMeta*> metas;
+  metas.reserve(rows.size());
+  for (const Row& row : rows) metas.push_back(row.meta);
+  index_.tree_.Load(metas);
 }
 
 size_t KeyIndex::Trim(std::string_view key, Revision at) {
@@ -94,6 +151,28 @@ void KeyIndex::PushHistory(KeyMeta* meta, const KeyFacts& facts) {
     key_bytes_ += next->bytes();
   }
   meta->history->facts()[meta->history_count++] = facts;
+}
+
+size_t KeyIndex::CheckInvariants() const {
+  tree_.CheckInvariants();
+  size_t key_bytes = 0;
+  size_t record_bytes = 0;
+  std::vector<KeyFacts> all;
+  for (KeyTree::Cursor cursor(tree_.root(), {}); cursor.Valid(); cursor.Next()) {
+    const KeyMeta* meta = cursor.item();
+    key_bytes += meta->bytes();
+    for (HistoryChunk* chunk = meta->history; chunk != nullptr; chunk = chunk->older) {
+      key_bytes += chunk->bytes();
+    }
+    all.clear();
+    meta->AppendAll(&all);
+    for (size_t i = 0; i < all.size(); ++i) {
+      CHECK(i == 0 || all[i - 1].mod < all[i].mod, "key {}", meta->key());
+      record_bytes += RecordBytes(meta->key().size(), all[i].value_size);
+    }
+  }
+  CHECK(key_bytes == key_bytes_, "{} bytes of keys, counted {}", key_bytes, key_bytes_);
+  return record_bytes;
 }
 
 void KeyIndex::Discard(KeyMeta* meta) {

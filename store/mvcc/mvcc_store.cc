@@ -2,6 +2,7 @@
 #include "store/mvcc/mvcc_store.h"
 
 #include "store/base/check.h"
+#include "store/base/failpoint.h"
 #include "store/mvcc/key_index.h"
 #include "store/mvcc/restore.h"
 #include "store/mvcc/writer.h"
@@ -87,6 +88,7 @@ WriteTxn MvccStore::Begin(engine::WriteBatch& batch) {
 Status MvccStore::Compact(Revision at, engine::WriteBatch& batch) {
   if (at <= pending_compacted_) return Fail(ErrorCode::kCompacted);
   if (at > pending_current_) return Fail(ErrorCode::kFutureRevision);
+  FAILPOINT("mvcc-compact");
   batch.Put(engine::Table::kSys, CompactScheduledKey(), CompactRow(at));
   pending_compacted_ = at;
   return Ok();
@@ -125,9 +127,16 @@ void MvccStore::PublishRoot() {
   current_.store(pending_current_.value(), std::memory_order_release);
 }
 
+void MvccStore::CheckInvariants() const {
+  const size_t record_bytes = writer_->index->CheckInvariants();
+  CHECK(record_bytes == writer_->live_bytes, "{} live bytes, counted {}", record_bytes,
+        writer_->live_bytes);
+}
+
 void MvccStore::Trim(const TrimBatch& batch) {
   // Left over from before an install: the new state decides for itself.
   if (batch.target > pending_compacted_) return;
+  FAILPOINT("mvcc-trim");
   for (const std::string& key : batch.keys) {
     writer_->live_bytes -= writer_->index->Trim(key, batch.target);
   }

@@ -100,6 +100,8 @@ class MvccStore {
   // Newest revision and compacted revision of the running batch, not yet published.
   Revision pending_current() const { return pending_current_; }
   Revision pending_compacted() const { return pending_compacted_; }
+  // The index as KeyIndex checks it, and live_bytes; for tests, between batches.
+  void CheckInvariants() const;
   // Drops collected history from the index; visible (as less memory, nothing else) at the next
   // Publish.
   void Trim(const TrimBatch& batch);

@@ -47,21 +47,21 @@ Result<Restored> RestoreIndex(const engine::Engine& engine) {
   restored.finished = *finished;
   restored.index = std::make_unique<KeyIndex>();
 
+  KeyIndex::Loader loader(*restored.index);
   // The engine is the caller's for longer than the scan: no share is needed.
   RevisionScan scan(std::shared_ptr<const engine::Engine>(std::shared_ptr<void>(), &engine),
                     Revision(0), kLastRevision);
   for (; scan.Valid(); scan.Next()) {
     const RecordHeader& header = scan.header();
-    const KeyFacts* known = restored.index->Find(header.key);
-    if (known != nullptr && known->mod >= scan.id()) {
+    if (!loader.Add(header.key, FactsOf(scan.id(), header))) {
       return Fail(ErrorCode::kCorruption,
                   fmt::format("record {}.{} is out of order", scan.id().main, scan.id().sub));
     }
-    restored.index->Add(header.key, FactsOf(scan.id(), header));
     restored.live_bytes += RecordBytes(header.key.size(), header.value_size);
     restored.current = scan.id().main;
   }
   RETURN_IF_ERROR(scan.status());
+  loader.Finish();
   restored.current = std::max({restored.current, restored.scheduled, Revision(1)});
   for (const Garbage& garbage : restored.index->TakeGarbage()) garbage.deleter(garbage.object);
   return restored;

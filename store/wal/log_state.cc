@@ -81,6 +81,14 @@ Status LogState::Check(const Change& change) const {
                                  (*entry)->term, table.end().term));
     }
   }
+  if (const auto* mark = std::get_if<SuffixMark>(&change)) {
+    const bool within = mark->from > table.truncated().index && mark->from <= table.last();
+    if (mark->from == raft::Index(0) ||
+        (within && table.TermAt(mark->from - 1) != mark->term_before)) {
+      return Corrupt(fmt::format("a truncation from {} does not fit behind an entry of term {}",
+                                 mark->from, mark->term_before));
+    }
+  }
   return Ok();
 }
 

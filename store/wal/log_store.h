@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // LogStore: the raft log and hard state on disk. WalLogStore writes segments of its own format;
 // MemLogStore loses its unsynced tail on Crash. Any error of Append or TruncatePrefix is fatal and
-// never retried: what the disk holds after a failed fsync is unknown. Threads: Load once, before
+// never retried: what the disk holds after a failed fsync is unknown. The exceptions: Append waits
+// out a full disk, and says kStopped when it must not wait any longer. Threads: Load once, before
 // anything else; Append from one thread (the log writer); Read and TruncatePrefix from any one
 // other thread at the same time.
 #pragma once

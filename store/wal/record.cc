@@ -60,6 +60,40 @@ bool ReadAll(ByteReader* reader, Targets*... targets) {
   return (one(targets) && ...);
 }
 
+// One copy; nullopt: not a header.
+Result<std::optional<SegmentHeader>> DecodeCopy(std::string_view bytes) {
+  ByteReader reader(bytes);
+  uint64_t magic = 0;
+  uint32_t version = 0;
+  uint32_t size = 0;
+  uint32_t crc = 0;
+  if (!reader.ReadLittleEndian64(&magic) || magic != kMagic ||
+      !reader.ReadLittleEndian32(&version) || !reader.ReadLittleEndian32(&size) || size < 16 ||
+      size > bytes.size()) {
+    return std::nullopt;
+  }
+  ByteReader tail(bytes.substr(size));
+  if (!tail.ReadLittleEndian32(&crc) || Crc32c(bytes.substr(0, size)) != crc) return std::nullopt;
+  if (version != kFormatVersion) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("log format {}, this program reads {}", version, kFormatVersion));
+  }
+  SegmentHeader header;
+  uint64_t cluster = 0;
+  bool read =
+      ReadAll(&reader, &cluster, &header.identity.member, &header.sequence, &header.salt,
+              &header.predecessor.sequence, &header.predecessor.offset, &header.before.index,
+              &header.before.term, &header.truncated.index, &header.truncated.term,
+              &header.hard_state.term, &header.hard_state.vote, &header.hard_state.commit);
+  header.identity.cluster = ClusterId(cluster);
+  if (!read || !ReadConf(&reader, &header.conf)) return std::nullopt;
+  return header;
+}
+
+bool AllZeros(std::string_view bytes) {
+  return bytes.find_first_not_of('\0') == std::string_view::npos;
+}
+
 }  // namespace
 
 size_t RecordBytes(size_t payload_bytes) {
@@ -181,38 +215,30 @@ std::string EncodeHeader(const SegmentHeader& header) {
   AppendLittleEndian32(&out, static_cast<uint32_t>(16 + body.size()));
   out += body;
   AppendLittleEndian32(&out, Crc32c(out));
-  CHECK(out.size() <= kHeaderBytes, "{} bytes of header: too many members", out.size());
-  out.resize(kHeaderBytes, '\0');
+  CHECK(out.size() <= kHeaderCopyOffset, "{} bytes of header: too many members", out.size());
+  out.resize(kHeaderCopyOffset, '\0');
+  out += out;
+  static_assert(kHeaderBytes == 2 * kHeaderCopyOffset);
   return out;
 }
 
-Result<std::optional<SegmentHeader>> DecodeHeader(std::string_view bytes) {
-  ByteReader reader(bytes);
-  uint64_t magic = 0;
-  uint32_t version = 0;
-  uint32_t size = 0;
-  uint32_t crc = 0;
-  if (!reader.ReadLittleEndian64(&magic) || magic != kMagic ||
-      !reader.ReadLittleEndian32(&version) || !reader.ReadLittleEndian32(&size) ||
-      bytes.size() < kHeaderBytes || size < 16 || size > kHeaderBytes - 4) {
-    return std::nullopt;
+Result<std::optional<SegmentHeader>> DecodeHeader(std::string_view bytes, uint64_t sequence) {
+  const std::string_view first = bytes.substr(0, kHeaderCopyOffset);
+  const std::string_view second = bytes.substr(first.size(), kHeaderCopyOffset);
+  bool former_life = false;
+  for (std::string_view copy : {first, second}) {
+    Result<std::optional<SegmentHeader>> header = DecodeCopy(copy);
+    if (!header) return Fail(std::move(header).error());
+    if (!*header) continue;
+    if ((*header)->sequence == sequence) return header;
+    former_life = true;
   }
-  ByteReader tail(bytes.substr(size));
-  if (!tail.ReadLittleEndian32(&crc) || Crc32c(bytes.substr(0, size)) != crc) return std::nullopt;
-  if (version != kFormatVersion) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("log format {}, this program reads {}", version, kFormatVersion));
+  // Both copies are one write to one page, and before it the page held zeros or a former header:
+  // no crash leaves two that are neither.
+  if (!former_life && !AllZeros(second)) {
+    return Fail(ErrorCode::kCorruption, "both copies of its header are damaged");
   }
-  SegmentHeader header;
-  uint64_t cluster = 0;
-  bool read =
-      ReadAll(&reader, &cluster, &header.identity.member, &header.sequence, &header.salt,
-              &header.predecessor.sequence, &header.predecessor.offset, &header.before.index,
-              &header.before.term, &header.truncated.index, &header.truncated.term,
-              &header.hard_state.term, &header.hard_state.vote, &header.hard_state.commit);
-  header.identity.cluster = ClusterId(cluster);
-  if (!read || !ReadConf(&reader, &header.conf)) return std::nullopt;
-  return header;
+  return std::nullopt;
 }
 
 uint64_t HighestMark(std::string_view bytes, size_t from, uint64_t sequence, uint64_t salt) {

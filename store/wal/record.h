@@ -8,7 +8,8 @@
 //            predecessor {sequence u64, valid end u64} · before {index u64, term u64} ·
 //            truncated {index u64, term u64} · hard state {term u64, vote u64, commit u64} · conf ·
 //            crc32c u32
-//            (`size` bytes without the crc), zeros up to kHeaderBytes
+//            (`size` bytes without the crc), zeros up to kHeaderCopyOffset; there the same once
+//            more, zeros up to kHeaderBytes
 //   conf     three times: count u32 · ids u64: voters, outgoing, learners
 //
 // Payloads: sync mark {sequence u64, offset u64}; entry {index u64, term u64, kind u8, data}; hard
@@ -31,6 +32,7 @@ namespace store::wal {
 
 inline constexpr uint32_t kFormatVersion = 1;
 inline constexpr size_t kHeaderBytes = 4096;  // records start behind it, on a page of their own
+inline constexpr size_t kHeaderCopyOffset = 2048;
 inline constexpr size_t kRecordHeadBytes = 9;
 inline constexpr size_t kRecordAlignment = 8;
 
@@ -99,10 +101,13 @@ std::optional<raft::HardState> DecodeHardState(std::string_view payload);
 std::optional<SuffixMark> DecodeSuffixMark(std::string_view payload);
 std::optional<raft::SnapshotMeta> DecodeSnapshot(std::string_view payload);
 
-// Exactly kHeaderBytes.
+// Exactly kHeaderBytes: two copies, so that a damaged one costs nothing.
 std::string EncodeHeader(const SegmentHeader& header);
-// nullopt: not a header (an unused file); kUnsupported: one of a newer format.
-Result<std::optional<SegmentHeader>> DecodeHeader(std::string_view bytes);
+// Of segment `sequence`, from the start of its file; fewer bytes than kHeaderBytes count as zeros
+// behind them. nullopt: the file is not in use (empty, torn at its first write, or a spare that
+// still has the header of its former life); kCorruption: it was, but both copies are damaged;
+// kUnsupported: a newer format.
+Result<std::optional<SegmentHeader>> DecodeHeader(std::string_view bytes, uint64_t sequence);
 
 // The greatest synced offset of segment `sequence` that any valid mark in `bytes` at or behind
 // `from` names, wherever it stands: what lies between may be damaged.

@@ -44,10 +44,12 @@ Result<Directory> ReadDirectory(WalFileSystem& files, const std::string& directo
     segment.file = *std::move(file);
     Result<std::string> bytes = segment.file->Read(0, kHeaderBytes);
     if (!bytes) return Fail(std::move(bytes).error());
-    Result<std::optional<SegmentHeader>> header = DecodeHeader(*bytes);
+    Result<std::optional<SegmentHeader>> header = DecodeHeader(*bytes, *sequence);
+    if (!header && header.error().code() == ErrorCode::kCorruption) {
+      return Fail(Damage(segment.path, 0, header.error().message()));
+    }
     if (!header) return Fail(header.error().WithContext(segment.path));
-    // A recycled file still has the header of its former life until it is used.
-    if (!*header || (*header)->sequence != *sequence) {
+    if (!*header) {
       found.unused[*sequence] = segment.path;
       continue;
     }
@@ -153,6 +155,9 @@ Result<Extent> ScanLast(const Segment& segment) {
 }
 
 Status CollectTail(const Segment& segment, const Extent& extent, Recovered* recovered) {
+  // What is written anew goes through the same door as an append, which takes it for granted that
+  // it fits.
+  LogState state = recovered->state;
   RecordCursor cursor(segment, extent.synced);
   while (cursor.offset() < extent.end) {
     uint64_t offset = cursor.offset();
@@ -161,7 +166,12 @@ Status CollectTail(const Segment& segment, const Extent& extent, Recovered* reco
     if (!*record) return Fail(Damage(segment.path, offset, "it changed while it was read"));
     Result<std::optional<Change>> change = Decode(segment, offset, **record);
     if (!change) return Fail(std::move(change).error());
-    if (*change) recovered->tail.push_back(**std::move(change));
+    if (!*change) continue;
+    if (Status fits = state.Check(**change); !fits) {
+      return Fail(Damage(segment.path, offset, fits.error().message()));
+    }
+    state.Apply(**change, {segment.header.sequence, offset});
+    recovered->tail.push_back(**std::move(change));
   }
   return Ok();
 }

@@ -2,6 +2,7 @@
 #include "store/wal/segment_pool.h"
 
 #include "store/base/clock.h"
+#include "store/base/failpoint.h"
 #include "store/base/file.h"
 
 #include <fmt/format.h>
@@ -45,19 +46,23 @@ void SegmentPool::Stop() {
   helper_.Join();
 }
 
-Result<SegmentPool::Spare> SegmentPool::Take() {
+Result<SegmentPool::Spare> SegmentPool::Take(WhenFull when_full) {
   while (true) {
     {
       MutexLock lock(mutex_);
-      while (threaded_ && spares_.empty() && !error_ && !stopping_) changed_.Wait(mutex_);
-      if (error_) return Fail(*error_);
-      if (stopping_) return Fail(ErrorCode::kStopped, "the log is closed");
+      while (threaded_ && spares_.empty() && !error_ && !stopping_ &&
+             (when_full == WhenFull::kWait || !full_)) {
+        changed_.Wait(mutex_);
+      }
       if (!spares_.empty()) {
         Spare spare = std::move(spares_.front());
         spares_.pop_front();
         changed_.NotifyAll();
         return spare;
       }
+      if (error_) return Fail(*error_);
+      if (stopping_) return Fail(ErrorCode::kStopped, "the log is closed");
+      if (threaded_) return Fail(*full_);
     }
     Result<bool> worked = WorkOnce();
     if (!worked) return Fail(std::move(worked).error());
@@ -77,23 +82,30 @@ size_t SegmentPool::ready() const {
   return spares_.size();
 }
 
+bool SegmentPool::out_of_space() const {
+  MutexLock lock(mutex_);
+  return full_.has_value();
+}
+
 void SegmentPool::Run() {
   SystemClock clock;
   while (true) {
     Result<bool> worked = WorkOnce();
     MutexLock lock(mutex_);
     if (stopping_) return;
+    full_.reset();
     if (worked && *worked) continue;
-    if (!worked && worked.error().code() != ErrorCode::kNoSpace) {
+    if (worked) {
+      while (!stopping_ && released_.empty() && spares_.size() >= kSparesMax) changed_.Wait(mutex_);
+      continue;
+    }
+    changed_.NotifyAll();
+    if (worked.error().code() != ErrorCode::kNoSpace) {
       error_ = std::move(worked).error();
-      changed_.NotifyAll();
       return;
     }
-    if (!worked) {
-      changed_.WaitUntil(mutex_, clock.Now() + kFullDiskPause);
-    } else {
-      while (!stopping_ && released_.empty() && spares_.size() >= kSparesMax) changed_.Wait(mutex_);
-    }
+    full_ = std::move(worked).error();
+    changed_.WaitUntil(mutex_, clock.Now() + kFullDiskPause);
   }
 }
 
@@ -147,6 +159,7 @@ Result<SegmentPool::Spare> SegmentPool::Prepare(uint64_t sequence,
   // The name must be there after a crash before anything in the file counts, and the old name must
   // not come back once the file is written again.
   RETURN_IF_ERROR(files_.SyncDirectory(directory_));
+  FAILPOINT("wal-spare-ready");
   return spare;
 }
 

@@ -4,7 +4,9 @@
 // allocated and were written, which saves the file system a journal commit with each fdatasync); a
 // new one is preallocated. At most kSparesMax spares; further released segments are removed. The
 // work is done by a helper thread, or within Take when `threaded` is false (tests that count file
-// operations). Take from one thread, Recycle from another, Stop once nobody takes any more.
+// operations). A full disk is the one error that is tried again: meanwhile out_of_space() says so
+// and Take waits, or is refused, as its caller wants. Take from one thread, Recycle from another;
+// Stop also ends a Take that waits.
 #pragma once
 
 #include "store/base/error.h"
@@ -36,10 +38,13 @@ class SegmentPool {
   // `next_sequence` is above every name in the directory.
   void Start(uint64_t next_sequence);
   void Stop();
-  // The next segment; waits until it is ready. Any error but a full disk is final.
-  Result<Spare> Take();
+  enum class WhenFull : uint8_t { kWait, kRefuse };
+  // The next segment; waits until it is ready. Any error but kNoSpace is final.
+  Result<Spare> Take(WhenFull when_full);
   void Recycle(std::string path);
   size_t ready() const;
+  // The last try to make a spare found the disk full.
+  bool out_of_space() const;
 
   static std::string PathOf(const std::string& directory, uint64_t sequence);
 
@@ -60,6 +65,7 @@ class SegmentPool {
   std::deque<std::string> released_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_sequence_ ABSL_GUARDED_BY(mutex_) = 1;
   std::optional<Error> error_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Error> full_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   Thread helper_;
 };

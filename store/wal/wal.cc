@@ -62,7 +62,7 @@ Status WalLogStore::StartAfter(const Position& end, const std::vector<Change>& t
     // At worst each record starts a write of its own, with a mark before it.
     bytes_needed += RecordBytes(EncodeChange(change).second.size()) + kMarkRecordBytes;
   }
-  RETURN_IF_ERROR(OpenSegment(MakeHeader(end), bytes_needed));
+  RETURN_IF_ERROR(OpenSegment(MakeHeader(end), bytes_needed, SegmentPool::WhenFull::kRefuse));
   for (const Change& change : tail) {
     RETURN_IF_ERROR(Put(change));
     ApplyToEntries(change, entries);
@@ -88,8 +88,9 @@ SegmentHeader WalLogStore::MakeHeader(const Position& predecessor) {
                        .conf = state_.conf};
 }
 
-Status WalLogStore::OpenSegment(SegmentHeader header, uint64_t bytes_needed) {
-  Result<SegmentPool::Spare> spare = pool_.Take();
+Status WalLogStore::OpenSegment(SegmentHeader header, uint64_t bytes_needed,
+                                SegmentPool::WhenFull when_full) {
+  Result<SegmentPool::Spare> spare = pool_.Take(when_full);
   if (!spare) return Fail(std::move(spare).error());
   header.sequence = spare->sequence;
   active_bytes_ = std::max(spare->bytes, kHeaderBytes + bytes_needed);
@@ -174,8 +175,10 @@ Status WalLogStore::MakeRoom(size_t record_bytes) {
     RETURN_IF_ERROR(SyncActive());
     FAILPOINT("wal-next-segment");
     Position end{active_.header.sequence, end_};
-    RETURN_IF_ERROR(OpenSegment(MakeHeader(end), kMarkRecordBytes + record_bytes));
+    RETURN_IF_ERROR(OpenSegment(MakeHeader(end), kMarkRecordBytes + record_bytes,
+                                SegmentPool::WhenFull::kWait));
     RETURN_IF_ERROR(WriteHeader());
+    FAILPOINT("wal-segment-begun");
   }
   if (buffer_.empty()) PutMark();
   return Ok();
@@ -283,6 +286,7 @@ Status WalLogStore::TruncatePrefix(raft::Index through, raft::Term term) {
       segments_.pop_front();
     }
   }
+  FAILPOINT("wal-prefix-cut");
   for (std::string& path : released) pool_.Recycle(std::move(path));
   return Ok();
 }

@@ -47,6 +47,9 @@ class WalLogStore final : public LogStore {
                                            size_t bytes_max) const override;
   Status TruncatePrefix(raft::Index through, raft::Term term) override;
 
+  // Any thread: an Append that waits for room on a full disk fails with kStopped, now and from now
+  // on. The way to Close for a member that must end.
+  void StopWaiting() { pool_.Stop(); }
   // A clean end: everything is synced and a last mark says so. No call after it. The destructor
   // does not.
   Status Close();
@@ -59,6 +62,8 @@ class WalLogStore final : public LogStore {
   uint64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
   size_t segments() const;
   size_t spare_segments() const { return pool_.ready(); }
+  // The disk has no room for the next segment; an Append that needs it waits.
+  bool out_of_space() const { return pool_.out_of_space(); }
 
  private:
   struct Source {
@@ -70,7 +75,7 @@ class WalLogStore final : public LogStore {
   Status StartAfter(const Position& end, const std::vector<Change>& tail,
                     std::vector<raft::EntryPtr>* entries);
   SegmentHeader MakeHeader(const Position& predecessor);
-  Status OpenSegment(SegmentHeader header, uint64_t bytes_needed);
+  Status OpenSegment(SegmentHeader header, uint64_t bytes_needed, SegmentPool::WhenFull when_full);
   Status WriteHeader();
   Status AppendGroup(std::span<const raft::PersistUnit* const> group);
   Status AppendUnit(const raft::PersistUnit& unit);

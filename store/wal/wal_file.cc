@@ -29,6 +29,7 @@ class PosixWalFile final : public WalFile {
       bytes.remove_prefix(static_cast<size_t>(written));
       offset += static_cast<uint64_t>(written);
     }
+    FAILPOINT("wal-written");
     return Ok();
   }
 

@@ -129,6 +129,35 @@ TEST(CowBtree, AscendingKeysFillNodes) {
   FreeGarbage(std::exchange(tree.garbage(), {}));
 }
 
+TEST(CowBtree, LoadedTreeIsLikeAnyOther) {
+  Random random = SeededRandom("cow_btree_load");
+  for (int count : {0, 1, 59, 60, 61, 3600, 3601, 20'000}) {
+    SCOPED_TRACE(count);
+    History history;
+    Tree tree;
+    Expected expected;
+    while (static_cast<int>(expected.size()) < count) {
+      expected[std::to_string(random.Below(1'000'000))] = random.Chance(0.9);
+    }
+    std::vector<Item*> items;
+    for (const auto& [key, live] : expected) items.push_back(history.Make(key, live));
+    tree.Load(items);
+    tree.CheckInvariants();
+    ExpectSame(tree.root(), expected, random);
+    for (int step = 0; step < 3000; ++step) {
+      const std::string key = std::to_string(random.Below(1'000'000));
+      if (!expected.emplace(key, true).second) continue;
+      tree.Set(history.Make(key, true), false, 1);
+      auto removed = expected.begin();
+      tree.Remove(removed->first, removed->second ? -1 : 0);
+      expected.erase(removed);
+    }
+    tree.CheckInvariants();
+    ExpectSame(tree.root(), expected, random);
+    FreeGarbage(std::exchange(tree.garbage(), {}));
+  }
+}
+
 TEST(CowBtree, KeysWithZeroBytesAndPrefixesKeepTheirOrder) {
   History history;
   Tree tree;

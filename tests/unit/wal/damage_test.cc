@@ -29,8 +29,8 @@ struct Layout {
   std::vector<Position> marks;   // where, and what it names
 };
 
-Layout Read(const std::string& bytes) {
-  SegmentHeader header = **DecodeHeader(bytes);
+Layout Read(const std::string& bytes, uint64_t sequence = 1) {
+  SegmentHeader header = **DecodeHeader(bytes, sequence);
   Layout layout;
   uint64_t at = kHeaderBytes;
   while (auto record = DecodeRecord(std::string_view(bytes).substr(at), header.salt)) {
@@ -130,9 +130,9 @@ TEST(WalDamageTest, NoPrefixOfAUnitCommitsWhatTheUnitReplaces) {
     ASSERT_TRUE(log->Load());
     ASSERT_TRUE(AppendOne(*log, unit));
   }
-  std::string path = disk.Paths().back();
+  std::string path = SegmentPath(2);
   std::string whole = disk.Get(path);
-  uint64_t end = Read(whole).starts.back();
+  uint64_t end = Read(whole, 2).starts.back();
   for (uint64_t size = kHeaderBytes; size <= end; ++size) {
     auto files = disk.Clone();
     files->Set(path, whole.substr(0, size));
@@ -145,6 +145,45 @@ TEST(WalDamageTest, NoPrefixOfAUnitCommitsWhatTheUnitReplaces) {
     }
   }
   EXPECT_EQ(OpenLog(disk, 3)->Load()->hard_state.commit, Index(5));
+}
+
+TEST(WalDamageTest, OneDamagedCopyOfAHeaderCostsNothing) {
+  auto disk = MakeDisk();
+  const std::string whole = disk->Get(SegmentPath(1));
+  for (size_t at = 0; at < kHeaderBytes; ++at) {
+    // The rest of each copy is zeros and never read.
+    if (at % kHeaderCopyOffset >= 256) continue;
+    auto files = disk->Clone();
+    std::string bytes = whole;
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
+    files->Set(SegmentPath(1), bytes);
+    EXPECT_EQ(RecoverAndGoOn(*files), kUnits);
+    ASSERT_FALSE(HasFailure()) << "at " << at;
+  }
+}
+
+TEST(WalDamageTest, TwoDamagedCopiesOfAHeaderStopTheNode) {
+  auto disk = MakeDisk();
+  std::string bytes = disk->Get(SegmentPath(1));
+  for (size_t at : {size_t{20}, kHeaderCopyOffset + 40}) bytes[at] ^= 1;
+  disk->Set(SegmentPath(1), bytes);
+  Result<LogImage> image = OpenLog(*disk, 2)->Load();
+  ASSERT_FALSE(image);
+  EXPECT_EQ(image.error().code(), ErrorCode::kCorruption);
+  EXPECT_THAT(image.error().message(), testing::HasSubstr(SegmentPath(1)));
+  EXPECT_THAT(image.error().message(), testing::HasSubstr("both copies of its header"));
+}
+
+// A file that was made ready but never used, whatever it was before.
+TEST(WalDamageTest, SparesAreNoDamage) {
+  auto disk = MakeDisk();
+  const std::string former = disk->Get(SegmentPath(1));
+  for (const std::string& spare :
+       {std::string(), std::string(64 << 10, '\0'), former.substr(0, 100), former}) {
+    auto files = disk->Clone();
+    files->Set(SegmentPath(9), spare);
+    EXPECT_EQ(RecoverAndGoOn(*files), kUnits);
+  }
 }
 
 TEST(WalDamageTest, AnySubsetOfPagesOfTheLastGroupRecovers) {
