@@ -45,6 +45,7 @@ class Program:
         self.name, self.argv = name, argv
         self.log_path = os.path.join(scratch.path, name + ".log")
         self.process = None
+        self.environment = {}  # of the next start, beside our own
         self._log_from = 0
         scratch.programs.append(self)
 
@@ -52,15 +53,20 @@ class Program:
         with open(self.log_path, "ab") as log:
             self._log_from = log.tell()
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=clean_environment(), preexec_fn=die_with_parent)
+                                            env={**clean_environment(), **self.environment},
+                                            preexec_fn=die_with_parent)
 
-    def said(self, text):
-        """Whether this run of it has printed the text."""
-        if self.process.poll() is not None:
-            raise Failure(f"{self.name} ended with {self.process.returncode}; see {self.log_path}")
+    def output(self):
+        """What this run of it has printed so far."""
         with open(self.log_path, "rb") as log:
             log.seek(self._log_from)
-            return text.encode() in log.read()
+            return log.read().decode(errors="replace")
+
+    def said(self, text):
+        """Whether this run of it has printed the text; it must be running."""
+        if self.process.poll() is not None:
+            raise Failure(f"{self.name} ended with {self.process.returncode}; see {self.log_path}")
+        return text in self.output()
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -97,11 +103,12 @@ class Scratch:
 
 
 class Store(Program):
-    def __init__(self, scratch, bin_dir):
+    def __init__(self, scratch, bin_dir, *flags, data_dir=None):
         client, peer = free_ports(2)
         self.endpoint = f"127.0.0.1:{client}"
-        super().__init__(scratch, "store", store_argv(os.path.join(bin_dir, "sluice-store"),
-                                                      os.path.join(scratch.path, "store"), client, peer))
+        super().__init__(scratch, "store", [
+            *store_argv(os.path.join(bin_dir, "sluice-store"), data_dir or os.path.join(scratch.path, "store"), client,
+                        peer), *flags])
 
     def start_ready(self):
         """Seconds from the start to the line that says it serves."""

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill_loop store: kills the store under load, at its failpoints and at random moments, and has the clients say what they
+find afterwards (tests/peers/killclients)."""
+import collections
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
+from programs import READY, ROOT, Failure, Scratch, Store, die_with_parent, percentile, seeded, wait_for
+
+FLAGS = ("--snapshot-count=500",)
+# Passed with every group of writes; the others now and then.
+FREQUENT = ("wal-write", "wal-written", "wal-sync", "wal-synced", "engine-write", "engine-written", "apply-batch",
+            "apply-publish", "apply-tell", "replica-persisted")
+FIRST_START = ("engine-flush", "rocks-append", "rocks-sync",
+               "wal-preallocate", "wal-sync-directory", "wal-spare-ready", "wal-write", "wal-sync", "wal-synced",
+               "wal-recovery-copied", "wal-recovery-done")
+KILLED = -9
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def failpoints():
+    """Names of the points in the source at which the store can be made to crash."""
+    names = set()
+    for folder, _, files in os.walk(os.path.join(ROOT, "store")):
+        for name in files:
+            if name.endswith(".cc"):
+                with open(os.path.join(folder, name), encoding="utf-8") as source:
+                    names.update(re.findall(r'FAILPOINT(?:_STATUS)?\("([a-z0-9-]+)"\)', source.read()))
+    return sorted(names)
+
+
+def arm(store, point, skip):
+    store.environment = {"SLUICE_FAILPOINTS": f"{point}={skip}+crash"} if point else {}
+
+
+def start(store):
+    """Seconds until it serves, or None if it was killed by its failpoint before."""
+    began = time.monotonic()
+    store.start()
+    deadline = began + 60
+    while time.monotonic() < deadline:
+        if READY in store.output():
+            return time.monotonic() - began
+        if store.process.poll() is not None:
+            if store.process.returncode != KILLED:
+                raise Failure(f"the store ended with {store.process.returncode}: {store.output()[-600:]}")
+            return None
+        time.sleep(0.001)
+    raise Failure("the store is not ready within 60 s")
+
+
+class Clients:
+    def __init__(self, options, scratch, endpoint):
+        self._process = subprocess.Popen(
+            [os.path.join(ROOT, "build", "peers", "killclients"), endpoint, f"-writers={options.clients}",
+             f"-watchers={options.watchers}", f"-keys={options.keys}", f"-value={options.value}"],
+            stderr=open(os.path.join(scratch.path, "clients.log"), "wb"), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+
+    def send(self, command):
+        self._process.stdin.write(command.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def receive(self):
+        line = self._process.stdout.readline().decode().strip()
+        if not line or line.startswith("FAILED"):
+            raise Failure(line or "the clients ended; see clients.log")
+        return line
+
+    def ask(self, command):
+        self.send(command)
+        return self.receive()
+
+    def acknowledged(self):
+        return int(self.ask("count").split()[0])
+
+    def end(self):
+        self._process.stdin.close()
+        return self.receive()
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+
+def crash_first_starts(options, scratch, random):
+    """A crash at each step of a first start must leave a directory that a second start completes."""
+    not_reached = []
+    points = random.sample(FIRST_START, min(options.first_starts, len(FIRST_START)))
+    for point in points:
+        store = Store(scratch, options.bin, *FLAGS, data_dir=os.path.join(scratch.path, f"first-{point}"))
+        arm(store, point, 0)
+        ready = start(store)
+        if ready is not None:
+            not_reached.append(point)
+            store.kill()
+        arm(store, None, 0)
+        if start(store) is None:
+            raise Failure(f"the start after a crash at {point} was killed")
+        store.put("after", point)
+        store.kill()
+        if start(store) is None:
+            raise Failure(f"the second start after a crash at {point} was killed")
+        store.kill()
+    say(f"{len(points)} first starts, {len(points) - len(not_reached)} of them with a crash; not reached: "
+        f"{', '.join(not_reached) or 'none'}")
+
+
+class Loop:
+    def __init__(self, options, store, clients, random):
+        self.options, self.store, self.clients, self.random = options, store, clients, random
+        self.points = failpoints()
+        self.fired = collections.Counter()
+        self.restarts = []
+        self.waiting = 0  # commands without an answer yet
+        self._order = []
+
+    def _next_point(self):
+        if self.random.random() < 0.2:
+            return None
+        if not self._order:
+            self._order = list(self.points)
+            self.random.shuffle(self._order)
+        return self._order.pop()
+
+    def _start(self):
+        ready = start(self.store)
+        if ready is None:
+            self._count()
+            arm(self.store, None, 0)
+            ready = start(self.store)
+        self.restarts.append(ready)
+
+    def _count(self):
+        hit = re.findall(r"^failpoint ([a-z0-9-]+)$", self.store.output(), re.MULTILINE)
+        self.fired[hit[-1] if hit else "(random moment)"] += 1
+
+    def _provoke(self, point):
+        """What makes the store pass a point that a load of puts does not reach by itself."""
+        if point and point.startswith("mvcc-"):
+            self.clients.send("audit")
+            self.waiting += 1
+        elif point and (point.startswith(("rocks-", "engine-flush", "replica-flushed", "file-"))):
+            self.clients.send("flush")
+            self.waiting += 1
+
+    def _wait_for_death(self, seconds):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.store.process.poll() is None:
+            time.sleep(0.002)
+        if self.store.process.poll() not in (None, KILLED):
+            raise Failure(f"the store ended with {self.store.process.returncode}: {self.store.output()[-600:]}")
+        self.store.kill()
+
+    def _audit(self):
+        arm(self.store, None, 0)
+        self._start()
+        while self.waiting:
+            self.clients.receive()
+            self.waiting -= 1
+        say(f"  {self.clients.ask('audit')}")
+
+    def run(self):
+        for cycle in range(1, self.options.cycles + 1):
+            point = self._next_point()
+            arm(self.store, point, self.random.randrange(1000 if point in FREQUENT else 3))
+            self._start()
+            self._provoke(point)
+            self._wait_for_death(self.random.uniform(0.05, self.options.seconds))
+            self._count()
+            say(f"cycle {cycle}: armed {point or 'nothing'}, ready after {self.restarts[-1] * 1000:.0f} ms")
+            if cycle % self.options.audit == 0 or cycle == self.options.cycles:
+                self._audit()
+                self.store.kill()
+        arm(self.store, None, 0)
+        self._start()
+
+
+def report(loop, options):
+    for name, count in sorted(loop.fired.items()):
+        say(f"  {count:4d} x {name}")
+    missed = [point for point in loop.points if not loop.fired[point]]
+    say(f"{sum(loop.fired.values())} kills at {len(loop.fired)} places; never there: {', '.join(missed) or 'none'}")
+    say(f"restart to ready with {options.keys} keys: median {percentile(loop.restarts, 0.5) * 1000:.0f} ms, "
+        f"max {max(loop.restarts) * 1000:.0f} ms, {len(loop.restarts)} of them")
+    if max(loop.restarts) > options.restart_max:
+        raise Failure(f"a restart took more than {options.restart_max} s")
+
+
+def run_store(options):
+    if subprocess.run([os.path.join(ROOT, "tests", "peers", "build"), "killclients"], check=False).returncode != 0:
+        return 77
+    if not shutil.which("etcdctl"):
+        say("etcdctl is not installed (deploy/install-deps --tests)")
+        return 77
+    random = seeded(options.seed)
+    with Scratch("kill-store") as scratch:
+        crash_first_starts(options, scratch, random)
+        store = Store(scratch, options.bin, *FLAGS)
+        start(store)
+        clients = Clients(options, scratch, store.endpoint)
+        try:
+            wait_for(lambda: clients.acknowledged() >= options.keys, 300, "every key is written once", pause=0.1)
+            store.kill()
+            loop = Loop(options, store, clients, random)
+            loop.run()
+            say(clients.end())
+        finally:
+            clients.kill()
+        report(loop, options)
+    return 0
