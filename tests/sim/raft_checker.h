@@ -9,8 +9,9 @@
 #include "store/raft/raft.h"
 #include "tests/raft_scenarios/unit_disk.h"
 
+#include <absl/functional/any_invocable.h>
+
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -26,7 +27,7 @@ struct StateAt {
 class RaftChecker {
  public:
   // True if the member has (index, term) on disk, synced, or a durable state at or behind it.
-  using HoldsDurably = std::function<bool(raft::NodeId, raft::Index, raft::Term)>;
+  using HoldsDurably = absl::AnyInvocable<bool(raft::NodeId, raft::Index, raft::Term) const>;
 
   explicit RaftChecker(HoldsDurably holds) : holds_(std::move(holds)) {}
 
