@@ -63,12 +63,16 @@ def damage(where):
     return act
 
 
-def damage_header(world, directory):
-    copy_of("one")(world, directory)
-    for path in glob.glob(f"{directory}/data/member/wal/*.wal"):
-        with open(path, "r+b") as file:
-            file.seek(16)
-            file.write(b"XXXX")
+def damage_header(*offsets):
+    """Of every segment, at each of the offsets: a header stands twice, 2048 bytes apart."""
+    def prepare(world, directory):
+        copy_of("one")(world, directory)
+        for path in glob.glob(f"{directory}/data/member/wal/*.wal"):
+            with open(path, "r+b") as file:
+                for offset in offsets:
+                    file.seek(offset)
+                    file.write(b"XXXX")
+    return prepare
 
 
 def without_state(world, directory):
@@ -141,7 +145,8 @@ STORE_CASES = [
     store_case("damaged entry that was synced", "", 1,
                ERROR + r"/0000000000000001.wal: damaged at offset \d+: no valid record, although synced up to",
                prepare=damage(b"damage-me-0")),
-    store_case("all log headers damaged", "", 1, ERROR + "the log lost its end", prepare=damage_header),
+    store_case("one copy of each log header damaged", "", RUNS, "ready to serve", prepare=damage_header(16), also=store_answers),
+    store_case("both copies of each log header damaged", "", 1, r"\.wal: damaged at offset \d+:", prepare=damage_header(16, 2064)),
     store_case("STATE lost", "", 1, "@d@/data/member/STATE is missing although state-1 exists", prepare=without_state),
     store_case("STATE damaged", "", 1, ERROR + "@d@/data/member/STATE is not readable", prepare=damaged_state),
     store_case("log of another cluster", "", 1, ERROR + "log and state are of different clusters", prepare=foreign_log),

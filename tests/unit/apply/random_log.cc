@@ -180,11 +180,10 @@ std::string Model::Leases() const {
   return text;
 }
 
-ErrorCode Model::CheckPut(const PutRequest& request, bool key_first) const {
+ErrorCode Model::CheckPut(const PutRequest& request) const {
   bool no_lease = request.lease() != 0 && !leases_.contains(request.lease());
   bool no_key =
       (request.ignore_value() || request.ignore_lease()) && !rows_.contains(request.key());
-  if (key_first && no_key) return ErrorCode::kKeyNotFound;
   if (no_lease) return ErrorCode::kLeaseNotFound;
   return no_key ? ErrorCode::kKeyNotFound : ErrorCode::kOk;
 }
@@ -209,7 +208,7 @@ void Model::Finish(bool changed) {
 }
 
 ErrorCode Model::Put(const PutRequest& request) {
-  ErrorCode error = CheckPut(request, false);
+  ErrorCode error = CheckPut(request);
   if (error != ErrorCode::kOk) return error;
   ApplyPut(request);
   Finish(true);
@@ -231,7 +230,7 @@ bool Model::Holds(const Compare& compare) const {
 ErrorCode Model::CheckOps(const TxnRequest& request, bool held) const {
   for (const RequestOp& op : held ? request.success() : request.failure()) {
     if (!op.has_request_put()) continue;
-    ErrorCode error = CheckPut(op.request_put(), true);
+    ErrorCode error = CheckPut(op.request_put());
     if (error != ErrorCode::kOk) return error;
   }
   return ErrorCode::kOk;

@@ -47,7 +47,7 @@ class Model {
   ErrorCode Txn(const etcdserverpb::TxnRequest& request);
   ErrorCode Revoke(int64_t id);
   ErrorCode Compact(int64_t revision);
-  ErrorCode CheckPut(const etcdserverpb::PutRequest& request, bool key_first) const;
+  ErrorCode CheckPut(const etcdserverpb::PutRequest& request) const;
   ErrorCode CheckOps(const etcdserverpb::TxnRequest& request, bool held) const;
   bool Holds(const etcdserverpb::Compare& compare) const;
   void ApplyPut(const etcdserverpb::PutRequest& request);

@@ -248,20 +248,27 @@ TEST(TxnTest, ARefusedTransactionHasNoEffect) {
   EXPECT_EQ(refused([](RequestOp* op) { AddRange(op, "x", -1); }), ErrorCode::kCompacted);
 }
 
-TEST(TxnTest, ChecksKeysThenLeasesThenRevisions) {
+TEST(TxnTest, TellsTheFirstOperationThatCannotBeDone) {
   Machine machine;
   machine.Do(PutOf("a", "1"));
   machine.Do(PutOf("a", "2"));
   machine.Do(CompactOf(3));
   TxnRequest request;
-  AddRange(request.add_success(), "a", 2);
-  EXPECT_EQ(machine.Do(TxnOf(request)).error, ErrorCode::kCompacted);
-  request.mutable_success(0)->mutable_request_range()->set_revision(-1);
-  EXPECT_EQ(machine.Do(TxnOf(request)).error, ErrorCode::kCompacted);
   AddPut(request.add_success(), "k", "", 404);
-  EXPECT_EQ(machine.Do(TxnOf(request)).error, ErrorCode::kLeaseNotFound);
-  request.mutable_success(1)->mutable_request_put()->set_ignore_value(true);
-  EXPECT_EQ(machine.Do(TxnOf(request)).error, ErrorCode::kKeyNotFound);
+  AddRange(request.add_success(), "a", 2);
+  auto told = [&] { return machine.Do(TxnOf(request)).error; };
+  EXPECT_EQ(told(), ErrorCode::kLeaseNotFound);
+  request.mutable_success()->SwapElements(0, 1);
+  EXPECT_EQ(told(), ErrorCode::kCompacted);
+  request.mutable_success(0)->mutable_request_range()->set_revision(-1);
+  EXPECT_EQ(told(), ErrorCode::kCompacted);
+  // Of one put the lease comes before the key.
+  request.mutable_success()->RemoveLast();
+  AddPut(request.mutable_success(0), "k", "", 404);
+  request.mutable_success(0)->mutable_request_put()->set_ignore_value(true);
+  EXPECT_EQ(told(), ErrorCode::kLeaseNotFound);
+  request.mutable_success(0)->mutable_request_put()->set_lease(0);
+  EXPECT_EQ(told(), ErrorCode::kKeyNotFound);
 }
 
 TEST(TxnTest, OnlyTheTakenBranchIsChecked) {
