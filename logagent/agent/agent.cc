@@ -14,7 +14,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <string_view>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
 
@@ -52,6 +54,12 @@ std::string MachineId() {
 // Of agent.memory a quarter is left to what the client library holds besides the lines: requests
 // that are being written, compressed or waiting for their answer.
 size_t LineBudget(size_t memory_bytes_max) { return memory_bytes_max - memory_bytes_max / 4; }
+
+size_t DescriptorsMax() {
+  rlimit limit{};
+  bool limited = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return limited ? limit.rlim_cur : SIZE_MAX;
+}
 
 }  // namespace
 
@@ -125,7 +133,9 @@ Status Agent::StartDelivery() {
   if (!sink) return Fail(sink.error().WithContext("kafka"));
   sink_ = std::move(*sink);
   budget_ = std::make_shared<Budget>(LineBudget(settings.memory_bytes_max), kShareBytesMin);
-  shard_ = std::make_unique<Shard>(ShardOptions(), files_, *sink_, *checkpointer_, *spool_, budget_,
+  ShardOptions reading;
+  reading.unread_files_max = std::min(reading.unread_files_max, DescriptorsMax() / 2);
+  shard_ = std::make_unique<Shard>(reading, files_, *sink_, *checkpointer_, *spool_, budget_,
                                    clock_, log_);
   poller_ = std::make_unique<Poller>(*sink_, std::vector<Shard*>{shard_.get()});
   poller_->Start();

@@ -139,14 +139,11 @@ bool FileSet::EnsureOpen(FileTask& task, bool* gone) {
     Used(task);
     return true;
   }
-  FileKey key = task.reader->key();
   Status opened = task.reader->Reopen(task.path);
   if (!opened && opened.error().code() == store::ErrorCode::kNotFound) {
-    auto path = FindByInode(files_, task.path, key.device, key.inode);
-    *gone = !path;
-    if (path) {
-      opened = task.reader->Reopen(*path);
-    }
+    auto path = FindMoved(task);
+    opened = path ? task.reader->Reopen(*path) : Status(store::Fail(path.error()));
+    *gone = !path && path.error().code() == store::ErrorCode::kNotFound;
   }
   if (!opened) {
     task.error = opened.error().message();
@@ -156,11 +153,52 @@ bool FileSet::EnsureOpen(FileTask& task, bool* gone) {
   return true;
 }
 
+// A name of the file other than its last one: beside it, or beside where a symbolic link led that
+// is switched by now. Under a name that rotation would not give, the content decides: the inode of
+// a file that was closed may have been reused.
+Result<Path> FileSet::FindMoved(const FileTask& task) const {
+  const FileKey& key = task.reader->key();
+  auto path = FindByInode(files_, task.path, key.device, key.inode);
+  if (!path && !task.target.empty()) {
+    path = FindByInode(files_, task.target, key.device, key.inode);
+  }
+  if (!path || task.reader->is_open() || *path == task.target ||
+      (FamilyOf(*path) == FamilyOf(task.path) && !IsCompressed(path->native()))) {
+    return path;
+  }
+  const FormerContent known = task.reader->present();
+  auto file = files_.Open(*path);
+  RETURN_IF_ERROR(file);
+  auto same = Matches(files_, **file, known.offset, known.head, known.mark);
+  RETURN_IF_ERROR(same);
+  if (!*same || known.head.length == 0) {
+    return store::Fail(store::ErrorCode::kNotFound,
+                       task.path.string() + ": another file has its inode by now");
+  }
+  return path;
+}
+
+// A closed file can vanish, so only one that was read as far as it goes and still has a name is
+// closed; beyond unread_files_max one that is not read yet, too.
+bool FileSet::MayClose(const FileTask& task, bool unread) const {
+  const Reader& reader = *task.reader;
+  bool read = task.at_end || reader.offset() == reader.size_seen();
+  if (task.detached || !task.drained() || (!read && !unread)) {
+    return false;
+  }
+  auto facts = reader.Facts();
+  return facts && facts->links > 0 && (unread || facts->size == reader.size_seen());
+}
+
 void FileSet::CloseIdle() {
-  for (auto at = by_use_.begin();
-       at != by_use_.end() && by_use_.size() > options_.open_files_max;) {
+  CloseDownTo(options_.open_files_max, false);
+  CloseDownTo(std::max(options_.open_files_max, options_.unread_files_max), true);
+}
+
+void FileSet::CloseDownTo(size_t open_max, bool unread) {
+  for (auto at = by_use_.begin(); at != by_use_.end() && by_use_.size() > open_max;) {
     FileTask& task = *tasks_.at(at->second);
-    if (task.detached || !task.drained()) {
+    if (!MayClose(task, unread)) {
       ++at;
       continue;
     }
@@ -335,18 +373,17 @@ FileTask* FileSet::Open(Entry& entry, const FoundFile& file, const SavedFile* ro
 void FileSet::Detach(FileTask& task, Scanned& scanned) {
   task.detached = true;
   task.quiet_since = task.detached_since = clock_.Now();
-  FileKey key = task.reader->key();
   Path was = task.path;
   bool gone = false;
   EnsureOpen(task, &gone);  // from now on only the descriptor leads to it
-  if (auto path = FindByInode(files_, task.path, key.device, key.inode)) {
+  if (auto path = FindMoved(task)) {
     SetPath(task, *path);
     if (!scanned.watched || task.entry.events_lost) {
       OpenMissed(task.entry, was, *path, scanned);
     }
   } else {
-    auto directory = files_.StatPath(was.parent_path());
-    task.away = !directory || directory->device != key.device;
+    auto directory = files_.StatPath((task.target.empty() ? was : task.target).parent_path());
+    task.away = !directory || directory->device != task.reader->key().device;
     DropPath(task);  // a file that has its name now is another one
   }
   scanned.changed.push_back(task.id);

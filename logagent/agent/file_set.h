@@ -4,8 +4,9 @@
 // name leads to any more. It answers with what changed; the shard makes start positions durable and
 // reads. What rotation hides is looked for (file_set_former.cc): files that were rotated away while
 // nobody looked, and the copy that copytruncate leaves, which inherits the position instead of
-// being read again. Descriptors: files with nothing to do are closed beyond open_files_max. The
-// shard's thread only; it owns entries and tasks. Bounded by the files that match.
+// being read again. Descriptors: files that are read to their end are closed beyond open_files_max,
+// others beyond unread_files_max. The shard's thread only; it owns entries and tasks. Bounded by
+// the files that match.
 #pragma once
 
 #include "logagent/agent/file_task.h"
@@ -99,6 +100,9 @@ class FileSet {
   Likeness CompareWith(FileTask& original, const FoundFile& file, const FileHandle& copy,
                        std::string_view head);
   void Detach(FileTask& task, Scanned& scanned);
+  Result<Path> FindMoved(const FileTask& task) const;
+  bool MayClose(const FileTask& task, bool unread) const;
+  void CloseDownTo(size_t open_max, bool unread);
   void SetPath(FileTask& task, const Path& path, const Path& target = {});
   void DropPath(const FileTask& task);
   void DropName(const Path& name, TaskId id);

@@ -111,6 +111,8 @@ struct ShardOptions {
   store::Duration publish = std::chrono::milliseconds(250);
   // Files that were read to their end and answered for stay open only so far; those read last stay.
   size_t open_files_max = 48;
+  // Those with bytes to read are held open so far, whatever happens to their names meanwhile.
+  size_t unread_files_max = 512;
   // Per entry: beyond it the deleted file that has waited longest is given up.
   uint64_t pinned_bytes_max = uint64_t{1} << 30;
 };

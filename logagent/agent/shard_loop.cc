@@ -115,7 +115,7 @@ void Shard::Loop::TakeMail() {
 
 void Shard::Loop::HandleDeliveries(const std::vector<Delivery>& deliveries) {
   changed_ = true;
-  absl::flat_hash_set<TaskId> progressed;
+  std::set<TaskId> progressed;
   for (const Delivery& delivery : deliveries) {
     FileTask* task = set_.Find(delivery.entry, delivery.file);
     if (task != nullptr) {
@@ -137,7 +137,7 @@ void Shard::Loop::HandleDeliveries(const std::vector<Delivery>& deliveries) {
 }
 
 void Shard::Loop::HandleDelivery(FileTask& task, const Delivery& delivery,
-                                 absl::flat_hash_set<TaskId>& progressed) {
+                                 std::set<TaskId>& progressed) {
   if (delivery.outcome == Delivery::Outcome::kRejected) {
     bool gone = false;
     set_.EnsureOpen(task, &gone);  // a copy's reader may have been closed before it inherited
@@ -165,7 +165,7 @@ void Shard::Loop::HandleDelivery(FileTask& task, const Delivery& delivery,
 
 // The answer for a content that is no longer where it was read: its copy goes on with it, or what
 // was not taken is lost.
-void Shard::Loop::HandleFormer(const Delivery& delivery, absl::flat_hash_set<TaskId>& progressed) {
+void Shard::Loop::HandleFormer(const Delivery& delivery, std::set<TaskId>& progressed) {
   Entry* entry = set_.Find(delivery.entry);
   if (entry == nullptr) {
     return;

@@ -13,10 +13,9 @@
 #include "logagent/tail/schedule.h"
 #include "store/base/thread.h"
 
-#include <absl/container/flat_hash_set.h>
-
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,9 +47,8 @@ class Shard::Loop {
   void Run();
   bool Round();
   void TakeMail();
-  void HandleFormer(const Delivery& delivery, absl::flat_hash_set<TaskId>& progressed);
-  void HandleDelivery(FileTask& task, const Delivery& delivery,
-                      absl::flat_hash_set<TaskId>& progressed);
+  void HandleFormer(const Delivery& delivery, std::set<TaskId>& progressed);
+  void HandleDelivery(FileTask& task, const Delivery& delivery, std::set<TaskId>& progressed);
   void HandleDeliveries(const std::vector<Delivery>& deliveries);
   void Wait();
   store::TimePoint NextDue(store::TimePoint now) const;
@@ -94,9 +92,10 @@ class Shard::Loop {
   FileSet set_;
   FileFeed feed_;
   Schedule schedule_;
-  absl::flat_hash_set<TaskId> blocked_;   // no memory or a full sink
-  absl::flat_hash_set<TaskId> later_;     // until their retry_at
-  absl::flat_hash_set<TaskId> detached_;  // watched by time: events may not come any more
+  // In order, so that a seeded test replays exactly.
+  std::set<TaskId> blocked_;   // no memory or a full sink
+  std::set<TaskId> later_;     // until their retry_at
+  std::set<TaskId> detached_;  // watched by time: events may not come any more
   // Renames since the last look: first name, present name.
   std::vector<std::pair<Path, Path>> renamed_;
   store::TimePoint next_notify_;  // notifications are not looked at before this

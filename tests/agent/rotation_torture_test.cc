@@ -390,14 +390,16 @@ class Script {
   void SwitchLink() {
     if (links_ > 0) {
       std::string old = fmt::format("real/r{}.log", links_);
-      if (shard_ == nullptr || !files_.Holds(disk_.InodeAt(PathOf(old)))) {
-        Excuse(names_.at(old).content);  // nobody looked, or it was closed: the way to it is gone
+      bool held = shard_ != nullptr && files_.Holds(disk_.InodeAt(PathOf(old)));
+      if (!held && model_.Taken(names_.at(old).content) == 0) {
+        Excuse(names_.at(old).content);  // nobody looked: the way to it is gone
         exact_ = false;
       }
     }
     std::string target = fmt::format("real/r{}.log", ++links_);
     Write(target, false);
     names_["cur.log"] = names_.at(target);
+    Trace("switch cur.log to {}", target);
     disk_.Link(PathOf(target), PathOf("cur.log"));
   }
   void WriteLink() {
@@ -426,6 +428,7 @@ class Script {
   void Disturb(uint64_t what) {
     if (what < 88) {
       sink_.paused = !sink_.paused;
+      Trace("topics {}", sink_.paused ? "paused" : "ready");
     } else if (what < 91) {
       if (shard_ != nullptr) {
         shard_->Deliver(sink_.RejectAll());
