@@ -64,6 +64,10 @@ void MemberMetrics::AddServer() {
   handles_.push_back(registry_.AddCallbackCounter(
       "etcd_server_leader_changes_seen_total", "The number of leader changes seen.", {},
       [&gauges] { return Load(gauges.leader_changes); }));
+  Gauge("sluice_disk_room", "Room for writes on the disk. 0 enough, 1 nearly full, 2 full.",
+        [&gauges] { return static_cast<double>(gauges.disk_room.load()); });
+  Gauge("sluice_disk_available_bytes", "Bytes that are free on the disk of the data directory.",
+        [&gauges] { return Load(gauges.disk_available_bytes); });
   Gauge("etcd_server_quota_backend_bytes", "Current backend storage quota size in bytes.",
         [quota = context_.limits.quota_bytes] { return static_cast<double>(quota); });
 }

@@ -66,6 +66,11 @@ CallHandle PendingCalls::Propose(sluice::store::Command& command, std::optional<
   apply::RequestId request{options_.member, options_.boot_nonce, options_.loop, next_id_};
   std::string bytes = apply::EncodeCommand(request, command);
   size_t cost = bytes.size() + kCallOverhead;
+  // It would wait for room until its time is up.
+  if (gauges_.disk_room.load(std::memory_order_relaxed) == replica::DiskRoom::kNone) {
+    FailWrite(std::move(done), ErrorCode::kSpaceExceeded);
+    return {};
+  }
   if (!budget_.TryTake(cost)) {
     FailWrite(std::move(done), ErrorCode::kTooManyRequests);
     return {};

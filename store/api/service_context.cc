@@ -6,7 +6,9 @@
 namespace store::api {
 
 bool ServiceContext::HasRoom(int64_t cost) const {
-  if (cost == 0 || limits.quota_bytes <= 0) return true;
+  if (cost == 0) return true;
+  if (!DiskHasRoom()) return false;
+  if (limits.quota_bytes <= 0) return true;
   return apply::FitsQuota(limits.quota_bytes, state.Read()->logical_bytes, cost);
 }
 

@@ -60,12 +60,15 @@ struct ServiceContext {
     CHECK(loop.value() < loops.size());
     return *loops[loop.value()];
   }
-  // Bytes the quota compares; what apply counts.
+  // Bytes the quota compares, what apply counts; and this member's disk.
   bool HasRoom(int64_t cost) const;
   // A range of any size may be answered now.
   bool MayAnswer() const {
     return unsent_bytes == nullptr ||
            unsent_bytes->load(std::memory_order_relaxed) <= limits.unsent_bytes_max;
+  }
+  bool DiskHasRoom() const {
+    return gauges.disk_room.load(std::memory_order_relaxed) == replica::DiskRoom::kEnough;
   }
 };
 
@@ -102,9 +105,10 @@ void ProposeCall(const ServiceContext& context, rpc::Call<Request, Response> cal
 }
 
 // Refused for lack of room: etcd answers only when the alarm stands, so that every member refuses
-// from then on.
+// from then on. A full disk is this member's own trouble and passes without an operator.
 template <class Request, class Response>
 void RefuseNoSpace(const ServiceContext& context, rpc::Call<Request, Response> call) {
+  if (!context.DiskHasRoom()) return call.Fail(StatusOf(ErrorCode::kSpaceExceeded));
   PendingCalls& pending = context.At(call.info().loop);
   pending.RaiseNoSpace([call = std::move(call)](apply::CallResult) mutable {
     call.Fail(StatusOf(ErrorCode::kSpaceExceeded));

@@ -3,6 +3,7 @@
 
 #include "store/apply/apply_kv.h"
 #include "store/apply/sys_rows.h"
+#include "store/base/failpoint.h"
 #include "store/engine/sys_keys.h"
 
 #include <memory>
@@ -72,6 +73,7 @@ Result<CallResult> ApplyLeaseGrant(CommandScope& scope,
 bool RevokeOne(CommandScope& scope, LeaseId id) {
   std::optional<std::vector<std::string>> keys = scope.leases.table_.Revoke(id);
   if (!keys) return false;
+  FAILPOINT("apply-lease-revoke");
   mvcc::WriteTxn txn = scope.store.Begin(scope.batch);
   for (const std::string& key : *keys) {
     DeleteLeasedKey(scope, txn, key);

@@ -9,6 +9,7 @@
 #include "store/apply/scope.h"
 #include "store/apply/txn.h"
 #include "store/base/check.h"
+#include "store/base/failpoint.h"
 #include "store/raft/conf_change.h"
 
 #include <fmt/format.h>
@@ -132,6 +133,7 @@ Status StateMachine::Impl::Bootstrap(const InitialState& initial) {
   applied_ = {raft::Index(0), raft::Term(0), initial.conf, store_->current()};
   PutAppliedRow();
   RETURN_IF_ERROR(engine_->Write(*batch_));
+  FAILPOINT("boot-state-written");
   RETURN_IF_ERROR(engine_->Flush());
   PublishView();
   return Ok();
@@ -314,6 +316,7 @@ Result<BatchOutcome> StateMachine::Impl::WriteBatch() {
 }
 
 Result<BatchOutcome> StateMachine::Impl::Finish() {
+  FAILPOINT("apply-publish");
   outcome_.events = store_->Publish();
   PublishView();
   if (batches_since_durable_ >= kDurableEveryBatches ||

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/file.h"
 
+#include "store/base/failpoint.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -93,7 +95,9 @@ Status ReplaceFile(const std::string& path, std::string_view contents, mode_t mo
   // at most one file behind, which the next call overwrites.
   std::string temporary = path + ".tmp";
   Status done = WriteSynced(temporary, contents, mode);
+  FAILPOINT("file-replace");
   if (done) done = RenameFile(temporary, path);
+  FAILPOINT("file-replaced");
   if (!done) ::unlink(temporary.c_str());
   return done;
 }

@@ -50,24 +50,27 @@ Status ToStatus(const rocksdb::Status& status, std::string_view what) {
   return Fail(ToError(status, what));
 }
 
+using TroubleAction = absl::AnyInvocable<void(EngineTrouble, const Error&) const>;
+
 class Listener final : public rocksdb::EventListener {
  public:
-  explicit Listener(absl::AnyInvocable<void(EngineTrouble, const Error&) const> on_error)
+  explicit Listener(std::shared_ptr<const TroubleAction> on_error)
       : on_error_(std::move(on_error)) {}
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
-    if (!on_error_) return;
+    if (!*on_error_) return;
     const Error error = ToError(*status, "engine background work");
     const bool full = error.code() == ErrorCode::kNoSpace;
-    on_error_(full ? EngineTrouble::kNoSpace : EngineTrouble::kFatal, error);
+    (*on_error_)(full ? EngineTrouble::kNoSpace : EngineTrouble::kFatal, error);
   }
   void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) override {
-    if (!on_error_ || !info.new_bg_error.ok()) return;
-    on_error_(EngineTrouble::kRecovered, Error(ErrorCode::kOk, "engine background work resumed"));
+    if (!*on_error_ || !info.new_bg_error.ok()) return;
+    (*on_error_)(EngineTrouble::kRecovered,
+                 Error(ErrorCode::kOk, "engine background work resumed"));
   }
 
  private:
-  absl::AnyInvocable<void(EngineTrouble, const Error&) const> on_error_;
+  const std::shared_ptr<const TroubleAction> on_error_;
 };
 
 Result<CheckpointFile> DescribeFile(const Path& directory, const std::string& name) {
@@ -96,9 +99,10 @@ class RocksEngine::Impl {
   explicit Impl(RocksSettings settings)
       : settings_(std::move(settings)),
         cache_(rocksdb::NewLRUCache(settings_.block_cache_bytes, -1, /*strict=*/false)),
-        file_system_(MakeRocksFileSystem()),
+        file_system_(MakeRocksFileSystem(room_)),
         env_(rocksdb::NewCompositeEnv(file_system_)) {}
   ~Impl() {
+    room_->Abandon();
     for (rocksdb::ColumnFamilyHandle* handle : handles_) {
       if (handle != nullptr) db_->DestroyColumnFamilyHandle(handle);
     }
@@ -121,6 +125,7 @@ class RocksEngine::Impl {
  private:
   RocksSettings settings_;
   std::shared_ptr<rocksdb::Cache> cache_;
+  const std::shared_ptr<RoomWait> room_ = std::make_shared<RoomWait>();
   std::shared_ptr<rocksdb::FileSystem> file_system_;
   std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> db_;
@@ -130,7 +135,18 @@ class RocksEngine::Impl {
 Status RocksEngine::Impl::Open(const Path& directory) {
   rocksdb::DBOptions options = MakeDbOptions(settings_);
   options.env = env_.get();
-  options.listeners.push_back(std::make_shared<Listener>(std::move(settings_.on_error)));
+  auto on_error = std::make_shared<const TroubleAction>(std::move(settings_.on_error));
+  options.listeners.push_back(std::make_shared<Listener>(on_error));
+  room_->Arm([on_error](bool waits) {
+    if (!*on_error) return;
+    if (waits) {
+      (*on_error)(EngineTrouble::kNoSpace,
+                  Error(ErrorCode::kNoSpace, "a write of the engine waits for room"));
+    } else {
+      (*on_error)(EngineTrouble::kRecovered,
+                  Error(ErrorCode::kOk, "writes of the engine have room again"));
+    }
+  });
   std::vector<rocksdb::ColumnFamilyDescriptor> tables;
   for (int i = 0; i < kTableCount; ++i) {
     const Table table = static_cast<Table>(i);
@@ -245,6 +261,7 @@ Status RocksEngine::Write(WriteBatch& batch) {
   const rocksdb::Status written =
       impl_->db().Write(options, &static_cast<RocksBatch&>(batch).batch());
   write_timing_.End(began);
+  FAILPOINT("engine-written");
   return ToStatus(written, "engine write");
 }
 
@@ -298,7 +315,9 @@ Status RocksEngine::Flush() {
   options.wait = true;
   // Without it a flush waits for memory that only a flush can free.
   options.allow_write_stall = true;
-  return ToStatus(impl_->db().Flush(options, impl_->tables()), "engine flush");
+  const rocksdb::Status status = impl_->db().Flush(options, impl_->tables());
+  FAILPOINT("engine-flushed");
+  return ToStatus(status, "engine flush");
 }
 
 Result<Checkpoint> RocksEngine::MakeCheckpoint(Path target) {

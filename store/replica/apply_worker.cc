@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/replica/apply_worker.h"
 
+#include "store/base/failpoint.h"
+
 #include <iterator>
 #include <limits>
 #include <utility>
@@ -72,12 +74,13 @@ bool ApplyWorker::ApplyAll(std::vector<raft::EntryPtr>* entries) {
 }
 
 bool ApplyWorker::ApplySome(std::span<const raft::EntryPtr> entries, size_t* taken) {
+  FAILPOINT("apply-batch");
   auto outcome = machine_.Apply(entries, taken);
   while (!outcome && outcome.error().code() == ErrorCode::kNoSpace) {
     if (!WaitForSpace(outcome.error())) return false;
     outcome = machine_.RetryWrite();
   }
-  if (std::exchange(out_of_space_, false)) {
+  if (out_of_space_.exchange(false, std::memory_order_relaxed)) {
     log_.Info("disk has space again; applying goes on");
   }
   if (!outcome) {
@@ -89,7 +92,7 @@ bool ApplyWorker::ApplySome(std::span<const raft::EntryPtr> entries, size_t* tak
 }
 
 bool ApplyWorker::WaitForSpace(const Error& error) {
-  if (!std::exchange(out_of_space_, true)) {
+  if (!out_of_space_.exchange(true, std::memory_order_relaxed)) {
     log_.Error("disk is full; applying waits until there is space", {error});
   }
   MutexLock lock(stop_mutex_);
@@ -103,6 +106,7 @@ bool ApplyWorker::WaitForSpace(const Error& error) {
 // be told a revision that includes it.
 // The report before them too if leases changed: who was granted one finds it in the next list.
 void ApplyWorker::Tell(apply::BatchOutcome outcome) {
+  FAILPOINT("apply-tell");
   sinks_.events(std::move(outcome.events));
   const bool leases_changed = !outcome.report.leases.empty();
   if (leases_changed) sinks_.report(std::move(outcome.report));

@@ -18,6 +18,7 @@
 
 #include <absl/functional/any_invocable.h>
 
+#include <atomic>
 #include <cstddef>
 #include <span>
 #include <variant>
@@ -51,6 +52,9 @@ class ApplyWorker {
   void Post(std::vector<raft::EntryPtr> entries);
   bool TryRun(Action&& action);
 
+  // A full disk holds up apply. Any thread.
+  bool out_of_space() const { return out_of_space_.load(std::memory_order_relaxed); }
+
  private:
   using Item = std::variant<std::vector<raft::EntryPtr>, Action>;
 
@@ -68,7 +72,7 @@ class ApplyWorker {
   const Clock& clock_;
   Logger log_;
   Mailbox<Item> mailbox_;
-  bool out_of_space_ = false;  // apply thread
+  std::atomic<bool> out_of_space_{false};
 
   Mutex stop_mutex_;
   CondVar stop_signal_;

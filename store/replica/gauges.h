@@ -11,6 +11,13 @@
 
 namespace store::replica {
 
+// What the member's disk leaves to writes (disk_guard.h).
+enum class DiskRoom : uint8_t {
+  kEnough,
+  kLow,   // what needs room is refused; deletes, compactions and revocations go on
+  kNone,  // nothing new is taken
+};
+
 struct RaftGauges {
   std::atomic<uint64_t> term{0};
   std::atomic<uint64_t> leader{0};  // 0: none
@@ -25,6 +32,9 @@ struct RaftGauges {
   std::atomic<uint64_t> uncommitted_bytes{0};
   std::atomic<int64_t> no_leader_since_ns{
       0};  // TimePoint of the replica's clock; 0: there is a leader
+
+  std::atomic<DiskRoom> disk_room{DiskRoom::kEnough};
+  std::atomic<uint64_t> disk_available_bytes{0};
 
   void Publish(const raft::Position& position) {
     term.store(position.term.value(), std::memory_order_relaxed);

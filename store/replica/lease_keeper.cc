@@ -2,6 +2,7 @@
 #include "store/replica/lease_keeper.h"
 
 #include "store/apply/command.h"
+#include "store/base/failpoint.h"
 
 #include <algorithm>
 #include <string>
@@ -139,6 +140,7 @@ void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
         clock_.TakeExpired(now, std::min(budget, limits_.ids_per_entry), limits_.revoke_retry);
     if (ids.empty()) return;
     budget -= ids.size();
+    FAILPOINT("lease-expire");
     // A refused proposal is not kept: the same ids come up again after revoke_retry.
     if (raft.Propose({apply::EncodeLeaseExpiry(ids)}) != raft::ProposeResult::kAppended) return;
     ++revokes_in_flight_;

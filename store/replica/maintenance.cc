@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/replica/maintenance.h"
 
+#include "store/base/failpoint.h"
+
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -11,21 +14,28 @@ constexpr WorkClass kFlush{0};
 constexpr WorkClass kCollect{1};
 constexpr WorkClass kDefragment{2};
 constexpr WorkClass kHash{3};
+constexpr WorkClass kDisk{4};
+// The look at the disk must find one free while the first three wait for room.
+constexpr size_t kThreads = 4;
 
 }  // namespace
 
 Maintenance::Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine,
                          engine::Engine& engine, ApplyWorker& apply, const Clock& clock, Logger log,
-                         absl::AnyInvocable<void(const Error&)> fatal)
+                         MaintenanceHooks hooks)
     : limits_(limits),
       machine_(machine),
       engine_(engine),
       apply_(apply),
       clock_(clock),
       log_(std::move(log)),
-      fatal_(std::move(fatal)),
-      pool_("maintenance", 2,
-            {{"flush", 1, 1}, {"collect", 1, 1}, {"defragment", 1, 1}, {"hash", 1, 16}}) {}
+      hooks_(std::move(hooks)),
+      pool_("maintenance", kThreads,
+            {{"flush", 1, 1},
+             {"collect", 1, 1},
+             {"defragment", 1, 1},
+             {"hash", 1, 16},
+             {"disk", 1, 1}}) {}
 
 void Maintenance::Start(raft::Index durable) {
   applied_.store(durable.value());
@@ -43,10 +53,21 @@ void Maintenance::OnApplied(raft::Index applied, size_t bytes) {
 }
 
 void Maintenance::Tick(TimePoint now) {
-  bool behind = applied_.load(std::memory_order_relaxed) > durable_.load(std::memory_order_relaxed);
-  bool due =
-      now >= next_flush_ || unflushed_bytes_.load(std::memory_order_relaxed) >= limits_.flush_bytes;
-  if (behind && due && !flushing_.exchange(true)) {
+  if (hooks_.look_at_disk && now >= next_look_) {
+    next_look_ = now + limits_.disk_look_interval;
+    (void)pool_.TrySubmit(kDisk, [this] { LookAtDisk(); });
+  }
+  // What is flushed the log need not keep: the one thing that makes room without a client.
+  if (disk_low_.load(std::memory_order_relaxed)) {
+    next_flush_ = std::min(next_flush_, last_flush_ + limits_.low_disk_flush_interval);
+  }
+  // A batch is in the engine, and may be flushed, before it is told to be applied.
+  uint64_t durable = durable_.load(std::memory_order_relaxed);
+  uint64_t behind = std::max(applied_.load(std::memory_order_relaxed), durable) - durable;
+  bool due = now >= next_flush_ || behind >= limits_.flush_entries ||
+             unflushed_bytes_.load(std::memory_order_relaxed) >= limits_.flush_bytes;
+  if (behind > 0 && due && !flushing_.exchange(true)) {
+    last_flush_ = now;
     next_flush_ = now + limits_.flush_interval;
     if (!pool_.TrySubmit(kFlush, [this] { Flush(); })) flushing_.store(false);
   }
@@ -56,16 +77,24 @@ void Maintenance::Tick(TimePoint now) {
   if (!pool_.TrySubmit(kCollect, [this] { Collect(); })) collecting_.store(false);
 }
 
+void Maintenance::LookAtDisk() {
+  DiskRoom room = hooks_.look_at_disk(unflushed_bytes_.load(std::memory_order_relaxed));
+  disk_low_.store(room != DiskRoom::kEnough, std::memory_order_relaxed);
+}
+
 void Maintenance::Flush() {
   uint64_t bytes = unflushed_bytes_.load(std::memory_order_relaxed);
   Status status = FlushNow();
   // Out of space is the engine's to report and to resume; nothing is lost, the log only stays
   // longer.
   if (!status && status.error().code() != ErrorCode::kNoSpace) {
-    fatal_(status.error().WithContext("flush the state"));
+    hooks_.fatal(status.error().WithContext("flush the state"));
     return;
   }
-  if (status) unflushed_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  if (status) {
+    unflushed_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    if (hooks_.flushed) hooks_.flushed(raft::Index(durable_.load()));
+  }
   flushing_.store(false);
 }
 
@@ -73,6 +102,7 @@ Status Maintenance::FlushNow() {
   RETURN_IF_ERROR(engine_.Flush());
   auto row = apply::StateMachine::ReadApplied(engine_, engine::Tier::kPersisted);
   RETURN_IF_ERROR(row);
+  FAILPOINT("replica-flushed");
   if (*row) durable_.store((*row)->index.value(), std::memory_order_release);
   return Ok();
 }
@@ -82,7 +112,7 @@ void Maintenance::Collect() {
     auto step = collector_->Step(clock_.Now());
     if (!step) {
       if (step.error().code() != ErrorCode::kNoSpace) {
-        fatal_(step.error().WithContext("collect compacted revisions"));
+        hooks_.fatal(step.error().WithContext("collect compacted revisions"));
       }
       break;
     }

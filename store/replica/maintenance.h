@@ -4,7 +4,8 @@
 // compacted revisions, full compaction (defragment), hashes. Tick looks whether something is due
 // and costs nothing if not. Start, Stop, Tick by the owner (replica thread); OnApplied by apply;
 // Defragment and RunHash by any thread. Bounded: one running and one waiting action per kind,
-// sixteen hashes.
+// sixteen hashes. A disk that gets full is flushed early: what the state holds durably, the log
+// need not.
 #pragma once
 
 #include "store/apply/state_machine.h"
@@ -15,6 +16,7 @@
 #include "store/mvcc/collector.h"
 #include "store/raft/types.h"
 #include "store/replica/apply_worker.h"
+#include "store/replica/gauges.h"
 
 #include <absl/functional/any_invocable.h>
 
@@ -26,16 +28,26 @@ namespace store::replica {
 
 struct MaintenanceLimits {
   Duration flush_interval = std::chrono::seconds(60);
-  uint64_t flush_bytes =
-      64 << 20;  // of entries applied since the last flush: bounds the replay at start
+  // Of entries applied since the last flush: both bound the replay at the next start.
+  uint64_t flush_bytes = 64 << 20;
+  uint64_t flush_entries = 100'000;
   Duration collect_retry = std::chrono::seconds(1);  // while an open view holds it up
+  Duration disk_look_interval = std::chrono::milliseconds(100);
+  Duration low_disk_flush_interval = std::chrono::seconds(1);
+};
+
+// All called on a maintenance thread; the last two may be empty.
+struct MaintenanceHooks {
+  absl::AnyInvocable<void(const Error&)> fatal;
+  // The durable applied index has moved.
+  absl::AnyInvocable<void(raft::Index durable)> flushed;
+  absl::AnyInvocable<DiskRoom(uint64_t unflushed_bytes)> look_at_disk;
 };
 
 class Maintenance {
  public:
   Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine, engine::Engine& engine,
-              ApplyWorker& apply, const Clock& clock, Logger log,
-              absl::AnyInvocable<void(const Error&)> fatal);
+              ApplyWorker& apply, const Clock& clock, Logger log, MaintenanceHooks hooks);
 
   void Start(raft::Index durable);
   void Stop();
@@ -50,6 +62,7 @@ class Maintenance {
   bool RunHash(Action&& action);
 
  private:
+  void LookAtDisk();
   void Flush();
   void Collect();
 
@@ -59,7 +72,7 @@ class Maintenance {
   ApplyWorker& apply_;
   const Clock& clock_;
   Logger log_;
-  absl::AnyInvocable<void(const Error&)> fatal_;
+  MaintenanceHooks hooks_;
   std::unique_ptr<mvcc::Collector> collector_;  // used by one Collect at a time
   WorkerPool pool_;
 
@@ -69,8 +82,11 @@ class Maintenance {
   std::atomic<bool> flushing_{false};
   std::atomic<bool> collecting_{false};
   std::atomic<bool> collect_waits_{false};
+  std::atomic<bool> disk_low_{false};
   TimePoint next_flush_{};    // replica thread
+  TimePoint last_flush_{};    // replica thread
   TimePoint next_collect_{};  // replica thread
+  TimePoint next_look_{};     // replica thread
 };
 
 }  // namespace store::replica

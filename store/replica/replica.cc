@@ -2,6 +2,7 @@
 #include "store/replica/replica.h"
 
 #include "store/base/check.h"
+#include "store/base/failpoint.h"
 
 #include <utility>
 
@@ -39,7 +40,10 @@ void Replica::OnProposals(ProposalBundle bundle) { proposals_.Offer(std::move(bu
 
 void Replica::OnReadTickets(LoopId loop, uint64_t through) { reads_.Join(loop, through, raft_); }
 
-void Replica::OnPersisted(uint64_t unit) { raft_.OnPersisted(unit); }
+void Replica::OnPersisted(uint64_t unit) {
+  FAILPOINT("replica-persisted");
+  raft_.OnPersisted(unit);
+}
 
 void Replica::OnApplied(const apply::ApplyReport& report) {
   for (const raft::ConfChange& change : report.conf_changes) raft_.ApplyConfChange(change);
@@ -48,13 +52,20 @@ void Replica::OnApplied(const apply::ApplyReport& report) {
   compaction_.OnApplied(report.current);
   reads_.OnApplied(report.applied);
   retention_.OnApplied(report.applied, report.bytes);
-  raft::Index truncated = raft_.position().first - 1;
-  if (auto through = retention_.Decide(report.durable, truncated)) {
-    raft::Term term = raft_.TermAt(*through);
-    raft_.TruncateLog(*through);
-    env_.TruncateLog(*through, term);
-  }
+  CutLog(report.durable);
   proposals_.Retry(raft_);
+}
+
+void Replica::OnFlushed(raft::Index durable) { CutLog(durable); }
+
+void Replica::CutLog(raft::Index durable) {
+  raft::Index truncated = raft_.position().first - 1;
+  auto through = retention_.Decide(durable, truncated);
+  if (!through) return;
+  raft::Term term = raft_.TermAt(*through);
+  FAILPOINT("replica-cut-log");
+  raft_.TruncateLog(*through);
+  env_.TruncateLog(*through, term);
 }
 
 void Replica::OnLeaseRequests(LoopId loop, std::span<const LeaseRequest> requests) {

@@ -75,6 +75,8 @@ class Replica {
   void OnReadTickets(LoopId loop, uint64_t through);
   void OnPersisted(uint64_t unit);
   void OnApplied(const apply::ApplyReport& report);
+  // The state is durable up to here: the log may be cut, also when nothing is applied any more.
+  void OnFlushed(raft::Index durable);
   void OnLeaseRequests(LoopId loop, std::span<const LeaseRequest> requests);
   void OnFetched(raft::NodeId peer, raft::Index from, std::vector<raft::EntryPtr> entries);
   void OnUnreachable(raft::NodeId peer);
@@ -91,6 +93,7 @@ class Replica {
  private:
   void Execute(raft::Output output);
   void HandleRole(const raft::RoleChange& change);
+  void CutLog(raft::Index durable);
 
   const ReplicaConfig config_;
   Env& env_;

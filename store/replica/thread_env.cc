@@ -20,7 +20,7 @@ ThreadEnv::ThreadEnv(const ThreadEnvLimits& limits, ThreadEnvParts parts, uint64
       mailbox_(limits.mailbox),
       apply_(limits.apply, parts_.machine, MakeApplySinks(), parts_.clock, parts_.log),
       maintenance_(limits.maintenance, parts_.machine, parts_.engine, apply_, parts_.clock,
-                   parts_.log, [this](const Error& error) { Fatal(error); }),
+                   parts_.log, MakeMaintenanceHooks()),
       hub_thread_(parts_.hub),
       log_writer_(parts_.log_store,
                   {.on_durable =
@@ -28,7 +28,11 @@ ThreadEnv::ThreadEnv(const ThreadEnvLimits& limits, ThreadEnvParts parts, uint64
                          for (raft::Envelope& envelope : release) Send(std::move(envelope));
                          mailbox_.PostReserved(Persisted{unit});
                        },
-                   .on_failed = [this](const Error& error) { Fatal(error); }}),
+                   .on_failed =
+                       [this](const Error& error) {
+                         // It waited for room on a full disk when the member was told to end.
+                         if (error.code() != ErrorCode::kStopped) Fatal(error);
+                       }}),
       log_helper_("log-helper", 1, {{"log", 1, 64}}) {}
 
 ThreadEnv::~ThreadEnv() { Stop(); }
@@ -144,6 +148,7 @@ void ThreadEnv::Handle(const apply::ApplyReport& report) {
   applying_.EndThrough(report.applied.value(), parts_.stages.apply);
   replica_->OnApplied(report);
 }
+void ThreadEnv::Handle(const Flushed& flushed) { replica_->OnFlushed(flushed.durable); }
 void ThreadEnv::Handle(Fetched& fetched) {
   replica_->OnFetched(fetched.peer, fetched.from, std::move(fetched.entries));
 }
@@ -234,6 +239,13 @@ void ThreadEnv::OnRole(const raft::RoleChange& change) {
   parts_.log.Info("raft role changed", {{"role", raft::Name(change.role)},
                                         {"leader", fmt::format("{:x}", change.leader)},
                                         {"term", change.term}});
+}
+
+MaintenanceHooks ThreadEnv::MakeMaintenanceHooks() {
+  return {
+      .fatal = [this](const Error& error) { Fatal(error); },
+      .flushed = [this](raft::Index durable) { mailbox_.PostReserved(Event(Flushed{durable})); },
+      .look_at_disk = std::move(parts_.look_at_disk)};
 }
 
 ApplySinks ThreadEnv::MakeApplySinks() {

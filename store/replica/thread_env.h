@@ -55,6 +55,8 @@ struct ThreadEnvParts {
   // end.
   absl::AnyInvocable<void(const Error&)> fatal;
   StageTimes stages{};
+  // On a maintenance thread, several times a second; may be empty.
+  absl::AnyInvocable<DiskRoom(uint64_t unflushed_bytes)> look_at_disk;
 };
 
 class ThreadEnv final : public ReplicaDoor, private Env {
@@ -75,6 +77,8 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   bool TryRunOnApply(Action action) override;
 
   Maintenance& maintenance() { return maintenance_; }
+  // A full disk holds up apply.
+  bool out_of_space() const { return apply_.out_of_space(); }
 
  private:
   struct ReadTickets {
@@ -88,13 +92,16 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   struct Persisted {
     uint64_t unit;
   };
+  struct Flushed {
+    raft::Index durable;
+  };
   struct Fetched {
     raft::NodeId peer;
     raft::Index from;
     std::vector<raft::EntryPtr> entries;
   };
-  using Event =
-      std::variant<ProposalBundle, ReadTickets, LeaseCalls, Persisted, apply::ApplyReport, Fetched>;
+  using Event = std::variant<ProposalBundle, ReadTickets, LeaseCalls, Persisted, apply::ApplyReport,
+                             Flushed, Fetched>;
   struct Loop {
     Executor* executor;
     Edge* edge;
@@ -108,6 +115,7 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   void Handle(const LeaseCalls& calls);
   void Handle(const Persisted& persisted);
   void Handle(const apply::ApplyReport& report);
+  void Handle(const Flushed& flushed);
   void Handle(Fetched& fetched);
   // Env.
   void Persist(raft::PersistUnit unit) override;
@@ -127,6 +135,7 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   uint64_t Random() override { return random_.Next(); }
 
   ApplySinks MakeApplySinks();
+  MaintenanceHooks MakeMaintenanceHooks();
   void Fatal(const Error& error);
   template <class Tell>
   void PostTo(LoopId loop, Tell tell);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/server/bootstrap.h"
 
+#include "store/base/failpoint.h"
 #include "store/base/random.h"
-#include "store/base/thread.h"
 #include "store/cluster/member.h"
 #include "store/engine/state_dir.h"
 #include "store/server/process.h"
@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <sys/stat.h>
@@ -19,6 +20,10 @@
 
 namespace store::server {
 namespace {
+
+constexpr Duration kLockRetry = std::chrono::milliseconds(50);
+constexpr Duration kFullDiskRetry = std::chrono::seconds(1);
+constexpr uint64_t kStartBytesMin = 1 << 20;
 
 std::vector<std::string> Texts(const std::vector<Url>& urls) {
   std::vector<std::string> texts;
@@ -94,27 +99,21 @@ Status PrepareDirectory(const ServerConfig& config, const std::string& member, c
 // Another process that uses the directory may be on its way out: wait for it, as etcd does, until
 // it has ended or somebody wants this one to end.
 Result<std::unique_ptr<FileLock>> LockDirectory(const ServerConfig& config,
-                                                const std::string& member, const Clock& clock,
-                                                const Logger& log) {
-  bool told = false;
-  Mutex mutex;
-  CondVar never;
-  while (true) {
-    auto lock = FileLock::Acquire(JoinPath(member, "LOCK"));
-    if (lock) return std::make_unique<FileLock>(std::move(*lock));
-    if (lock.error().code() != ErrorCode::kBusy) return Fail(lock.error());
-    if (!told) {
-      log.Warn("data directory is in use by another process; waiting until it ends",
-               {{"data-dir", config.data_dir}});
-    }
-    told = true;
-    if (StopRequested()) {
+                                                const std::string& member, const Logger& log) {
+  auto lock = FileLock::Acquire(JoinPath(member, "LOCK"));
+  if (!lock && lock.error().code() == ErrorCode::kBusy) {
+    log.Warn("data directory is in use by another process; waiting until it ends",
+             {{"data-dir", config.data_dir}});
+  }
+  while (!lock && lock.error().code() == ErrorCode::kBusy) {
+    if (StopRequestedWithin(kLockRetry)) {
       return Fail(ErrorCode::kBusy,
                   fmt::format("data directory {} is in use by another process", config.data_dir));
     }
-    MutexLock held(mutex);
-    (void)never.WaitUntil(mutex, clock.Now() + std::chrono::milliseconds(50));
+    lock = FileLock::Acquire(JoinPath(member, "LOCK"));
   }
+  if (!lock) return Fail(lock.error());
+  return std::make_unique<FileLock>(std::move(*lock));
 }
 
 Status OpenState(Member& member, const engine::Path& path, const Founders* founders,
@@ -200,15 +199,14 @@ Status CheckLogAgainstState(const wal::LogImage& image, const apply::AppliedRow&
   return Ok();
 }
 
-Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& limits,
-                          EngineTroubleAction on_trouble, const Clock& clock, const Logger& log) {
+namespace {
+
+// Everything of the directory but its lock.
+Result<Member> OpenLocked(const ServerConfig& config, const apply::ApplyLimits& limits,
+                          EngineTroubleAction on_trouble, const Logger& log) {
   const std::string root = JoinPath(config.data_dir, "member");
   const std::string wal_directory = JoinPath(root, "wal");
-  RETURN_IF_ERROR(PrepareDirectory(config, root, log));
   Member member;
-  auto lock = LockDirectory(config, root, clock, log);
-  RETURN_IF_ERROR(lock);
-  member.lock = std::move(*lock);
   member.boot_nonce = EntropySeed();
   member.files = std::make_unique<wal::PosixWalFileSystem>();
 
@@ -232,19 +230,63 @@ Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& 
   auto state = engine::OpenStateDir(root);
   RETURN_IF_ERROR(state);
   RETURN_IF_ERROR(engine::RemoveStaleStates(root, *state));
+  FAILPOINT("boot-state-named");
+  // Opening the state and the log writes a little, and would wait for room deaf to signals.
+  auto space = GetDiskSpace(root);
+  if (space && space->available_bytes < kStartBytesMin) {
+    return Fail(ErrorCode::kNoSpace, fmt::format("{} bytes are free, a start needs {}",
+                                                 space->available_bytes, kStartBytesMin));
+  }
   RETURN_IF_ERROR(OpenState(member, engine::Path(root) / state->directory,
                             founders ? &*founders : nullptr, limits, std::move(on_trouble)));
+  FAILPOINT("boot-state-open");
 
   member.log = std::make_unique<wal::WalLogStore>(
-      *member.files,
-      wal::WalOptions{.directory = wal_directory, .identity = **identity, .seed = EntropySeed()});
+      *member.files, wal::WalOptions{.directory = wal_directory,
+                                     .identity = **identity,
+                                     .seed = EntropySeed(),
+                                     .segment_bytes = config.wal_segment_bytes});
   auto image = member.log->Load();
   RETURN_IF_ERROR(image);
+  FAILPOINT("boot-log-loaded");
   auto applied = apply::StateMachine::ReadApplied(*member.engine, engine::Tier::kPersisted);
   RETURN_IF_ERROR(applied);
   RETURN_IF_ERROR(CheckLogAgainstState(*image, **applied));
   RETURN_IF_ERROR(CheckMemberIsOfState(**identity, (*applied)->conf));
   member.boot = MakeBoot(std::move(*image), **applied, member.machine->leases());
+  return member;
+}
+
+}  // namespace
+
+Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& limits,
+                          EngineTroubleAction on_trouble, const Logger& log) {
+  const std::string root = JoinPath(config.data_dir, "member");
+  RETURN_IF_ERROR(PrepareDirectory(config, root, log));
+  auto lock = LockDirectory(config, root, log);
+  RETURN_IF_ERROR(lock);
+  FAILPOINT("boot-locked");
+  auto shared_action = std::make_shared<const EngineTroubleAction>(std::move(on_trouble));
+  auto open = [&] {
+    return OpenLocked(
+        config, limits,
+        [shared_action](engine::EngineTrouble trouble, const Error& error) {
+          (*shared_action)(trouble, error);
+        },
+        log);
+  };
+  auto member = open();
+  if (!member && member.error().code() == ErrorCode::kNoSpace) {
+    log.Error("the disk is full; the start waits until there is room",
+              {{"data-dir", config.data_dir}, member.error()});
+  }
+  // To end and be started again would only repeat this, and hide it behind a supervisor's back-off.
+  while (!member && member.error().code() == ErrorCode::kNoSpace) {
+    if (StopRequestedWithin(kFullDiskRetry)) break;
+    member = open();
+  }
+  RETURN_IF_ERROR(member);
+  member->lock = std::move(*lock);
   return member;
 }
 

@@ -46,7 +46,7 @@ struct Member {
 using EngineTroubleAction = absl::AnyInvocable<void(engine::EngineTrouble, const Error&) const>;
 
 Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& limits,
-                          EngineTroubleAction on_trouble, const Clock& clock, const Logger& log);
+                          EngineTroubleAction on_trouble, const Logger& log);
 
 // The boot rule for a state that was not installed from a snapshot (architecture 3.5): the log must
 // reach the durable applied index and agree with its term there. kCorruption otherwise.

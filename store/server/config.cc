@@ -161,6 +161,10 @@ Status ServerConfig::Finish() {
   }
   RETURN_IF_ERROR(CheckOwnUrls(*this));
   RETURN_IF_ERROR(CheckTimes(*this));
+  if (wal_segment_bytes < kWalSegmentBytesMin || wal_segment_bytes > kWalSegmentBytesMax) {
+    return Refuse(fmt::format("--wal-segment-bytes must be between {} and {}", kWalSegmentBytesMin,
+                              kWalSegmentBytesMax));
+  }
   return SetCompaction(*this);
 }
 

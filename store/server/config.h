@@ -19,6 +19,8 @@ namespace store::server {
 inline constexpr const char* kDefaultClientUrl = "http://localhost:2379";
 inline constexpr const char* kDefaultPeerUrl = "http://localhost:2380";
 inline constexpr int64_t kDefaultQuotaBytes = 2LL << 30;
+inline constexpr uint64_t kWalSegmentBytesMin = 1 << 20;
+inline constexpr uint64_t kWalSegmentBytesMax = 1 << 30;
 
 enum class CompactionMode : uint8_t { kPeriodic, kRevision };
 enum class ClusterState : uint8_t { kNew, kExisting };
@@ -40,6 +42,7 @@ struct ServerConfig {
   CompactionMode auto_compaction_mode = CompactionMode::kPeriodic;
   std::string auto_compaction_retention = "0";
   uint64_t snapshot_count = 10'000;  // log entries kept for members that were briefly away
+  uint64_t wal_segment_bytes = 64 << 20;
   int64_t heartbeat_interval_ms = 100;
   int64_t election_timeout_ms = 1000;
 

@@ -28,7 +28,7 @@ int Run(const FlagOutcome& outcome, const store::Logger& log, const store::Clock
     std::_Exit(1);
   };
   auto server = store::server::Server::Start(outcome.config, clock, log, fatal);
-  if (!server && store::server::StopRequested()) {
+  if (!server && store::server::StopRequestedWithin(store::Duration(0))) {
     int asked = store::server::WaitForSignal(signals);
     log.Info("received signal before the member was started", {{"signal", strsignal(asked)}});
     log.Flush();

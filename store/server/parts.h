@@ -19,6 +19,7 @@
 #include "store/api/watch_service.h"
 #include "store/base/metrics.h"
 #include "store/base/worker_pool.h"
+#include "store/replica/disk_guard.h"
 #include "store/replica/gauges.h"
 #include "store/replica/thread_env.h"
 #include "store/rpc/event_loop.h"
@@ -32,6 +33,7 @@
 #include "store/server/server.h"
 #include "store/watch/watch_hub.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,7 +58,8 @@ class Server::Parts {
   void Stop();
 
  private:
-  void OnEngineTrouble(engine::EngineTrouble trouble, const Error& error) const;
+  void OnEngineTrouble(engine::EngineTrouble trouble, const Error& error);
+  replica::DiskRoom LookAtDisk(uint64_t unflushed_bytes);
   void MakeContext();
   void AddServices();
   void TimeDisk();
@@ -74,6 +77,7 @@ class Server::Parts {
   const Fatal fatal_;
   Registry registry_;
   replica::RaftGauges gauges_;
+  std::atomic<bool> engine_full_{false};  // its background work waits for room
 
   // Transport: bound first, so that a port in use is found before the directory is touched.
   std::vector<std::unique_ptr<rpc::EventLoop>> loops_;
@@ -84,6 +88,7 @@ class Server::Parts {
 
   // State and the threads around it.
   Member member_;
+  std::unique_ptr<replica::DiskGuard> disk_guard_;
   std::unique_ptr<watch::WatchHub> hub_;
   std::unique_ptr<replica::ThreadEnv> env_;
 

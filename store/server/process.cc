@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/server/process.h"
 
+#include "store/base/file.h"
+
+#include <chrono>
 #include <cstdlib>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -51,10 +56,16 @@ int WaitForSignal(const sigset_t& signals) {
   return signal_number;
 }
 
-bool StopRequested() {
-  sigset_t pending;
-  sigpending(&pending);
-  return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1;
+bool StopRequestedWithin(Duration limit) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  // Readable while a blocked signal is pending, and not read here.
+  UniqueFd pending(signalfd(-1, &signals, SFD_CLOEXEC));
+  pollfd wait{pending.get(), POLLIN, 0};
+  auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
+  return poll(&wait, 1, static_cast<int>(millis)) > 0;
 }
 
 void EndBy(int signal_number, const sigset_t& signals) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What main needs of the process: its environment and its signals. Called by main's thread before
-// any other thread exists.
+// What main and the start-up need of the process: its environment and its signals. Called by main's
+// thread; ReadEnvironment and BlockSignals before any other thread exists.
 #pragma once
+
+#include "store/base/clock.h"
 
 #include <cstddef>
 #include <map>
@@ -21,8 +23,9 @@ size_t DescriptorsMax();
 // mask. SIGPIPE is ignored; a closed connection is an error of its write.
 sigset_t BlockSignals();
 int WaitForSignal(const sigset_t& signals);
-// One of them has come and waits to be taken.
-bool StopRequested();
+// Waits until one of them has come, which stays to be taken by WaitForSignal; false when `limit`
+// has passed without.
+bool StopRequestedWithin(Duration limit);
 
 // Ends as if the signal had not been handled, so that a supervisor sees what it sent (143 for
 // SIGTERM); as process 1, whose default action is to ignore, by exit 0.

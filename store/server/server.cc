@@ -18,6 +18,8 @@ replica::ReplicaConfig MakeReplicaConfig(const ServerConfig& config, raft::NodeI
   replica.raft.election_ticks =
       static_cast<int>(config.election_timeout_ms / config.heartbeat_interval_ms);
   replica.election_timeout = config.election_timeout();
+  // What is kept for others must not be most of a small disk.
+  replica.retention.bytes = std::min(replica.retention.bytes, config.wal_segment_bytes);
   replica.retention.entries = std::max<uint64_t>(config.snapshot_count, 1);
   replica.compaction.period = config.compaction_period;
   replica.compaction.revisions = config.compaction_revisions;
@@ -93,6 +95,14 @@ void Server::Parts::Stop() {
   RunOn(*loops_[0], [this] { publisher_->Stop(); });
   peer_door_.Stop(*loops_[0]);
   transport_->Stop();
+  if (gauges_.disk_room.load() == replica::DiskRoom::kNone) {
+    // What waits for room must not hold up the end, and cannot be made to give up; the log replays
+    // what is left undone, as after a crash.
+    log_.Warn("the disk is full: the member ends without closing its files");
+    return;
+  }
+  // It may get full now.
+  member_.log->StopWaiting();
   env_->Stop();
   for (size_t i = 0; i < loops_.size(); ++i) {
     RunOn(*loops_[i], [this, i] { pending_[i]->FailAll(ErrorCode::kStopped); });

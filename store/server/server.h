@@ -28,7 +28,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Ends calls, flushes and closes. Idempotent.
+  // Ends calls, flushes and closes. Idempotent. On a full disk it returns with threads still
+  // running that wait for room: then the process must end without destroying this object.
   void Stop();
 
  private:

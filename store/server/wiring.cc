@@ -12,6 +12,9 @@
 namespace store::server {
 namespace {
 
+// What may wait to be flushed, of the whole disk.
+constexpr uint64_t kDiskPartUnflushed = 16;
+
 // Half of the processors, but two where there are two: reads live on the loops alone, and a second
 // one gave 1.3 to 1.5 times the ranges at the same number of puts (tests/bench/store, two cores).
 size_t LoopCount() {
@@ -82,7 +85,7 @@ Status Server::Parts::OpenState() {
       [this](engine::EngineTrouble trouble, const Error& error) {
         OnEngineTrouble(trouble, error);
       },
-      clock_, log_);
+      log_);
   RETURN_IF_ERROR(member);
   member_ = std::move(*member);
   log_.Info("opened the data directory", {{"data-dir", config_.data_dir},
@@ -93,12 +96,14 @@ Status Server::Parts::OpenState() {
   return Ok();
 }
 
-void Server::Parts::OnEngineTrouble(engine::EngineTrouble trouble, const Error& error) const {
+void Server::Parts::OnEngineTrouble(engine::EngineTrouble trouble, const Error& error) {
   switch (trouble) {
     case engine::EngineTrouble::kNoSpace:
+      engine_full_.store(true, std::memory_order_relaxed);
       log_.Error("the disk of the state is full; writes wait until there is space", {error});
       return;
     case engine::EngineTrouble::kRecovered:
+      engine_full_.store(false, std::memory_order_relaxed);
       log_.Info("the disk of the state has space again");
       return;
     case engine::EngineTrouble::kFatal:
@@ -120,24 +125,44 @@ void Server::Parts::TimeDisk() {
                               "The latency distributions of commit called by backend.", bounds)});
 }
 
+replica::DiskRoom Server::Parts::LookAtDisk(uint64_t unflushed_bytes) {
+  return disk_guard_->Look(
+      {.log_waits = member_.log->out_of_space(),
+       .state_waits = env_->out_of_space() || engine_full_.load(std::memory_order_relaxed),
+       .unflushed_bytes = unflushed_bytes,
+       .state_bytes = member_.engine->Sizes().disk_bytes});
+}
+
 void Server::Parts::Wire() {
   TimeDisk();
+  disk_guard_ = std::make_unique<replica::DiskGuard>(
+      replica::DiskGuardLimits{.segment_bytes = config_.wal_segment_bytes}, config_.data_dir,
+      gauges_, log_);
   hub_ = std::make_unique<watch::WatchHub>(watch::WatchLimits{}, member_.machine->mvcc(), clock_,
                                            api::EncodeWatchEvents);
   replica::ThreadEnvLimits limits;
   limits.tick = std::chrono::milliseconds(config_.heartbeat_interval_ms);
+  // A flush must fit beside what it replaces.
+  if (auto space = GetDiskSpace(config_.data_dir)) {
+    limits.maintenance.flush_bytes =
+        std::min(limits.maintenance.flush_bytes, space->total_bytes / kDiskPartUnflushed);
+  }
   env_ = std::make_unique<replica::ThreadEnv>(
       limits,
-      replica::ThreadEnvParts{.log_store = *member_.log,
-                              .engine = *member_.engine,
-                              .machine = *member_.machine,
-                              .hub = *hub_,
-                              .gauges = gauges_,
-                              .clock = clock_,
-                              .log = log_,
-                              .fatal = [this](const Error& error) { fatal_(error); },
-                              .stages = replica::MakeStageTimes(registry_, clock_)},
+      replica::ThreadEnvParts{
+          .log_store = *member_.log,
+          .engine = *member_.engine,
+          .machine = *member_.machine,
+          .hub = *hub_,
+          .gauges = gauges_,
+          .clock = clock_,
+          .log = log_,
+          .fatal = [this](const Error& error) { fatal_(error); },
+          .stages = replica::MakeStageTimes(registry_, clock_),
+          .look_at_disk = [this](uint64_t unflushed_bytes) { return LookAtDisk(unflushed_bytes); }},
       EntropySeed());
+  // Before the first call is admitted; maintenance goes on with it.
+  (void)LookAtDisk(0);
   for (auto& loop : loops_) {
     api::PendingOptions options;
     options.member = member_.id.value();

@@ -13,11 +13,13 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
 from programs import READY, ROOT, Failure, Scratch, Store, die_with_parent, percentile, seeded, wait_for
 
-FLAGS = ("--snapshot-count=500",)
+# Small segments, so that the log changes and releases them many times in a short life.
+FLAGS = ("--wal-segment-bytes=1048576", "--snapshot-count=500")
 # Passed with every group of writes; the others now and then.
 FREQUENT = ("wal-write", "wal-written", "wal-sync", "wal-synced", "engine-write", "engine-written", "apply-batch",
             "apply-publish", "apply-tell", "replica-persisted")
-FIRST_START = ("engine-flush", "rocks-append", "rocks-sync",
+FIRST_START = ("boot-locked", "boot-state-named", "boot-state-open", "boot-state-written", "boot-log-loaded",
+               "file-replace", "file-replaced", "engine-flush", "engine-flushed", "rocks-append", "rocks-sync",
                "wal-preallocate", "wal-sync-directory", "wal-spare-ready", "wal-write", "wal-sync", "wal-synced",
                "wal-recovery-copied", "wal-recovery-done")
 KILLED = -9

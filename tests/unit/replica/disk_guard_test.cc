@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/replica/disk_guard.h"
+
+#include <gtest/gtest.h>
+
+namespace store::replica {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+
+DiskRoom Judge(uint64_t total, uint64_t available, const DiskGuard::Signals& signals,
+               DiskRoom before) {
+  return DiskGuard::Judge({.segment_bytes = 2 * kMiB}, total, available, signals, before);
+}
+
+TEST(DiskGuard, ClosesBelowTheReserveAndOpensAQuarterAbove) {
+  const uint64_t total = 2000 * kMiB;  // 5 %: a reserve of 100 MiB
+  EXPECT_EQ(Judge(total, 100 * kMiB, {}, DiskRoom::kEnough), DiskRoom::kEnough);
+  EXPECT_EQ(Judge(total, 100 * kMiB - 1, {}, DiskRoom::kEnough), DiskRoom::kLow);
+  EXPECT_EQ(Judge(total, 125 * kMiB - 1, {}, DiskRoom::kLow), DiskRoom::kLow);
+  EXPECT_EQ(Judge(total, 125 * kMiB, {}, DiskRoom::kLow), DiskRoom::kEnough);
+  EXPECT_EQ(Judge(total, 125 * kMiB - 1, {}, DiskRoom::kNone), DiskRoom::kLow);
+}
+
+TEST(DiskGuard, ReserveIsTwoSegmentsAtLeastAndOneGibibyteAtMost) {
+  EXPECT_EQ(Judge(64 * kMiB, 4 * kMiB - 1, {}, DiskRoom::kEnough), DiskRoom::kLow);
+  EXPECT_EQ(Judge(64 * kMiB, 4 * kMiB, {}, DiskRoom::kEnough), DiskRoom::kEnough);
+  const uint64_t large = 1 << 20;
+  EXPECT_EQ(Judge(large * kMiB, 1024 * kMiB - 1, {}, DiskRoom::kEnough), DiskRoom::kLow);
+  EXPECT_EQ(Judge(large * kMiB, 1024 * kMiB, {}, DiskRoom::kEnough), DiskRoom::kEnough);
+}
+
+// What only memory and log hold is still to be written.
+TEST(DiskGuard, WhatIsUnflushedNeedsRoomToo) {
+  const DiskGuard::Signals signals{.unflushed_bytes = 10 * kMiB};
+  EXPECT_EQ(Judge(64 * kMiB, 14 * kMiB - 1, signals, DiskRoom::kEnough), DiskRoom::kLow);
+  EXPECT_EQ(Judge(64 * kMiB, 14 * kMiB, signals, DiskRoom::kEnough), DiskRoom::kEnough);
+}
+
+// A compaction of everything fits beside what it replaces, up to what one compaction takes.
+TEST(DiskGuard, ACompactionNeedsRoomToo) {
+  const DiskGuard::Signals signals{.state_bytes = 20 * kMiB};
+  EXPECT_EQ(Judge(64 * kMiB, 24 * kMiB - 1, signals, DiskRoom::kEnough), DiskRoom::kLow);
+  EXPECT_EQ(Judge(64 * kMiB, 24 * kMiB, signals, DiskRoom::kEnough), DiskRoom::kEnough);
+  const DiskGuard::Signals large{.state_bytes = 50'000 * kMiB};
+  EXPECT_EQ(Judge(64 * kMiB, 1604 * kMiB, large, DiskRoom::kEnough), DiskRoom::kEnough);
+}
+
+TEST(DiskGuard, AWriteThatWaitsMeansNoRoomWhateverIsFree) {
+  EXPECT_EQ(Judge(64 * kMiB, 60 * kMiB, {.log_waits = true}, DiskRoom::kEnough), DiskRoom::kNone);
+  EXPECT_EQ(Judge(64 * kMiB, 60 * kMiB, {.state_waits = true}, DiskRoom::kLow), DiskRoom::kNone);
+}
+
+}  // namespace
+}  // namespace store::replica
