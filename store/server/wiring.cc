@@ -62,6 +62,7 @@ Server::Parts::Parts(const ServerConfig& config, const Clock& clock, Logger log,
 
 Status Server::Parts::BindPorts() {
   std::vector<rpc::EventLoop*> loops;
+  loops.reserve(loops_.size());
   for (auto& loop : loops_) loops.push_back(loop.get());
   transport_ = std::make_unique<rpc::Server>(methods_, router_, loops, TransportOptions(config_));
   for (const Url& url : config_.listen_client_urls) {
@@ -185,6 +186,7 @@ void Server::Parts::MakeContext() {
   limits.request_bytes_max = config_.max_request_bytes;
   limits.election_timeout = config_.election_timeout();
   std::vector<api::PendingCalls*> pending;
+  pending.reserve(pending_.size());
   for (auto& calls : pending_) pending.push_back(calls.get());
   context_ = std::make_unique<api::ServiceContext>(api::ServiceContext{
       .header = api::HeaderSource({member_.cluster, member_.id.value()}, gauges_),

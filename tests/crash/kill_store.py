@@ -15,7 +15,7 @@ from programs import READY, ROOT, Failure, Scratch, Store, die_with_parent, perc
 
 # Small segments, so that the log changes and releases them many times in a short life.
 FLAGS = ("--wal-segment-bytes=1048576", "--snapshot-count=500")
-# Passed with every group of writes; the others now and then.
+# Passed with every group of writes, about a hundred of them in a second; the others now and then.
 FREQUENT = ("wal-write", "wal-written", "wal-sync", "wal-synced", "engine-write", "engine-written", "apply-batch",
             "apply-publish", "apply-tell", "replica-persisted")
 FIRST_START = ("boot-locked", "boot-state-named", "boot-state-open", "boot-state-written", "boot-log-loaded",
@@ -174,7 +174,7 @@ class Loop:
     def run(self):
         for cycle in range(1, self.options.cycles + 1):
             point = self._next_point()
-            arm(self.store, point, self.random.randrange(1000 if point in FREQUENT else 3))
+            arm(self.store, point, self.random.randrange(100 if point in FREQUENT else 3))
             self._start()
             self._provoke(point)
             self._wait_for_death(self.random.uniform(0.05, self.options.seconds))
