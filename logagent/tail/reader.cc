@@ -144,7 +144,8 @@ Result<ReadStep> Reader::Read() {
   RETURN_IF_ERROR(facts);
   uint64_t size = facts->size;
   size_before_ = size_seen_;
-  if (size < offset_ || size < oversize_scan_) {
+  bool emptied = size == 0 && size_seen_ > 0;  // what was seen and not read is lost
+  if (size < offset_ || size < oversize_scan_ || emptied) {
     return BeginGeneration();
   }
   bool touched = facts->modified_ns != modified_ns_seen_;

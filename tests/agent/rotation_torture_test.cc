@@ -431,8 +431,8 @@ class Script {
       Trace("topics {}", sink_.paused ? "paused" : "ready");
     } else if (what < 91) {
       if (shard_ != nullptr) {
-        shard_->Deliver(sink_.RejectAll());
-        exact_ = false;
+        Trace("refused");
+        shard_->Deliver(sink_.RejectAll(&exact_));
       }
     } else if (what < 93) {
       if (!all_) return;

@@ -87,6 +87,7 @@ void TortureModel::OnLine(const std::string& topic, const std::string& line,
   seen.next = number + 1;
   seen.most = std::max(seen.most, seen.next);
   seen.repeat = seen.next;
+  seen.kept = seen.next;
   ++seen.in_flight[number];
 }
 
@@ -103,15 +104,20 @@ void TortureModel::OnAcked(const std::string& topic, std::pair<size_t, size_t> i
   }
 }
 
-void TortureModel::OnRejected() {
+bool TortureModel::OnRejected() {
+  bool exact = true;
   for (Content& content : contents_) {
     for (auto& [topic, seen] : content.by_topic) {
       if (!seen.in_flight.empty()) {
-        seen.repeat = std::min(seen.repeat, seen.in_flight.begin()->first);
+        size_t first = seen.in_flight.begin()->first;
+        exact = exact && !(content.gone && seen.in_flight.size() < seen.kept - first);
+        seen.repeat = std::min(seen.repeat, first);
+        seen.kept = std::min(seen.kept, first);
         seen.in_flight.clear();
       }
     }
   }
+  return exact;
 }
 
 void TortureModel::OnKilled(store::Duration window) {
@@ -139,7 +145,7 @@ size_t TortureModel::Taken(size_t content) const {
 uint64_t TortureModel::TakenBytes(size_t content, const std::string& topic) const {
   const Content& at = contents_[content];
   auto seen = at.by_topic.find(topic);
-  size_t lines = seen == at.by_topic.end() ? 0 : seen->second.most;
+  size_t lines = seen == at.by_topic.end() ? 0 : seen->second.kept;
   return lines > at.ends.size() ? at.size : lines == 0 ? 0 : at.ends[lines - 1];
 }
 
@@ -232,14 +238,14 @@ std::vector<Delivery> ModelSink::Answer(bool all) {
   return answers;
 }
 
-std::vector<Delivery> ModelSink::RejectAll() {
+std::vector<Delivery> ModelSink::RejectAll(bool* exact) {
   std::vector<Delivery> answers;
   for (Flying& flying : flying_) {
     flying.delivery.outcome = Delivery::Outcome::kRejected;
     answers.push_back(std::move(flying.delivery));
   }
   flying_.clear();
-  model_.OnRejected();
+  *exact = model_.OnRejected() && *exact;
   return answers;
 }
 

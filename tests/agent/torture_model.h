@@ -31,6 +31,7 @@ struct Arrived {
   size_t most = 0;    // lines that arrived at least once
   size_t acked = 0;   // all before it are acknowledged
   size_t repeat = 0;  // from here on a line may come again, once
+  size_t kept = 0;    // lines that arrived and were not refused since
   std::map<size_t, int> in_flight;
   std::deque<std::pair<store::TimePoint, size_t>> history;  // of acked
 };
@@ -61,7 +62,8 @@ class TortureModel {
   void OnLine(const std::string& topic, const std::string& line, std::pair<size_t, size_t>* id);
   void OnAcked(const std::string& topic, std::pair<size_t, size_t> id);
   // The sink refused what was in flight: it comes again from the first that is not acknowledged.
-  void OnRejected();
+  // False if that leaves open what a content that is gone has lost: lines behind it were taken.
+  bool OnRejected();
   // The agent is dead; rows are at most `window` old.
   void OnKilled(store::Duration window);
   // Most lines any entry has been given; what a content that goes away now may end at.
@@ -134,7 +136,7 @@ class ModelSink final : public Sink {
 
   // Some, or all, of what is in flight.
   std::vector<Delivery> Answer(bool all);
-  std::vector<Delivery> RejectAll();
+  std::vector<Delivery> RejectAll(bool* exact);
   void Forget() { flying_.clear(); }
   bool empty() const { return flying_.empty(); }
   bool paused = false;

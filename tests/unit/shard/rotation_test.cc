@@ -144,6 +144,22 @@ TEST_F(Rotation, InodeOfADeletedFileThatWasClosedIsAnotherFile) {
   EXPECT_EQ(Lost(), 0U);
 }
 
+TEST_F(Rotation, BytesThatWereSeenAndCutOffBeforeTheyWereReadAreCounted) {
+  Start("/logs/*.log");
+  sink_.paused = true;
+  files_.Append("/logs/a.log", "pauses the entry\n");
+  Steps(10);
+  files_.Append("/logs/b.log", "0123456\n");
+  Steps(10);
+  files_.Truncate("/logs/b.log");
+  Steps(10);
+  sink_.paused = false;
+  EXPECT_EQ(Lost(), 8U);
+  files_.Append("/logs/b.log", "next\n");
+  Steps(10);
+  EXPECT_THAT(sink_.lines, ElementsAre("pauses the entry", "next"));
+}
+
 TEST_F(Rotation, ClosedFileThatWasTruncatedAndThenRenamedIsReadUnderItsNewName) {
   files_.Append("/logs/a.log", "former\n");
   Start("/logs/a.log");
