@@ -125,17 +125,19 @@ Result<bool> Reader::CheckHead(uint64_t size) {
   return true;
 }
 
-ReadStep Reader::BeginGeneration() {
+// `size` is what the new content was seen with: it may be gone again before it is read.
+ReadStep Reader::BeginGeneration(uint64_t size) {
   former_ = {key_, offset_, size_before_, head_, MarkOf(mark_), std::exchange(trail_, {})};
   ++key_.generation;
   head_ = {};
   offset_ = 0;
-  size_seen_ = 0;
+  size_seen_ = size;
   mark_.clear();
   oversize_scan_ = 0;
   no_newline_until_ = 0;
   in_hole_ = false;
   resumed_ = false;
+  (void)CheckHead(size);  // cannot be read now: the first read takes it
   return Nothing(ReadStep::Kind::kTruncated);
 }
 
@@ -144,9 +146,9 @@ Result<ReadStep> Reader::Read() {
   RETURN_IF_ERROR(facts);
   uint64_t size = facts->size;
   size_before_ = size_seen_;
-  bool emptied = size == 0 && size_seen_ > 0;  // what was seen and not read is lost
-  if (size < offset_ || size < oversize_scan_ || emptied) {
-    return BeginGeneration();
+  bool cut = offset_ == 0 && size < size_seen_;  // what was seen and not read is lost
+  if (size < offset_ || size < oversize_scan_ || cut) {
+    return BeginGeneration(size);
   }
   bool touched = facts->modified_ns != modified_ns_seen_;
   if (size < size_seen_ || (touched && size <= no_newline_until_)) {
@@ -171,7 +173,7 @@ Result<ReadStep> Reader::AtEnd() {
   auto before = ReadBefore(offset_);
   RETURN_IF_ERROR(before);
   bool same = mark_.empty() || *before == mark_;  // empty: Rewind could not read it
-  return same ? Nothing(ReadStep::Kind::kEnd) : BeginGeneration();
+  return same ? Nothing(ReadStep::Kind::kEnd) : BeginGeneration(size_seen_);
 }
 
 Result<std::shared_ptr<Chunk>> Reader::ReadChunk(uint64_t bytes) {
@@ -199,12 +201,12 @@ Result<ReadStep> Reader::ReadLines(uint64_t size) {
       return Nothing(ReadStep::Kind::kNoBudget);
     }
     if ((*chunk)->size() < mark_.size() || (*chunk)->size() == 0) {
-      return BeginGeneration();
+      return BeginGeneration(size);
     }
     auto same_head = CheckHead(size);
     RETURN_IF_ERROR(same_head);
     if (!*same_head) {
-      return BeginGeneration();
+      return BeginGeneration(size);
     }
     std::string_view bytes((*chunk)->data(), (*chunk)->size());
     if (auto hole = SkipHole(bytes)) {
@@ -307,7 +309,7 @@ Result<ReadStep> Reader::TakeOversize(uint64_t end) {
   auto same_head = CheckHead(size_seen_);
   RETURN_IF_ERROR(same_head);
   if ((!mark_.empty() && *start != mark_) || !*same_head) {
-    return BeginGeneration();  // it became another one during the search
+    return BeginGeneration(size_seen_);  // it became another one during the search
   }
   auto before = ReadBefore(end);
   RETURN_IF_ERROR(before);
@@ -339,7 +341,7 @@ Result<ReadStep> Reader::ReadUnfinished() {
     return Nothing(ReadStep::Kind::kNoBudget);
   }
   if ((*chunk)->size() <= mark_.size()) {
-    return BeginGeneration();
+    return BeginGeneration(size);
   }
   std::string_view bytes((*chunk)->data(), (*chunk)->size());
   if (LastLineEnd(bytes, mark_.size()) != mark_.size()) {
@@ -359,7 +361,7 @@ bool Reader::Rewind(uint64_t offset, const TailMark& mark) {
                           : Result<std::string>(store::Fail(store::ErrorCode::kNotFound));
   offset_ = offset;
   if (before && MarkOf(*before) != mark) {
-    BeginGeneration();
+    BeginGeneration(0);
     former_.mark = mark;
     return false;
   }

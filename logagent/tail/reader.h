@@ -135,7 +135,7 @@ class Reader {
   Result<std::string> ReadBefore(uint64_t offset);
   // False when the head is another one by now; else it covers what of it is there.
   Result<bool> CheckHead(uint64_t size);
-  ReadStep BeginGeneration();
+  ReadStep BeginGeneration(uint64_t size);
   Result<ReadStep> AtEnd();
   std::optional<ReadStep> SkipHole(std::string_view bytes);
   // Null when there is no memory now, empty when the content is another one.
