@@ -48,9 +48,14 @@ std::shared_ptr<const mvcc::KeyValue> FanOut::ReadPrevious(const mvcc::Event& ev
   // The previous value is the key's at mod - 1, and that revision may be compacted. Said by the
   // logical compaction and not by what is left in the engine, so that all members answer alike.
   if (event.kv.mod - 1 < store_.compacted()) return nullptr;
-  auto record = store_.ReadRecord(event.previous);
+  // A change that replaced one of its own revision: what was before both, if anything, is not
+  // told by the records.
+  const bool of_its_own = event.previous.main == event.kv.mod;
+  auto record = of_its_own ? store_.View().Get(event.kv.key.view(), event.kv.mod - 1)
+                           : store_.ReadRecord(event.previous);
+  if (!record && record.error().code() == ErrorCode::kCompacted) return nullptr;  // meanwhile
   CHECK(record, "prev_kv of revision {}: {}", event.kv.mod, record.error().ToString());
-  if (!record->has_value()) return nullptr;  // compacted meanwhile
+  if (!record->has_value()) return nullptr;  // none, or compacted meanwhile
   return std::make_shared<const mvcc::KeyValue>(std::move(**record));
 }
 

@@ -91,7 +91,7 @@ TEST(FanOut, OversizedResponseIsWholeUnlessFragmentsAreAskedFor) {
   f.Create(1, {.id = 2, .range = All(), .fragment = true});
   f.Run();
   stream->got.clear();
-  f.PutAll({{"a", "1"}, {"b", "2"}, {"c", "3"}});
+  f.ChangeAll({{"a", "1"}, {"b", "2"}, {"c", "3"}});
   f.Publish();
   f.Run();
   std::vector<std::pair<WatchId, bool>> pieces;

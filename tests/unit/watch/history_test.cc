@@ -99,7 +99,7 @@ class Life {
     if (random_.Chance(0.25)) {
       f_.Delete(Range());
     } else if (random_.Chance(0.2)) {
-      f_.PutAll({{"k1", "x"}, {"k3", std::string(random_.Below(200), 'y')}, {"k5", "z"}});
+      f_.ChangeAll({{"k1", "x"}, {"k3", std::string(random_.Below(200), 'y')}, {"k5", "z"}});
     } else {
       f_.Put(Key(), fmt::format("v{}", random_.Below(1000)));
     }

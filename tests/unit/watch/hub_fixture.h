@@ -104,11 +104,15 @@ class HubFixture {
     txn.DeleteRange(range);
     txn.Commit();
   }
-  // One revision with several puts.
-  void PutAll(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  // One revision of several changes in order; without a value: a delete.
+  void ChangeAll(const std::vector<std::pair<std::string, std::optional<std::string>>>& changes) {
     auto txn = store_->Begin(*batch());
-    for (const auto& [key, value] : pairs) {
-      txn.Put(SharedBytes::Copy(key), SharedBytes::Copy(value), LeaseId(0));
+    for (const auto& [key, value] : changes) {
+      if (value) {
+        txn.Put(SharedBytes::Copy(key), SharedBytes::Copy(*value), LeaseId(0));
+      } else {
+        txn.DeleteRange(KeyRange::Point(key));
+      }
     }
     txn.Commit();
   }

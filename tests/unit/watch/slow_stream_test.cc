@@ -125,7 +125,7 @@ TEST(SlowStream, FragmentsAreNotMixedUpByARefusal) {
   HubFixture f(limits);
   auto stream = f.Open(1);
   f.Watch(1, stream, {.range = All(), .fragment = true});
-  f.PutAll({{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}, {"e", "5"}});
+  f.ChangeAll({{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}, {"e", "5"}});
   f.Publish();
   stream->room = 1;
   f.Run();

@@ -4,6 +4,7 @@
 
 #include "tests/unit/watch/hub_fixture.h"
 
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -129,7 +130,7 @@ TEST(WatchHub, PrefixRangeAndKeySeeTheirKeysOnly) {
   f.Create(1, {.id = 13, .range = KeyRange::FromRequest("b", std::string_view("\0", 1))});
   f.Run();
   Texts(*stream);
-  f.PutAll({{"ab", "1"}, {"abc", "2"}, {"c", "3"}, {"aa", "4"}});
+  f.ChangeAll({{"ab", "1"}, {"abc", "2"}, {"c", "3"}, {"aa", "4"}});
   f.Publish();
   f.Run();
   std::map<WatchId, std::string> got;
@@ -173,6 +174,35 @@ TEST(WatchHub, PreviousValuesLiveAndReplayed) {
   auto replay = f.Open(2);
   f.Watch(2, replay, {.range = All(), .start = Revision(2), .prev_kv = true});
   EXPECT_EQ(Texts(*replay), Lines{"put a=1@2 put a=2@3(was 1) del a@4(was 2) put a=3@5"});
+}
+
+TEST(WatchHub, PreviousValueIsThatOfTheRevisionBefore) {
+  HubFixture f;
+  auto live = f.Open(1);
+  f.Watch(1, live, {.range = All(), .prev_kv = true});
+  f.PutNow("a", "1");
+  f.ChangeAll({{"a", "2"}, {"a", "3"}, {"a", {}}});
+  f.Publish();
+  // A life that begins and ends within a revision has no value before it.
+  f.ChangeAll({{"a", "4"}, {"a", "5"}, {"a", {}}});
+  f.Publish();
+  f.PutNow("a", "6");
+  // The second life of the revision: its put has none, its end has that of the first.
+  f.ChangeAll({{"a", {}}, {"a", "7"}, {"a", {}}});
+  f.Publish();
+  f.Run();
+  const std::string expected =
+      "put a=1@2 put a=2@3(was 1) put a=3@3(was 1) del a@3(was 1) put a=4@4 put a=5@4 del a@4 "
+      "put a=6@5 del a@6(was 6) put a=7@6 del a@6(was 6)";
+  EXPECT_EQ(fmt::format("{}", fmt::join(Texts(*live), " ")), expected);
+  auto replay = f.Open(2);
+  f.Watch(2, replay, {.range = All(), .start = Revision(2), .prev_kv = true});
+  EXPECT_EQ(Texts(*replay), Lines{expected});
+  f.Compact(Revision(6));
+  f.Publish();
+  f.Run();
+  f.Watch(2, replay, {.range = All(), .start = Revision(6), .prev_kv = true});
+  EXPECT_EQ(Texts(*replay), Lines{"del a@6 put a=7@6 del a@6"}) << "compacted";
 }
 
 TEST(WatchHub, PreviousValueIsLeftOutIfCompacted) {
@@ -337,7 +367,7 @@ TEST(WatchHub, EveryEventIsDeliveredOnce) {
 
 TEST(WatchHub, EventsOfOneRevisionComeTogether) {
   HubFixture f;
-  f.PutAll({{"a", "1"}, {"b", "2"}, {"c", "3"}});
+  f.ChangeAll({{"a", "1"}, {"b", "2"}, {"c", "3"}});
   f.Publish();
   auto past = f.Open(1);
   f.Watch(1, past, {.range = All(), .start = Revision(1)});
