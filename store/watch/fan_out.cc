@@ -109,11 +109,23 @@ std::shared_ptr<const WatchEvents> FanOut::MakeEvents(std::span<const WatchEvent
   return made;
 }
 
+std::vector<size_t> FanOut::EncodedSizes(const Share& share) const {
+  std::vector<size_t> sizes;
+  sizes.reserve(share.events.size());
+  size_t bytes_max = 0;
+  for (const WatchEvent& event : share.events) {
+    bytes_max += sizes.emplace_back(EventBytes(event.event, event.prev.get()));
+  }
+  if (bytes_max < fragment_bytes_max_ / 2) return sizes;  // no cut either way
+  for (size_t i = 0; i < sizes.size(); ++i) sizes[i] = encoder_({share.events[i]}).size();
+  return sizes;
+}
+
 const FanOut::Pieces& FanOut::PiecesFor(Share& share, const Watcher& watcher) const {
   const bool with_prev = watcher.filter.with_prev();
   if (watcher.spec.fragment) {
     if (!share.fragments.empty()) return share.fragments;
-    const std::vector<size_t> lengths = CutFragments(share.events, fragment_bytes_max_);
+    const std::vector<size_t> lengths = CutFragments(EncodedSizes(share), fragment_bytes_max_);
     if (lengths.size() > 1) {
       std::span<const WatchEvent> rest = share.events;
       for (size_t length : lengths) {

@@ -61,6 +61,8 @@ class FanOut {
   std::unique_ptr<Share> MakeShare(std::span<const uint32_t> hits, FilterClass filter) const;
   std::shared_ptr<const WatchEvents> MakeEvents(std::span<const WatchEvent> events,
                                                 bool with_prev) const;
+  // Exact where a cut may be due, estimated from above where not.
+  std::vector<size_t> EncodedSizes(const Share& share) const;
   const Pieces& PiecesFor(Share& share, const Watcher& watcher) const;
   // Index in `hits` of the first event at or above `from`.
   size_t FirstHit(const std::vector<uint32_t>& hits, Revision from) const;

@@ -9,6 +9,10 @@ namespace {
 // Tags, lengths and four integers of a key-value, the event around it and a margin.
 constexpr size_t kKeyValueOverhead = 64;
 
+// The response around its events: two ids, revision and term in the header, watch id, fragment
+// mark. All watchers of a share get the same pieces, so it is not that of one of them.
+constexpr size_t kResponseOverhead = 36;
+
 size_t KeyValueBytes(const mvcc::KeyValue& kv) {
   return kKeyValueOverhead + kv.key.size() + kv.value.size();
 }
@@ -60,16 +64,15 @@ WatchResponsePtr CompactedResponse(WatchId id, Revision compacted) {
 
 WatchResponsePtr ProgressResponse(WatchId id, Revision header) { return Make(id, header); }
 
-std::vector<size_t> CutFragments(std::span<const WatchEvent> events, size_t bytes_max) {
+std::vector<size_t> CutFragments(std::span<const size_t> sizes, size_t bytes_max) {
   std::vector<size_t> lengths;
   size_t length = 0;
-  size_t bytes = 0;
-  for (const WatchEvent& event : events) {
-    const size_t next = EventBytes(event.event, event.prev.get());
-    if (length > 0 && bytes + next > bytes_max) {
+  size_t bytes = kResponseOverhead;
+  for (size_t next : sizes) {
+    if (length > 0 && bytes + next >= bytes_max) {
       lengths.push_back(length);
       length = 0;
-      bytes = 0;
+      bytes = kResponseOverhead;
     }
     ++length;
     bytes += next;

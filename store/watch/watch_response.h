@@ -51,9 +51,9 @@ WatchResponsePtr CanceledResponse(WatchId id, Revision header);
 WatchResponsePtr CompactedResponse(WatchId id, Revision compacted);
 WatchResponsePtr ProgressResponse(WatchId id, Revision header);
 
-// Lengths of the pieces into which `events` are cut so that none is above `bytes_max`; an event
-// larger than that stands alone. One piece: no cut.
-std::vector<size_t> CutFragments(std::span<const WatchEvent> events, size_t bytes_max);
+// How many events each piece holds when events of these encoded sizes are cut so that every
+// response stays below `bytes_max`; an event that alone reaches it stands alone. One piece: no cut.
+std::vector<size_t> CutFragments(std::span<const size_t> sizes, size_t bytes_max);
 
 // One response per set in `pieces`, all but the last marked as fragments.
 std::vector<WatchResponsePtr> EventResponses(

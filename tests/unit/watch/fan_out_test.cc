@@ -16,13 +16,6 @@ namespace {
 
 KeyRange All() { return KeyRange::FromRequest("a", std::string_view("\0", 1)); }
 
-WatchEvent EventOf(size_t value_bytes) {
-  WatchEvent event;
-  event.event.kv.key = SharedBytes::Copy("k");
-  event.event.kv.value = SharedBytes::Of(std::string(value_bytes, 'v'));
-  return event;
-}
-
 TEST(FanOut, EventsAreEncodedOncePerRangeAndFilterClass) {
   HubFixture f;
   auto stream = f.Open(1);
@@ -75,16 +68,18 @@ TEST(FanOut, LaggardsShareASliceEachFromItsOwnRevision) {
   EXPECT_EQ(f.encodings(), 3u);
 }
 
-TEST(CutFragments, KeepsPiecesBelowTheLimit) {
-  const std::vector<WatchEvent> events{EventOf(100), EventOf(100), EventOf(900), EventOf(10)};
-  EXPECT_EQ(CutFragments(events, 5000), std::vector<size_t>{4});
-  EXPECT_EQ(CutFragments(events, 400), (std::vector<size_t>{2, 1, 1}));
-  EXPECT_EQ(CutFragments(std::span(events).first(1), 1), std::vector<size_t>{1});
+TEST(CutFragments, KeepsResponsesBelowTheLimit) {
+  const std::vector<size_t> sizes{100, 100, 900, 10};
+  EXPECT_EQ(CutFragments(sizes, 5000), std::vector<size_t>{4});
+  EXPECT_EQ(CutFragments(sizes, 400), (std::vector<size_t>{2, 1, 1}));
+  EXPECT_EQ(CutFragments(sizes, 236), (std::vector<size_t>{1, 1, 1, 1})) << "the header counts";
+  EXPECT_EQ(CutFragments(sizes, 237), (std::vector<size_t>{2, 1, 1})) << "the limit itself is cut";
+  EXPECT_EQ(CutFragments(std::span(sizes).first(1), 1), std::vector<size_t>{1});
 }
 
 TEST(FanOut, OversizedResponseIsWholeUnlessFragmentsAreAskedFor) {
   WatchLimits limits;
-  limits.fragment_bytes_max = 150;
+  limits.fragment_bytes_max = 186;
   HubFixture f(limits);
   auto stream = f.Open(1);
   f.Create(1, {.id = 1, .range = All()});

@@ -7,6 +7,7 @@
 #include "store/engine/mem_engine.h"
 #include "store/mvcc/mvcc_store.h"
 #include "store/watch/watch_hub.h"
+#include "store/watch/watch_response.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -77,7 +78,9 @@ class HubFixture {
     store_ = std::move(*opened);
     hub_ = std::make_unique<WatchHub>(limits_, *store_, clock_, [this](const auto& events) {
       ++encodings_;
-      return SharedBytes::Copy(fmt::format("{} events", events.size()));
+      size_t bytes = 0;
+      for (const WatchEvent& event : events) bytes += EventBytes(event.event, event.prev.get());
+      return SharedBytes::Copy(fmt::format("{:.<{}}", fmt::format("{} events", events.size()), bytes));
     });
   }
 

@@ -121,7 +121,7 @@ TEST(SlowStream, SyncedWatcherIsNotTouchedByCompaction) {
 
 TEST(SlowStream, FragmentsAreNotMixedUpByARefusal) {
   WatchLimits limits;
-  limits.fragment_bytes_max = 300;
+  limits.fragment_bytes_max = 336;
   HubFixture f(limits);
   auto stream = f.Open(1);
   f.Watch(1, stream, {.range = All(), .fragment = true});

@@ -40,7 +40,7 @@ TEST(WatchHub, CreatedComesFirstWithTheRevisionOfThatMoment) {
   ASSERT_NE(event, nullptr);
   EXPECT_EQ(Text(*event), "put a=2@3");
   EXPECT_EQ(event->header, Revision(3));
-  EXPECT_EQ(event->events->encoded.view(), "1 events");
+  EXPECT_TRUE(event->events->encoded.view().starts_with("1 events"));
   EXPECT_EQ(stream->Take(), nullptr);
 }
 
