@@ -228,6 +228,10 @@ bool Lockstep::RunRangeStream(const Step& step) {
     request.clear_min_create_revision();
     request.clear_max_create_revision();
   }
+  const bool target_alone = request.sort_order() == etcdserverpb::RangeRequest::NONE &&
+                            etcdserverpb::RangeRequest::SortTarget_IsValid(request.sort_target()) &&
+                            request.sort_target() != etcdserverpb::RangeRequest::KEY;
+  if (rules_.Use("range-stream-target", target_alone)) request.clear_sort_target();
   std::array<Reply, 2> replies;
   for (size_t i = 0; i < stores_.size(); ++i) {
     if (i == 0 && as_range) {
