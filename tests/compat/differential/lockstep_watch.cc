@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 namespace compat {
 namespace {
@@ -39,15 +41,22 @@ WatchBook::Due Arrived(Stream& stream) {
   return arrived;
 }
 
-// More or fewer responses than the other, with the same number of events.
+// The same number of events in other pieces. Only of several revisions: one is cut alike.
 bool IsCutOtherwise(const std::vector<const WatchResponse*>& left,
                     const std::vector<const WatchResponse*>& right) {
   auto events = [](const std::vector<const WatchResponse*>& responses) {
-    size_t count = 0;
-    for (const WatchResponse* one : responses) count += static_cast<size_t>(one->events_size());
-    return count;
+    std::vector<int64_t> revisions;
+    for (const WatchResponse* one : responses) {
+      for (const auto& event : one->events()) revisions.push_back(event.kv().mod_revision());
+    }
+    return revisions;
   };
-  return left.size() != right.size() && events(left) == events(right);
+  const std::vector<int64_t> revisions = events(left);
+  if (revisions.empty() || revisions.front() == revisions.back()) return false;
+  if (revisions != events(right)) return false;
+  return !std::ranges::equal(left, right, [](const auto* one, const auto* other) {
+    return one->events_size() == other->events_size() && one->fragment() == other->fragment();
+  });
 }
 
 bool IsProgress(const WatchResponse& response) {
