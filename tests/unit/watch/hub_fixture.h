@@ -80,7 +80,8 @@ class HubFixture {
       ++encodings_;
       size_t bytes = 0;
       for (const WatchEvent& event : events) bytes += EventBytes(event.event, event.prev.get());
-      return SharedBytes::Copy(fmt::format("{:.<{}}", fmt::format("{} events", events.size()), bytes));
+      return SharedBytes::Copy(
+          fmt::format("{:.<{}}", fmt::format("{} events", events.size()), bytes));
     });
   }
 
