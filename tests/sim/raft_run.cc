@@ -44,7 +44,7 @@ std::string Missing(RaftGroup& group, Index target) {
 }
 
 Time ElectionTimeout(const RaftOptions& options) {
-  return 2 * options.raft.election_ticks * options.tick;
+  return static_cast<Time>(2) * options.raft.election_ticks * options.tick;
 }
 
 // A member with a committed change of members still to apply does not campaign, so time counts only
