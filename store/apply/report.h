@@ -5,6 +5,7 @@
 
 #include "store/base/error.h"
 #include "store/base/ids.h"
+#include "store/cluster/cluster_table.h"
 #include "store/raft/types.h"
 
 #include <cstdint>
@@ -39,6 +40,9 @@ struct ApplyReport {
   Revision current;
   std::vector<raft::ConfChange> conf_changes;  // as decided by membership, in log order
   std::vector<LeaseChange> leases;
+  // Null unless a member came, went or changed in this batch.
+  std::shared_ptr<const cluster::MemberList> members;
+  std::shared_ptr<const cluster::RemovedList> removed;
   size_t expiry_entries = 0;  // entries in which the leader revoked overdue leases
   size_t bytes = 0;           // of the entries, as handed out by Output::apply
 };

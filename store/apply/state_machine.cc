@@ -89,6 +89,7 @@ class StateMachine::Impl {
   Result<BatchOutcome> Finish();
   void LookUpDurable();
   void PublishView();
+  void ReportMembers();
 
   const ApplyLimits limits_;
   const ApplySelf self_;
@@ -318,6 +319,7 @@ Result<BatchOutcome> StateMachine::Impl::WriteBatch() {
 Result<BatchOutcome> StateMachine::Impl::Finish() {
   FAILPOINT("apply-publish");
   outcome_.events = store_->Publish();
+  ReportMembers();
   PublishView();
   if (batches_since_durable_ >= kDurableEveryBatches ||
       bytes_since_durable_ >= kDurableEveryBytes) {
@@ -337,6 +339,14 @@ void StateMachine::Impl::LookUpDurable() {
   if (row && *row) durable_ = (*row)->index;
 }
 
+// Told once: against the view that is still published.
+void StateMachine::Impl::ReportMembers() {
+  const StateView* before = state_.load(std::memory_order_relaxed);
+  if (before->members == cluster_.table().members()) return;
+  outcome_.report.members = cluster_.table().members();
+  outcome_.report.removed = cluster_.table().removed();
+}
+
 // Before the next MvccStore::Publish, as epoch.h wants it: until then the old view names the old
 // root.
 void StateMachine::Impl::PublishView() {
@@ -347,6 +357,7 @@ void StateMachine::Impl::PublishView() {
   view->compacted = store_->compacted();
   view->logical_bytes = store_->stats().live_bytes;
   view->members = cluster_.table().members();
+  view->removed = cluster_.table().removed();
   view->alarms = cluster_.alarms();
   view->cluster_version = cluster_.table().version();
   view->index = store_->root();

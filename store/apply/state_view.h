@@ -8,7 +8,7 @@
 
 #include "store/base/ids.h"
 #include "store/cluster/alarm_table.h"
-#include "store/cluster/member.h"
+#include "store/cluster/cluster_table.h"
 #include "store/raft/types.h"
 
 #include <memory>
@@ -28,7 +28,8 @@ struct StateView {
   Revision compacted;          // -1: never
   uint64_t logical_bytes = 0;  // sum of header and value sizes: what the quota counts
   // Shared between views until they change.
-  std::shared_ptr<const std::vector<cluster::Member>> members;  // ascending by id
+  std::shared_ptr<const cluster::MemberList> members;
+  std::shared_ptr<const cluster::RemovedList> removed;  // ids that can never come back
   std::shared_ptr<const cluster::AlarmTable> alarms;
   std::shared_ptr<const std::string> cluster_version;  // "3.7.0"; empty until decided
   const mvcc::IndexRoot* index = nullptr;

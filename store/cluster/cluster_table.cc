@@ -86,6 +86,7 @@ ClusterTable::ClusterTable() : version_(std::make_shared<const std::string>()) {
 Status ClusterTable::Restore(const engine::Engine& engine) {
   members_.clear();
   removed_.clear();
+  shared_removed_.reset();
   auto cursor = engine.Scan(Table::kSys, engine::SysKey(SysSection::kMember),
                             engine::SysSectionEnd(SysSection::kMember), {});
   for (; cursor->Valid(); cursor->Next()) {
@@ -168,6 +169,8 @@ void ClusterTable::Share() {
   list->reserve(members_.size());
   for (const auto& [id, member] : members_) list->push_back(member);
   shared_ = std::move(list);
+  if (shared_removed_ != nullptr && shared_removed_->size() == removed_.size()) return;
+  shared_removed_ = std::make_shared<const RemovedList>(removed_.begin(), removed_.end());
 }
 
 }  // namespace store::cluster

@@ -28,7 +28,8 @@
 
 namespace store::cluster {
 
-using MemberList = std::vector<Member>;  // ascending by id
+using MemberList = std::vector<Member>;         // ascending by id
+using RemovedList = std::vector<raft::NodeId>;  // ascending
 
 class ClusterTable {
  public:
@@ -52,6 +53,7 @@ class ClusterTable {
   bool WasRemoved(raft::NodeId id) const { return removed_.contains(id); }
   // Never null.
   const std::shared_ptr<const MemberList>& members() const { return shared_; }
+  const std::shared_ptr<const RemovedList>& removed() const { return shared_removed_; }
   const std::shared_ptr<const std::string>& version() const { return version_; }
 
  private:
@@ -61,6 +63,7 @@ class ClusterTable {
   std::map<raft::NodeId, Member> members_;
   std::set<raft::NodeId> removed_;
   std::shared_ptr<const MemberList> shared_;
+  std::shared_ptr<const RemovedList> shared_removed_;
   std::shared_ptr<const std::string> version_;  // empty until decided
 };
 

@@ -50,7 +50,8 @@ struct LeaseAnswer {
   std::vector<LeaseId> leases;  // list, by remaining time ascending
 };
 
-// Forwarded keep-alives and other frames that are not raft's.
+// What members say to each other that is not raft's: a follower's lease calls and the leader's
+// answers, matched by the tags. `arrived` does not travel: a TTL counts from the leader's receipt.
 struct PeerLeaseRequest {
   std::vector<LeaseRequest> requests;
 };

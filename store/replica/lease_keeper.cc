@@ -14,15 +14,18 @@ void LeaseKeeper::Restore(LeaseId id, int64_t ttl_seconds, int64_t remaining_sec
   clock_.Granted(id, ttl_seconds, remaining_seconds, env_.Now());
 }
 
-void LeaseKeeper::OnRole(raft::Role role) {
+void LeaseKeeper::OnRole(raft::Role role, raft::Raft& raft) {
   bool leads = role == raft::Role::kLeader;
-  if (leads == clock_.primary()) return;
-  revokes_in_flight_ = 0;
-  if (leads) {
-    clock_.Promote(env_.Now(), election_timeout_);
-  } else {
-    clock_.Demote();
+  if (leads != clock_.primary()) {
+    revokes_in_flight_ = 0;
+    if (leads) {
+      clock_.Promote(env_.Now(), election_timeout_);
+    } else {
+      clock_.Demote();
+      GiveBack([](const Waiting&) { return true; });
+    }
   }
+  Place(raft);
 }
 
 void LeaseKeeper::OnApplied(const apply::ApplyReport& report) {
@@ -50,15 +53,98 @@ void LeaseKeeper::OnRequests(LoopId loop, std::span<const LeaseRequest> requests
   for (const LeaseRequest& request : requests) {
     if (request.kind == LeaseRequest::Kind::kList) {
       answers.push_back(Answer(request));  // from local knowledge, as etcd does
-    } else if (!clock_.primary()) {
-      bool leaderless = raft.position().leader == raft::NodeId(0);
-      answers.push_back(
-          Refusal(request, leaderless ? ErrorCode::kNoLeader : ErrorCode::kNotLeader));
     } else {
-      waiting_.push_back({loop, request, raft.RequestRead(), {}, false});
+      parked_.push_back({loop, request});
     }
   }
   if (!answers.empty()) env_.AnswerLeases(loop, answers);
+  Place(raft);
+}
+
+void LeaseKeeper::Place(raft::Raft& raft) {
+  if (clock_.primary()) {
+    for (const Parked& parked : std::exchange(parked_, {})) {
+      waiting_.push_back({{parked.loop, {}}, parked.request, raft.RequestRead(), {}, false});
+    }
+    return;
+  }
+  raft::Position position = raft.position();
+  // The core may lead already; OnRole will say so.
+  if (position.leader && position.role != raft::Role::kLeader) ForwardTo(position.leader);
+}
+
+void LeaseKeeper::ForwardTo(raft::NodeId leader) {
+  while (!parked_.empty()) {
+    PeerLeaseRequest message;
+    for (size_t n = std::min(parked_.size(), limits_.forward_batch); n > 0; --n) {
+      LeaseRequest request = parked_.front().request;
+      request.tag = ++last_tag_;
+      message.requests.push_back(request);
+      forwarded_.emplace(request.tag, Forwarded{parked_.front(), leader, env_.Now()});
+      parked_.pop_front();
+    }
+    env_.SendPeer(leader, std::move(message));
+  }
+}
+
+void LeaseKeeper::OnPeer(raft::NodeId from, const PeerMessage& message, raft::Raft& raft) {
+  if (const auto* requests = std::get_if<PeerLeaseRequest>(&message)) {
+    TakeRequests(from, *requests, raft);
+  } else {
+    TakeAnswers(from, std::get<PeerLeaseAnswer>(message));
+  }
+}
+
+void LeaseKeeper::TakeRequests(raft::NodeId from, const PeerLeaseRequest& requests,
+                               raft::Raft& raft) {
+  std::vector<LeaseAnswer> refused;
+  for (LeaseRequest request : requests.requests) {
+    if (!clock_.primary()) {
+      refused.push_back(Refusal(request, ErrorCode::kNotLeader));
+    } else if (peer_waiting_ >= limits_.peer_requests_waiting) {
+      refused.push_back(Refusal(request, ErrorCode::kTooManyRequests));
+    } else {
+      request.arrived = env_.Now();
+      waiting_.push_back({{{}, from}, request, raft.RequestRead(), {}, false});
+      ++peer_waiting_;
+    }
+  }
+  if (!refused.empty()) env_.SendPeer(from, PeerLeaseAnswer{std::move(refused)});
+}
+
+void LeaseKeeper::TakeAnswers(raft::NodeId from, const PeerLeaseAnswer& answers) {
+  std::map<LoopId, std::vector<LeaseAnswer>> by_loop;
+  for (LeaseAnswer answer : answers.answers) {
+    auto found = forwarded_.find(answer.tag);
+    if (found == forwarded_.end() || found->second.leader != from) continue;
+    Parked parked = found->second.parked;
+    forwarded_.erase(found);
+    if (answer.error != ErrorCode::kOk && answer.error != ErrorCode::kLeaseNotFound) {
+      parked_.push_back(parked);  // no leader any more; the next tick knows another one
+      continue;
+    }
+    answer.tag = parked.request.tag;
+    by_loop[parked.loop].push_back(std::move(answer));
+  }
+  for (const auto& [loop, told] : by_loop) env_.AnswerLeases(loop, told);
+}
+
+// Question or answer may be lost, and a leader may never come.
+void LeaseKeeper::Reconsider(TimePoint now, raft::Raft& raft) {
+  std::erase_if(forwarded_, [&](const auto& row) {
+    bool lost = row.second.sent + limits_.forward_retry <= now;
+    if (lost) parked_.push_back(row.second.parked);
+    return lost;
+  });
+  ErrorCode code = raft.position().leader ? ErrorCode::kTimeout : ErrorCode::kNoLeader;
+  std::map<LoopId, std::vector<LeaseAnswer>> given_up;
+  std::erase_if(parked_, [&](const Parked& parked) {
+    bool late = parked.request.arrived + limits_.forward_patience <= now;
+    if (late) given_up[parked.loop].push_back(Refusal(parked.request, code));
+    return late;
+  });
+  for (const auto& [loop, told] : given_up) env_.AnswerLeases(loop, told);
+  Place(raft);
 }
 
 void LeaseKeeper::OnGrant(const raft::ReadGrant& grant) {
@@ -73,33 +159,58 @@ void LeaseKeeper::OnGrant(const raft::ReadGrant& grant) {
 
 // Waits for apply too: a grant that is committed but not applied here yet must not look unknown.
 void LeaseKeeper::AnswerReady() {
+  if (!clock_.primary()) return;
   AnswerWhile([this](const Waiting& front) { return front.granted && front.index <= applied_; },
               [this](const LeaseRequest& request) { return Answer(request); });
 }
 
 void LeaseKeeper::OnReadsFailed(raft::ReadId batch) {
-  AnswerWhile(
-      [batch](const Waiting& front) { return front.batch <= batch && !front.granted; },
-      [](const LeaseRequest& request) { return Refusal(request, ErrorCode::kLeaderChanged); });
+  GiveBack([batch](const Waiting& one) { return one.batch <= batch && !one.granted; });
+}
+
+void LeaseKeeper::GiveBack(absl::FunctionRef<bool(const Waiting&)> which) {
+  std::map<raft::NodeId, PeerLeaseAnswer> refused;
+  std::erase_if(waiting_, [&](const Waiting& one) {
+    if (!which(one)) return false;
+    if (one.origin.peer) {
+      --peer_waiting_;
+      refused[one.origin.peer].answers.push_back(Refusal(one.request, ErrorCode::kLeaderChanged));
+    } else {
+      parked_.push_back({one.origin.loop, one.request});
+    }
+    return true;
+  });
+  for (auto& [peer, answers] : refused) env_.SendPeer(peer, std::move(answers));
 }
 
 void LeaseKeeper::FailAll(ErrorCode code) {
-  AnswerWhile([](const Waiting&) { return true; },
-              [code](const LeaseRequest& request) { return Refusal(request, code); });
+  auto refuse = [code](const LeaseRequest& request) { return Refusal(request, code); };
+  AnswerWhile([](const Waiting&) { return true; }, refuse);
+  for (const auto& [tag, row] : forwarded_) parked_.push_back(row.parked);
+  forwarded_.clear();
+  for (const Parked& parked : std::exchange(parked_, {})) {
+    Tell({parked.loop, {}}, {refuse(parked.request)});
+  }
 }
 
-// From the front, in order; what follows one another for the same loop is one mail.
+// From the front, in order; what follows one another for the same asker is one mail.
 void LeaseKeeper::AnswerWhile(absl::FunctionRef<bool(const Waiting&)> ready,
                               absl::FunctionRef<LeaseAnswer(const LeaseRequest&)> answer) {
   while (!waiting_.empty() && ready(waiting_.front())) {
-    LoopId loop = waiting_.front().loop;
+    Origin origin = waiting_.front().origin;
     std::vector<LeaseAnswer> answers;
-    while (!waiting_.empty() && waiting_.front().loop == loop && ready(waiting_.front())) {
+    while (!waiting_.empty() && waiting_.front().origin == origin && ready(waiting_.front())) {
       answers.push_back(answer(waiting_.front().request));
       waiting_.pop_front();
     }
-    env_.AnswerLeases(loop, answers);
+    Tell(origin, std::move(answers));
   }
+}
+
+void LeaseKeeper::Tell(const Origin& origin, std::vector<LeaseAnswer> answers) {
+  if (!origin.peer) return env_.AnswerLeases(origin.loop, answers);
+  peer_waiting_ -= answers.size();
+  env_.SendPeer(origin.peer, PeerLeaseAnswer{std::move(answers)});
 }
 
 LeaseAnswer LeaseKeeper::Answer(const LeaseRequest& request) {
@@ -130,6 +241,7 @@ LeaseAnswer LeaseKeeper::Refusal(const LeaseRequest& request, ErrorCode code) {
 }
 
 void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
+  if (!parked_.empty() || !forwarded_.empty()) Reconsider(now, raft);
   if (now < next_scan_ || !clock_.primary()) return;
   next_scan_ = now + limits_.scan_interval;
   size_t scans_per_second =

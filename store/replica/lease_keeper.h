@@ -2,9 +2,10 @@
 // LeaseKeeper: the clockwork of leases on this member. On the leader it proposes the revoke of what
 // is overdue (one log entry may carry many ids) and answers keep-alives, after a read round has
 // confirmed that this member still leads: a deposed leader must not promise a lease another one may
-// already have revoked. Followers answer "not leader" until the cluster issue forwards them.
-// Replica thread only; bounded by LeaseKeeperLimits and, for waiting requests, by what the edge
-// admitted.
+// already have revoked. Elsewhere requests are forwarded to the leader, under tags of this keeper's
+// own, and offered again (both kinds may be repeated) until one answers or their patience is over;
+// without a leader they wait here. Replica thread only; bounded by LeaseKeeperLimits and, for the
+// requests of this member's clients, by what the edge admitted.
 #pragma once
 
 #include "store/apply/report.h"
@@ -17,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -28,6 +30,12 @@ struct LeaseKeeperLimits {
   size_t ids_per_entry = 64;
   Duration scan_interval = std::chrono::milliseconds(100);
   Duration revoke_retry = std::chrono::seconds(3);
+  // Forwarded requests: asked again after `forward_retry`, given up a little before the client's
+  // call itself would be (etcd waits for a leader as long).
+  Duration forward_retry = std::chrono::milliseconds(500);
+  Duration forward_patience = std::chrono::seconds(6);
+  size_t forward_batch = 1000;
+  size_t peer_requests_waiting = 60'000;
 };
 
 class LeaseKeeper {
@@ -36,33 +44,64 @@ class LeaseKeeper {
       : limits_(limits), election_timeout_(election_timeout), env_(env) {}
 
   void Restore(LeaseId id, int64_t ttl_seconds, int64_t remaining_seconds);
-  void OnRole(raft::Role role);
+  void OnRole(raft::Role role, raft::Raft& raft);
   void OnApplied(const apply::ApplyReport& report);
   void OnRequests(LoopId loop, std::span<const LeaseRequest> requests, raft::Raft& raft);
   void OnGrant(const raft::ReadGrant& grant);
   void OnReadsFailed(raft::ReadId batch);
+  // A follower's requests, or the leader's answers.
+  void OnPeer(raft::NodeId from, const PeerMessage& message, raft::Raft& raft);
   void OnTick(TimePoint now, raft::Raft& raft);
   void FailAll(ErrorCode code);
 
  private:
-  struct Waiting {
+  // Who asked: a loop of this member, or (peer not 0) another member.
+  struct Origin {
     LoopId loop;
+    raft::NodeId peer;
+    friend bool operator==(const Origin&, const Origin&) = default;
+  };
+  struct Waiting {
+    Origin origin;
     LeaseRequest request;
     raft::ReadId batch;
     raft::Index index;  // known once granted
     bool granted = false;
+  };
+  struct Parked {
+    LoopId loop;
+    LeaseRequest request;
+  };
+  struct Forwarded {
+    Parked parked;
+    raft::NodeId leader;
+    TimePoint sent;
   };
   LeaseAnswer Answer(const LeaseRequest& request);
   static LeaseAnswer Refusal(const LeaseRequest& request, ErrorCode code);
   void AnswerReady();
   void AnswerWhile(absl::FunctionRef<bool(const Waiting&)> ready,
                    absl::FunctionRef<LeaseAnswer(const LeaseRequest&)> answer);
+  void Tell(const Origin& origin, std::vector<LeaseAnswer> answers);
+  // This member cannot answer it (any more): a client's request waits for the leader, a member is
+  // told to ask again.
+  void GiveBack(absl::FunctionRef<bool(const Waiting&)> which);
+  // Parked requests go where they can be answered, if that is known.
+  void Place(raft::Raft& raft);
+  void ForwardTo(raft::NodeId leader);
+  void TakeRequests(raft::NodeId from, const PeerLeaseRequest& requests, raft::Raft& raft);
+  void TakeAnswers(raft::NodeId from, const PeerLeaseAnswer& answers);
+  void Reconsider(TimePoint now, raft::Raft& raft);
 
   const LeaseKeeperLimits limits_;
   const Duration election_timeout_;
   Env& env_;
   lease::LeaseClock clock_;
   std::deque<Waiting> waiting_;
+  size_t peer_waiting_ = 0;                  // of waiting_, for other members
+  std::deque<Parked> parked_;                // oldest first
+  std::map<uint64_t, Forwarded> forwarded_;  // by the tag sent to the leader
+  uint64_t last_tag_ = 0;
   raft::Index applied_;
   TimePoint next_scan_{};
   size_t revokes_in_flight_ = 0;

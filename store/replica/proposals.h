@@ -27,6 +27,10 @@ class Proposals {
   // Fails what waited beyond its deadline; each with kTimeout: it never reached the log.
   void Expire(TimePoint now);
   void FailAll(ErrorCode code);
+  // Messages to the leader are lost at the moment: nothing is forwarded until it is heard of again
+  // or there is another one. A forwarded command that is lost is never sent again, and its caller
+  // waits in vain for its whole timeout.
+  void Hold(bool held) { held_ = held; }
   size_t size() const { return count_; }
 
  private:
@@ -39,6 +43,7 @@ class Proposals {
   Env& env_;
   std::deque<ProposalBundle> waiting_;
   size_t count_ = 0;  // proposals in waiting_
+  bool held_ = false;
 };
 
 }  // namespace store::replica

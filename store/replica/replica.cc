@@ -34,7 +34,17 @@ void Replica::OnTick(TimePoint now) {
   compaction_.OnTick(now, raft_);
 }
 
-void Replica::OnPeerMessage(raft::Envelope envelope) { raft_.Step(std::move(envelope)); }
+void Replica::OnPeerMessage(raft::Envelope envelope) {
+  raft::NodeId from = envelope.from;
+  raft_.Step(std::move(envelope));
+  if (from == raft_.position().leader) proposals_.Hold(false);
+}
+
+void Replica::OnPeerOther(raft::NodeId from, const PeerMessage& message) {
+  leases_.OnPeer(from, message, raft_);
+}
+
+void Replica::OnSnapshotSent(raft::NodeId peer, bool ok) { raft_.OnSnapshotSent(peer, ok); }
 
 void Replica::OnProposals(ProposalBundle bundle) { proposals_.Offer(std::move(bundle), raft_); }
 
@@ -76,7 +86,10 @@ void Replica::OnFetched(raft::NodeId peer, raft::Index from, std::vector<raft::E
   raft_.OnFetched(peer, from, std::move(entries));
 }
 
-void Replica::OnUnreachable(raft::NodeId peer) { raft_.OnUnreachable(peer); }
+void Replica::OnUnreachable(raft::NodeId peer) {
+  raft_.OnUnreachable(peer);
+  if (peer == raft_.position().leader) proposals_.Hold(true);
+}
 
 void Replica::OnStop() {
   proposals_.FailAll(ErrorCode::kStopped);
@@ -110,9 +123,10 @@ void Replica::Execute(raft::Output output) {
 }
 
 void Replica::HandleRole(const raft::RoleChange& change) {
-  leases_.OnRole(change.role);
+  leases_.OnRole(change.role, raft_);
   compaction_.OnRole(change.role == raft::Role::kLeader);
   env_.OnRole(change);
+  proposals_.Hold(false);
   if (change.leader != raft::NodeId(0)) proposals_.Retry(raft_);
 }
 

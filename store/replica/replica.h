@@ -80,6 +80,8 @@ class Replica {
   void OnLeaseRequests(LoopId loop, std::span<const LeaseRequest> requests);
   void OnFetched(raft::NodeId peer, raft::Index from, std::vector<raft::EntryPtr> entries);
   void OnUnreachable(raft::NodeId peer);
+  void OnPeerOther(raft::NodeId from, const PeerMessage& message);
+  void OnSnapshotSent(raft::NodeId peer, bool ok);
   // The member stops: everything that waits fails with kStopped. No events after it.
   void OnStop();
 

@@ -4,12 +4,34 @@
 #include "store/base/check.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 namespace store::replica {
 namespace {
 
 constexpr WorkClass kLogWork{0};
+
+constexpr size_t kStringBytes = sizeof(std::string);
+
+// About what a message of a peer keeps in memory.
+size_t BytesOf(const raft::Message& message) {
+  size_t bytes = sizeof(raft::Envelope);
+  if (const auto* append = std::get_if<raft::AppendRequest>(&message)) {
+    for (const raft::EntryPtr& entry : append->entries) bytes += sizeof *entry + entry->data.size();
+  }
+  if (const auto* forward = std::get_if<raft::ForwardPropose>(&message)) {
+    for (const std::string& command : forward->commands) bytes += kStringBytes + command.size();
+  }
+  return bytes;
+}
+
+size_t BytesOf(const PeerMessage& message) {
+  if (const auto* requests = std::get_if<PeerLeaseRequest>(&message)) {
+    return requests->requests.size() * sizeof(LeaseRequest);
+  }
+  return std::get<PeerLeaseAnswer>(message).answers.size() * sizeof(LeaseAnswer);
+}
 
 }  // namespace
 
@@ -47,6 +69,10 @@ void ThreadEnv::Start(const ReplicaConfig& config, Boot boot) {
   CHECK(!started_);
   started_ = true;
   maintenance_.Start(boot.raft.applied);
+  if (parts_.peers != nullptr) {
+    apply::StateRef state = parts_.machine.Read();
+    parts_.peers->SetMembers(state->members, state->removed);
+  }
   replica_ = std::make_unique<Replica>(config, static_cast<Env&>(*this), std::move(boot));
   log_helper_.Start();
   log_writer_.Start();
@@ -98,6 +124,40 @@ bool ThreadEnv::TryLease(LoopId loop, std::vector<LeaseRequest>& requests) {
   return false;
 }
 
+// The limits of peers are their own: clients that fill the mailbox must not hold up heartbeats.
+bool ThreadEnv::AdmitPeerMail(size_t bytes) {
+  if (peer_mail_.items.load() < limits_.peer_mail.items_max &&
+      peer_mail_.bytes.load() < limits_.peer_mail.bytes_max) {
+    peer_mail_.items.fetch_add(1);
+    peer_mail_.bytes.fetch_add(bytes);
+    return true;
+  }
+  peer_dropped_.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
+void ThreadEnv::ReleasePeerMail(size_t bytes) {
+  peer_mail_.items.fetch_sub(1);
+  peer_mail_.bytes.fetch_sub(bytes);
+}
+
+void ThreadEnv::OnPeerMessage(raft::Envelope envelope) {
+  size_t bytes = BytesOf(envelope.message);
+  if (AdmitPeerMail(bytes)) mailbox_.PostReserved(FromPeer{std::move(envelope), bytes});
+}
+
+void ThreadEnv::OnPeerOther(raft::NodeId from, PeerMessage message) {
+  size_t bytes = BytesOf(message);
+  if (AdmitPeerMail(bytes)) mailbox_.PostReserved(PeerOther{from, std::move(message), bytes});
+}
+
+// Bounded by the transport: one for each loss of a connection or overflow of a queue.
+void ThreadEnv::OnUnreachable(raft::NodeId peer) { mailbox_.PostReserved(Unreachable{peer}); }
+
+void ThreadEnv::OnSnapshotSent(raft::NodeId peer, bool ok) {
+  mailbox_.PostReserved(SnapshotSent{peer, ok});
+}
+
 bool ThreadEnv::TryRunOnApply(Action action) { return apply_.TryRun(std::move(action)); }
 
 // Everything that arrived is fed to the replica before its output is taken: one persist unit, one
@@ -146,12 +206,27 @@ void ThreadEnv::Handle(const Persisted& persisted) {
 }
 void ThreadEnv::Handle(const apply::ApplyReport& report) {
   applying_.EndThrough(report.applied.value(), parts_.stages.apply);
+  // Before the replica may speak to a member it has just learned of.
+  if (report.members && parts_.peers != nullptr) {
+    parts_.peers->SetMembers(report.members, report.removed);
+  }
   replica_->OnApplied(report);
 }
 void ThreadEnv::Handle(const Flushed& flushed) { replica_->OnFlushed(flushed.durable); }
 void ThreadEnv::Handle(Fetched& fetched) {
   replica_->OnFetched(fetched.peer, fetched.from, std::move(fetched.entries));
 }
+
+void ThreadEnv::Handle(FromPeer& one) {
+  ReleasePeerMail(one.bytes);
+  replica_->OnPeerMessage(std::move(one.envelope));
+}
+void ThreadEnv::Handle(PeerOther& one) {
+  ReleasePeerMail(one.bytes);
+  replica_->OnPeerOther(one.from, one.message);
+}
+void ThreadEnv::Handle(const Unreachable& one) { replica_->OnUnreachable(one.peer); }
+void ThreadEnv::Handle(const SnapshotSent& one) { replica_->OnSnapshotSent(one.peer, one.ok); }
 
 void ThreadEnv::Persist(raft::PersistUnit unit) {
   if (unit.must_sync) persisting_.Begin(unit.id, parts_.stages.persist);
@@ -163,17 +238,19 @@ void ThreadEnv::Apply(std::vector<raft::EntryPtr> entries) {
   apply_.Post(std::move(entries));
 }
 
-// The peer transport comes with the cluster; a configuration of one voter has nobody to send to.
 void ThreadEnv::Send(raft::Envelope envelope) {
-  CHECK(false, "a message to member {:x}, but there is no peer transport", envelope.to);
+  CHECK(parts_.peers != nullptr, "a message to member {:x} of a member alone", envelope.to);
+  parts_.peers->Send(std::move(envelope));
 }
 
-void ThreadEnv::SendPeer(raft::NodeId to, PeerMessage) {
-  CHECK(false, "a message to member {:x}, but there is no peer transport", to);
+void ThreadEnv::SendPeer(raft::NodeId to, PeerMessage message) {
+  CHECK(parts_.peers != nullptr, "a message to member {:x} of a member alone", to);
+  parts_.peers->SendPeer(to, std::move(message));
 }
 
 void ThreadEnv::SendSnapshot(raft::SnapshotOrder order) {
-  CHECK(false, "a snapshot for member {:x}, but there is no peer transport", order.peer);
+  CHECK(parts_.peers != nullptr, "a snapshot for member {:x} of a member alone", order.peer);
+  parts_.peers->SendSnapshot(order);
 }
 
 void ThreadEnv::InstallSnapshot(raft::SnapshotMeta meta) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // ThreadEnv: a Replica in production. Owns the replica thread, the log writer, the apply worker,
 // the watch hub's thread and maintenance, and the mailboxes between them (the picture in
-// store/README.md). It is the Env of its Replica and the ReplicaDoor of the io loops. Start, Stop,
-// AddLoop by the owner's thread, AddLoop before Start. ReplicaDoor's methods from any loop. Bounds:
-// the replica's mailbox refuses loops beyond ThreadEnvLimits; what other threads report to it is
-// bounded by what the replica handed out before.
+// store/README.md). It is the Env of its Replica, the ReplicaDoor of the io loops and the
+// PeerEvents of the peer transport. Start, Stop, AddLoop by the owner's thread, AddLoop before
+// Start. ReplicaDoor's and PeerEvents' methods from any thread. Bounds: the replica's mailbox
+// refuses loops and peers beyond ThreadEnvLimits, each their own part; what other threads report to
+// it is bounded by what the replica handed out before.
 #pragma once
 
 #include "store/base/log.h"
@@ -18,6 +19,7 @@
 #include "store/replica/gauges.h"
 #include "store/replica/hub_thread.h"
 #include "store/replica/maintenance.h"
+#include "store/replica/peer_transport.h"
 #include "store/replica/replica.h"
 #include "store/replica/stages.h"
 #include "store/wal/log_store.h"
@@ -26,7 +28,9 @@
 
 #include <absl/functional/any_invocable.h>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,6 +42,8 @@ namespace store::replica {
 struct ThreadEnvLimits {
   Duration tick = std::chrono::milliseconds(100);
   MailboxLimits mailbox{100'000, 64 << 20};
+  // Messages of peers in the mailbox; more are dropped, and the protocol asks again.
+  MailboxLimits peer_mail{20'000, 64 << 20};
   ApplyWorkerLimits apply;
   MaintenanceLimits maintenance;
 };
@@ -55,11 +61,13 @@ struct ThreadEnvParts {
   // end.
   absl::AnyInvocable<void(const Error&)> fatal;
   StageTimes stages{};
+  // Null: a member that stays alone (tests); a message to a peer then stops the process.
+  PeerTransport* peers = nullptr;
   // On a maintenance thread, several times a second; may be empty.
   absl::AnyInvocable<DiskRoom(uint64_t unflushed_bytes)> look_at_disk;
 };
 
-class ThreadEnv final : public ReplicaDoor, private Env {
+class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
  public:
   ThreadEnv(const ThreadEnvLimits& limits, ThreadEnvParts parts, uint64_t seed);
   ~ThreadEnv() override;
@@ -75,6 +83,13 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   bool TryReadTickets(LoopId loop, uint64_t through) override;
   bool TryLease(LoopId loop, std::vector<LeaseRequest>& requests) override;
   bool TryRunOnApply(Action action) override;
+
+  void OnPeerMessage(raft::Envelope envelope) override;
+  void OnPeerOther(raft::NodeId from, PeerMessage message) override;
+  void OnUnreachable(raft::NodeId peer) override;
+  void OnSnapshotSent(raft::NodeId peer, bool ok) override;
+  // Messages of peers that found no room in the mailbox.
+  uint64_t peer_messages_dropped() const { return peer_dropped_.load(std::memory_order_relaxed); }
 
   Maintenance& maintenance() { return maintenance_; }
   // A full disk holds up apply.
@@ -100,8 +115,29 @@ class ThreadEnv final : public ReplicaDoor, private Env {
     raft::Index from;
     std::vector<raft::EntryPtr> entries;
   };
+  struct FromPeer {
+    raft::Envelope envelope;
+    size_t bytes = 0;  // counted in peer_mail_
+  };
+  struct PeerOther {
+    raft::NodeId from;
+    PeerMessage message;
+    size_t bytes = 0;
+  };
+  struct Unreachable {
+    raft::NodeId peer;
+  };
+  struct SnapshotSent {
+    raft::NodeId peer;
+    bool ok;
+  };
   using Event = std::variant<ProposalBundle, ReadTickets, LeaseCalls, Persisted, apply::ApplyReport,
-                             Flushed, Fetched>;
+                             Flushed, Fetched, FromPeer, PeerOther, Unreachable, SnapshotSent>;
+  // What peers have in the mailbox.
+  struct PeerMail {
+    std::atomic<size_t> items = 0;
+    std::atomic<size_t> bytes = 0;
+  };
   struct Loop {
     Executor* executor;
     Edge* edge;
@@ -117,6 +153,12 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   void Handle(const apply::ApplyReport& report);
   void Handle(const Flushed& flushed);
   void Handle(Fetched& fetched);
+  void Handle(FromPeer& one);
+  void Handle(PeerOther& one);
+  void Handle(const Unreachable& one);
+  void Handle(const SnapshotSent& one);
+  bool AdmitPeerMail(size_t bytes);
+  void ReleasePeerMail(size_t bytes);
   // Env.
   void Persist(raft::PersistUnit unit) override;
   void Apply(std::vector<raft::EntryPtr> entries) override;
@@ -151,6 +193,8 @@ class ThreadEnv final : public ReplicaDoor, private Env {
   InFlight applying_;    // indexes
 
   Mailbox<Event> mailbox_;
+  PeerMail peer_mail_;
+  std::atomic<uint64_t> peer_dropped_ = 0;
   ApplyWorker apply_;
   Maintenance maintenance_;
   HubThread hub_thread_;

@@ -47,7 +47,9 @@ std::vector<Floor> MakeFloors() {
         "store/watch", "store/lease", "store/auth", "store/cluster"}},
       // 4
       {"store/replica", kState},
-      {"store/peer", Join(kState, {"store/rpc"})},
+      // It is the transport behind the replica's seam, and knows no more of the replica.
+      {"store/peer",
+       Join(kState, {"store/rpc", "store/replica/env", "store/replica/peer_transport"})},
       // 5
       {"store/api", kBelowServices},
       {"store/backup", kBelowServices},

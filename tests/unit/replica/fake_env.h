@@ -31,7 +31,7 @@ class FakeEnv final : public Env {
   void Apply(std::vector<raft::EntryPtr> entries) override {
     for (auto& entry : entries) to_apply.push_back(std::move(entry));
   }
-  void Send(raft::Envelope) override { CHECK(false, "one voter sends nothing"); }
+  void Send(raft::Envelope envelope) override { sent.push_back(std::move(envelope)); }
   void GrantReads(LoopId, uint64_t through) override { reads.push_back({through, ErrorCode::kOk}); }
   void FailReads(LoopId, uint64_t through, ErrorCode code) override {
     reads.push_back({through, code});
@@ -46,7 +46,9 @@ class FakeEnv final : public Env {
   void InstallSnapshot(raft::SnapshotMeta) override { CHECK(false); }
   void FetchLog(raft::Fetch) override { CHECK(false); }
   void TruncateLog(raft::Index through, raft::Term) override { truncated = through; }
-  void SendPeer(raft::NodeId, PeerMessage) override { CHECK(false); }
+  void SendPeer(raft::NodeId to, PeerMessage message) override {
+    sent_other.emplace_back(to, std::move(message));
+  }
   void OnRole(const raft::RoleChange& change) override { roles.push_back(change); }
   TimePoint Now() const override { return now; }
   uint64_t Random() override { return ++random; }
@@ -55,6 +57,8 @@ class FakeEnv final : public Env {
   uint64_t random = 0;
   std::deque<raft::PersistUnit> units;
   std::deque<raft::EntryPtr> to_apply;
+  std::deque<raft::Envelope> sent;
+  std::deque<std::pair<raft::NodeId, PeerMessage>> sent_other;
   std::vector<Failed> failed;
   std::vector<Read> reads;
   std::vector<LeaseAnswer> answers;
