@@ -37,7 +37,14 @@ struct EntryWord {
   std::string text;
 };
 
-EntryWord WordOf(const EntryTable::Row& row, const EntryStats* stats) {
+const std::string* StallOf(const AgentView& view, const std::string& topic) {
+  for (const auto& [name, text] : view.kafka.stalled) {
+    if (name == topic) return &text;
+  }
+  return nullptr;
+}
+
+EntryWord WordOf(const AgentView& view, const EntryTable::Row& row, const EntryStats* stats) {
   if (row.phase == EntryTable::Phase::kParked) {
     return {"PAUSED", "waits for the end of the entry it replaces"};
   }
@@ -45,6 +52,8 @@ EntryWord WordOf(const EntryTable::Row& row, const EntryStats* stats) {
     return {"DRAINING", "removed; what was read is on its way"};
   }
   if (stats == nullptr || stats->state == EntryState::kStarting) return {"PAUSED", "is starting"};
+  const std::string* stall = StallOf(view, row.config.topic);
+  if (stats->state == EntryState::kRunning && stall != nullptr) return {"PAUSED", *stall};
   return {std::string(Name(stats->state)), stats->text};
 }
 
@@ -52,8 +61,9 @@ bool Works(const std::string& word) {
   return word == "RUNNING" || word == "NO_MATCH" || word == "DRAINING";
 }
 
-Json EntryJson(const EntryTable::Row& row, const EntryStats* stats, bool stable) {
-  EntryWord word = WordOf(row, stats);
+Json EntryJson(const AgentView& view, const EntryTable::Row& row, const EntryStats* stats,
+               bool stable) {
+  EntryWord word = WordOf(view, row, stats);
   Json json;
   json["path"] = row.config.path;
   json["topic"] = row.config.topic;
@@ -79,7 +89,7 @@ Json DocumentJson(const AgentView& view, bool stable) {
   bool all_work = true;
   for (const auto& row : view.rows) {
     auto found = stats.find(row.id.value());
-    entries.push_back(EntryJson(row, found == stats.end() ? nullptr : found->second, stable));
+    entries.push_back(EntryJson(view, row, found == stats.end() ? nullptr : found->second, stable));
     all_work = all_work && Works(entries.back()["state"]);
   }
   bool rejected = view.rejected_revision > view.applied_revision;
@@ -238,6 +248,9 @@ std::string MetricsText(const AgentView& view) {
                number(view.kafka.lines_delivered));
   AppendMetric(&out, "sluice_agent_in_flight_bytes", "gauge", "Bytes on their way to Kafka.",
                number(view.kafka.in_flight_bytes));
+  AppendMetric(&out, "sluice_agent_stalled_topics", "gauge",
+               "Topics with lines on their way of which Kafka acknowledged none for 10 s.",
+               number(view.kafka.stalled.size()));
   AppendMetric(&out, "sluice_agent_producer_rebuilds_total", "counter",
                "Producers replaced after a fatal error.", number(view.kafka.rebuilds));
   AppendMetric(&out, "sluice_agent_checkpoint_failures_total", "counter", "Failed writes of state.",

@@ -147,9 +147,9 @@ void Checkpointer::SaveNow(SavedChanges changes, Done done) {
   Remember(changes);
   // A batch drops rows before it puts rows, so a row that goes now and was put by an earlier call
   // that still waits must not come back.
-  for (const auto& [file, entry] : changes.gone) {
-    std::erase_if(urgent_.files, [&file = file, &entry = entry](const SavedFile& row) {
-      return row.file == file && row.entry == entry;
+  for (const auto& gone : changes.gone) {
+    std::erase_if(urgent_.files, [&gone](const SavedFile& row) {
+      return row.file == gone.first && row.entry == gone.second;
     });
   }
   urgent_.Append(std::move(changes));
@@ -253,9 +253,7 @@ bool Checkpointer::Write(Round& round) {
     ++stats_.saves;
     stats_.syncs += round.sync ? 1 : 0;
     stats_.error.clear();
-    if (round.sync) {
-      next_sync_ = now + options_.sync_interval;
-    } else if (!unsynced_) {
+    if (round.sync || !unsynced_) {
       next_sync_ = now + options_.sync_interval;
     }
     unsynced_ = !round.sync;

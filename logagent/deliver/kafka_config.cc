@@ -77,7 +77,7 @@ Result<KafkaConfPtr> MakeKafkaConf(const KafkaConfig& config) {
   for (const auto& [key, value] : config.properties) {
     const auto* refused =
         std::find_if(kForbidden.begin(), kForbidden.end(),
-                     [&key = key](const Forbidden& row) { return row.key == key; });
+                     [&name = key](const Forbidden& row) { return row.key == name; });
     if (refused != kForbidden.end()) {
       return store::Fail(
           store::ErrorCode::kInvalidArgument,

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/kafka_sink.h"
 
+#include "logagent/deliver/kafka_error.h"
 #include "logagent/deliver/partition.h"
-#include "logagent/tail/schedule.h"
 #include "store/base/check.h"
 
 #include <fmt/format.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 
 #include <algorithm>
 #include <array>
@@ -20,37 +22,9 @@ constexpr int kPollMs = 1000;
 constexpr int kEventsPerPoll = 256;
 constexpr size_t kProduceBlock = 1024;
 constexpr int kMetadataTimeoutMs = 1000;
-constexpr store::Duration kProbeSoon = std::chrono::milliseconds(50);
-constexpr store::Duration kProbeLate = std::chrono::seconds(5);
-// A topic that is created on first use is unknown for a moment; only then it is an error.
-constexpr store::Duration kUnknownTopicGrace = std::chrono::seconds(3);
+constexpr std::string_view kVerifyFailed = "certificate verify failed";
+constexpr store::Duration kStallCheckInterval = std::chrono::seconds(1);
 constexpr store::Duration kPurgeTimeout = std::chrono::seconds(5);
-
-enum class Kind {
-  kDead,      // this record can never be sent
-  kTopic,     // this topic cannot take anything now
-  kRejected,  // not this time: read it again
-};
-
-Kind KindOf(rd_kafka_resp_err_t error) {
-  switch (error) {
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
-    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-      return Kind::kDead;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
-      return Kind::kTopic;
-    default:
-      return Kind::kRejected;
-  }
-}
 
 uint64_t CostOf(const std::vector<Line>& lines) {
   uint64_t bytes = lines.size() * kLineOverhead;
@@ -60,8 +34,14 @@ uint64_t CostOf(const std::vector<Line>& lines) {
   return bytes;
 }
 
-std::string TextOf(std::string_view topic, rd_kafka_resp_err_t error) {
-  return fmt::format("topic {}: {}", topic, rd_kafka_err2str(error));
+std::string TextOfFailedPartition(const rd_kafka_metadata_topic_t& topic) {
+  for (int i = 0; i < topic.partition_cnt; ++i) {
+    if (topic.partitions[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return fmt::format("partition {}: {}", topic.partitions[i].id,
+                         rd_kafka_err2str(topic.partitions[i].err));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -74,25 +54,13 @@ struct KafkaSink::InFlight {
   RangeId range;
   ChunkPtr chunk;
   uint64_t chunk_offset = 0;
-  TopicEntry* topic = nullptr;
+  KafkaTopic* topic = nullptr;
   std::string path;
   uint32_t remaining = 0;
   uint64_t cost = 0;
   uint64_t lines_dead = 0;
   bool rejected = false;
   std::string error;
-};
-
-// Never removed while the sink lives: bounded by the topics ever configured. Fields are guarded by
-// mutex_.
-struct KafkaSink::TopicEntry {
-  std::string name;
-  rd_kafka_topic_t* handle = nullptr;
-  TopicStatus status;
-  bool probing = false;
-  store::TimePoint next_probe;
-  store::TimePoint unknown_since;
-  Backoff backoff{kProbeSoon, kProbeLate};
 };
 
 Result<std::unique_ptr<KafkaSink>> KafkaSink::Make(const KafkaConfig& config,
@@ -109,7 +77,12 @@ Result<std::unique_ptr<KafkaSink>> KafkaSink::Make(const KafkaConfig& config,
 
 KafkaSink::KafkaSink(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
                      store::Logger log)
-    : config_(config), spool_(spool), clock_(clock), log_(std::move(log)), log_every_(clock) {}
+    : config_(config),
+      spool_(spool),
+      clock_(clock),
+      log_(std::move(log)),
+      log_every_(clock),
+      topics_(clock) {}
 
 KafkaSink::~KafkaSink() {
   {
@@ -137,11 +110,32 @@ void KafkaSink::OnLog(const rd_kafka_t* producer, int level, const char* facilit
   }
 }
 
+// The library's text is the same whatever is wrong with a certificate: that the authority is not
+// known, which this leaves to it.
+int KafkaSink::OnCertificate(rd_kafka_t* /*producer*/, const char* /*broker*/, int32_t /*id*/,
+                             int* error, int /*depth*/, const char* /*der*/, size_t /*der_bytes*/,
+                             char* text, size_t text_bytes, void* opaque) {
+  if (*error == X509_V_OK) {
+    return 1;
+  }
+  std::string_view reason = X509_verify_cert_error_string(*error);
+  text[reason.copy(text, text_bytes - 1)] = '\0';
+  bool authority = *error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+                   *error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+                   *error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+                   *error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
+  auto* sink = static_cast<KafkaSink*>(opaque);
+  store::MutexLock lock(sink->mutex_);
+  sink->certificate_error_ = authority ? std::string_view() : reason;
+  return 0;
+}
+
 Status KafkaSink::Connect() {
   auto conf = MakeKafkaConf(config_);
   RETURN_IF_ERROR(conf);
   rd_kafka_conf_set_opaque(conf->get(), this);
   rd_kafka_conf_set_log_cb(conf->get(), &KafkaSink::OnLog);
+  rd_kafka_conf_set_ssl_cert_verify_cb(conf->get(), &KafkaSink::OnCertificate);
   rd_kafka_conf_set_events(conf->get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
   std::array<char, 512> text{};
   producer_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf->get(), text.data(), text.size());
@@ -149,7 +143,7 @@ Status KafkaSink::Connect() {
     return store::Fail(store::ErrorCode::kInvalidArgument,
                        fmt::format("kafka.properties: {}", text.data()));
   }
-  static_cast<void>(conf->release());  // the producer owns it now
+  [[maybe_unused]] auto* given = conf->release();  // the producer owns it now
   queue_ = rd_kafka_queue_get_main(producer_);
   return store::Ok();
 }
@@ -167,14 +161,7 @@ void KafkaSink::Disconnect() {
   }
   {
     store::MutexLock lock(mutex_);
-    for (auto& [name, topic] : topics_) {
-      if (topic->handle != nullptr) {
-        rd_kafka_topic_destroy(topic->handle);
-        topic->handle = nullptr;
-      }
-      topic->status = {};
-      topic->next_probe = clock_.Now();
-    }
+    topics_.Forget();
   }
   rd_kafka_queue_destroy(queue_);
   rd_kafka_destroy(producer_);
@@ -182,17 +169,13 @@ void KafkaSink::Disconnect() {
   producer_ = nullptr;
 }
 
-KafkaSink::TopicEntry& KafkaSink::FindTopic(std::string_view name) {
-  auto at = topics_.find(name);
-  if (at == topics_.end()) {
-    auto topic = std::make_unique<TopicEntry>();
-    topic->name = name;
-    topic->status.text = fmt::format("topic {}: waiting for a broker", name);
-    topic->next_probe = clock_.Now();
-    at = topics_.emplace(std::string(name), std::move(topic)).first;
+KafkaTopic& KafkaSink::FindTopic(std::string_view name) {
+  bool added = false;
+  KafkaTopic& topic = topics_.Find(name, &added);
+  if (added) {
     probe_.NotifyAll();
   }
-  return *at->second;
+  return topic;
 }
 
 void KafkaSink::Prepare(std::string_view topic) {
@@ -202,8 +185,7 @@ void KafkaSink::Prepare(std::string_view topic) {
 
 TopicStatus KafkaSink::Topic(std::string_view topic) const {
   store::MutexLock lock(mutex_);
-  auto at = topics_.find(topic);
-  return at == topics_.end() ? TopicStatus{} : at->second->status;
+  return topics_.Status(topic);
 }
 
 Sink::Offer KafkaSink::Produce(Batch& batch) {
@@ -222,7 +204,7 @@ Sink::Offer KafkaSink::Produce(Batch& batch) {
   int32_t partition = 0;
   {
     store::MutexLock lock(mutex_);
-    TopicEntry& topic = FindTopic(batch.topic);
+    KafkaTopic& topic = FindTopic(batch.topic);
     if (topic.status.state != TopicStatus::State::kReady || topic.handle == nullptr) {
       return Offer::kPaused;
     }
@@ -231,6 +213,7 @@ Sink::Offer KafkaSink::Produce(Batch& batch) {
     range = new InFlight;
     in_flight_.insert(range);
     range->topic = &topic;
+    topics_.Taken(topic);
   }
   range->entry = batch.entry;
   range->file = batch.file;
@@ -296,6 +279,20 @@ void KafkaSink::Poll(absl::FunctionRef<void(Delivery)> deliver) {
   if (fatal_) {
     Rebuild(deliver);
   }
+  NoteStalled();
+}
+
+// The poll returns at least once a second, whatever happens.
+void KafkaSink::NoteStalled() {
+  store::TimePoint now = clock_.Now();
+  if (now < next_stall_check_) {
+    return;
+  }
+  next_stall_check_ = now + kStallCheckInterval;
+  store::MutexLock lock(mutex_);
+  if (topics_.NoteStalled()) {
+    probe_.NotifyAll();
+  }
 }
 
 void KafkaSink::Wake() {
@@ -310,7 +307,7 @@ void KafkaSink::OnEvent(rd_kafka_event_t* event, DeliverFn deliver) {
   }
   if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
     CheckFatal();
-    NoteError(rd_kafka_event_error_string(event));
+    NoteError(std::string(Lasting(rd_kafka_event_error_string(event))));
   }
 }
 
@@ -349,20 +346,19 @@ void KafkaSink::OnReports(rd_kafka_event_t* event, DeliverFn deliver) {
 }
 
 void KafkaSink::OnFailed(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error) {
-  Kind kind = KindOf(error);
-  if (kind == Kind::kDead) {
+  KafkaErrorKind kind = KindOf(error);
+  if (kind == KafkaErrorKind::kDead) {
     SpoolLine(range, payload, error);
     return;
   }
   range.rejected = true;
-  CheckFatal();
-  store::MutexLock lock(mutex_);
   range.error = TextOf(range.topic->name, error);
-  if (kind == Kind::kTopic && range.topic->status.state == TopicStatus::State::kReady) {
-    range.topic->status.state = TopicStatus::State::kError;
-    range.topic->status.text = range.error;
-    range.topic->next_probe = clock_.Now() + range.topic->backoff.Next();
-    probe_.NotifyAll();
+  CheckFatal();
+  if (kind == KafkaErrorKind::kTopic) {
+    store::MutexLock lock(mutex_);
+    if (topics_.OnRefused(*range.topic, error)) {
+      probe_.NotifyAll();
+    }
   }
 }
 
@@ -412,6 +408,7 @@ void KafkaSink::Settle(InFlight* range, uint32_t lines, DeliverFn deliver) {
   {
     store::MutexLock lock(mutex_);
     in_flight_.erase(range);
+    topics_.Answered(*range->topic);
   }
   delete range;  // and with it, perhaps, the chunk
   deliver(std::move(delivery));
@@ -474,27 +471,20 @@ void KafkaSink::Rebuild(DeliverFn deliver) {
 void KafkaSink::NoteError(std::string text) {
   has_error_ = !text.empty();
   store::MutexLock lock(mutex_);
-  error_ = std::move(text);
-}
-
-KafkaSink::TopicEntry* KafkaSink::NextToProbe() {
-  TopicEntry* next = nullptr;
-  for (auto& [name, topic] : topics_) {
-    bool wanted = topic->status.state != TopicStatus::State::kReady;
-    if (wanted && (next == nullptr || topic->next_probe < next->next_probe)) {
-      next = topic.get();
-    }
+  size_t at = text.find(kVerifyFailed);
+  if (!certificate_error_.empty() && at != std::string::npos) {
+    text.replace(at + kVerifyFailed.size(), std::string::npos, ": " + certificate_error_);
   }
-  return next;
+  error_ = std::move(text);
 }
 
 void KafkaSink::Probe() {
   while (true) {
-    TopicEntry* topic = nullptr;
+    KafkaTopic* topic = nullptr;
     {
       store::MutexLock lock(mutex_);
       while (!stopping_) {
-        topic = NextToProbe();
+        topic = topics_.NextToProbe();
         if (topic == nullptr) {
           probe_.Wait(mutex_);
         } else if (clock_.Now() < topic->next_probe) {
@@ -513,7 +503,7 @@ void KafkaSink::Probe() {
 
 // Asks the broker without a lock of ours that Produce needs exclusively; the call may wait its
 // whole timeout when no broker is there.
-void KafkaSink::ProbeTopic(TopicEntry& topic) {
+void KafkaSink::ProbeTopic(KafkaTopic& topic) {
   std::shared_lock shared(producer_mutex_);
   rd_kafka_topic_t* handle = nullptr;
   {
@@ -523,55 +513,27 @@ void KafkaSink::ProbeTopic(TopicEntry& topic) {
     }
     handle = topic.handle;
     if (handle == nullptr) {
-      OnMetadata(topic, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, 0);
+      topics_.OnMetadata(topic, {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, 0, {}});
       return;
     }
   }
   const rd_kafka_metadata_t* metadata = nullptr;
   auto error = rd_kafka_metadata(producer_, 0, handle, &metadata, kMetadataTimeoutMs);
-  int32_t partitions = 0;
   bool answered = error == RD_KAFKA_RESP_ERR_NO_ERROR;
+  TopicMetadata found;
   if (answered && metadata->topic_cnt == 1) {
-    error = metadata->topics[0].err;
-    partitions = metadata->topics[0].partition_cnt;
+    const rd_kafka_metadata_topic_t& row = metadata->topics[0];
+    found = {row.err, row.partition_cnt, TextOfFailedPartition(row)};
   }
   if (metadata != nullptr) {
     rd_kafka_metadata_destroy(metadata);
   }
   store::MutexLock lock(mutex_);
   if (answered) {
-    OnMetadata(topic, error, partitions);
+    topics_.OnMetadata(topic, found);
   } else {
-    topic.status.text =
-        fmt::format("topic {}: {}", topic.name, error_.empty() ? rd_kafka_err2str(error) : error_);
-    topic.next_probe = clock_.Now() + kProbeSoon;
+    topics_.OnSilence(topic, error_.empty() ? rd_kafka_err2str(error) : error_);
   }
-}
-
-void KafkaSink::OnMetadata(TopicEntry& topic, rd_kafka_resp_err_t error, int32_t partitions) {
-  store::TimePoint now = clock_.Now();
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR && partitions > 0) {
-    topic.status = {TopicStatus::State::kReady, partitions, {}};
-    topic.unknown_since = {};
-    topic.backoff.Reset();
-    return;
-  }
-  topic.status.text = TextOf(topic.name, error);
-  bool may_appear = error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                    error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-                    error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-                    error == RD_KAFKA_RESP_ERR_NO_ERROR;
-  if (topic.unknown_since == store::TimePoint{}) {
-    topic.unknown_since = now;
-  }
-  if (may_appear && now - topic.unknown_since < kUnknownTopicGrace) {
-    topic.next_probe = now + kProbeSoon;
-    return;
-  }
-  if (KindOf(error) == Kind::kTopic) {
-    topic.status.state = TopicStatus::State::kError;
-  }
-  topic.next_probe = now + topic.backoff.Next();
 }
 
 KafkaStats KafkaSink::Stats() const {
@@ -584,6 +546,7 @@ KafkaStats KafkaSink::Stats() const {
   store::MutexLock lock(mutex_);
   stats.in_flight_ranges = in_flight_.size();
   stats.error = error_;
+  stats.stalled = topics_.Stalled(error_);
   return stats;
 }
 

@@ -13,6 +13,7 @@
 
 #include "logagent/deliver/dead_letter.h"
 #include "logagent/deliver/kafka_config.h"
+#include "logagent/deliver/kafka_topics.h"
 #include "logagent/deliver/sink.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
@@ -22,10 +23,10 @@
 #include <librdkafka/rdkafka.h>
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <shared_mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace logagent {
@@ -38,6 +39,8 @@ struct KafkaStats {
   uint64_t in_flight_bytes = 0;
   uint64_t in_flight_ranges = 0;
   std::string error;  // the last thing the library complained about, e.g. a broker that is down
+  // Topics with lines in flight of which none was answered for kStalledAfter, and why.
+  std::vector<std::pair<std::string, std::string>> stalled;
 };
 
 class KafkaSink final : public Sink {
@@ -60,7 +63,6 @@ class KafkaSink final : public Sink {
 
  private:
   struct InFlight;
-  struct TopicEntry;
   struct Refused {
     InFlight* range = nullptr;
     std::string_view payload;
@@ -71,24 +73,25 @@ class KafkaSink final : public Sink {
   KafkaSink(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
             store::Logger log);
   static void OnLog(const rd_kafka_t* producer, int level, const char* facility, const char* text);
+  static int OnCertificate(rd_kafka_t* producer, const char* broker, int32_t id, int* error,
+                           int depth, const char* der, size_t der_bytes, char* text,
+                           size_t text_bytes, void* opaque);
 
   Status Connect();   // producer_mutex_ held exclusively
   void Disconnect();  // the same
-  TopicEntry& FindTopic(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  KafkaTopic& FindTopic(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partition,
                const std::vector<Line>& lines);
 
   void Probe();
-  TopicEntry* NextToProbe() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ProbeTopic(TopicEntry& topic);
-  void OnMetadata(TopicEntry& topic, rd_kafka_resp_err_t error, int32_t partitions)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ProbeTopic(KafkaTopic& topic);
 
   void OnEvent(rd_kafka_event_t* event, DeliverFn deliver);
   void CheckFatal();
   void OnReports(rd_kafka_event_t* event, DeliverFn deliver);
   void OnFailed(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error);
   void SpoolLine(InFlight& range, std::string_view payload, rd_kafka_resp_err_t error);
+  void NoteStalled();
   void Settle(InFlight* range, uint32_t lines, DeliverFn deliver);
   void SettleRefused(DeliverFn deliver);
   void Rebuild(DeliverFn deliver);
@@ -106,14 +109,17 @@ class KafkaSink final : public Sink {
   mutable std::shared_mutex producer_mutex_;
   rd_kafka_t* producer_ = nullptr;
   rd_kafka_queue_t* queue_ = nullptr;
-  bool fatal_ = false;  // of the poller thread
+  // Of the poller thread.
+  bool fatal_ = false;
+  store::TimePoint next_stall_check_;
 
   mutable store::Mutex mutex_;
   store::CondVar probe_;
-  std::map<std::string, std::unique_ptr<TopicEntry>, std::less<>> topics_ ABSL_GUARDED_BY(mutex_);
+  KafkaTopics topics_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<InFlight*> in_flight_ ABSL_GUARDED_BY(mutex_);  // owned here
   std::vector<Refused> refused_ ABSL_GUARDED_BY(mutex_);  // not taken by the library, for Poll
   std::string error_ ABSL_GUARDED_BY(mutex_);
+  std::string certificate_error_ ABSL_GUARDED_BY(mutex_);  // why a broker's was not taken
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::atomic<uint64_t> in_flight_bytes_ = 0;

@@ -90,7 +90,7 @@ std::vector<Library> MakeLibraries() {
       {"openssl/",
        "TLS, hashes and signatures have their places",
        {"store/rpc", "store/auth", "store/backup", "store/engine", "store/cluster",
-        "logagent/agent"}},
+        "logagent/deliver", "logagent/agent"}},
       {"sys/epoll.h",
        "event loops have their places",
        {"store/rpc", "logagent/tail", "logagent/agent", "logagent/devbroker"}},

@@ -42,6 +42,18 @@ TEST(StatusTest, TellsPartialFromAppliedFromFailed) {
   EXPECT_EQ(state(rejected), "FAILED");
 }
 
+TEST(StatusTest, EntryWhoseTopicIsNotAcknowledgedIsPausedWithTheReason) {
+  AgentView view = ViewOf(EntryState::kRunning);
+  view.kafka.stalled = {{"another", "no"}, {"t", "topic t: Kafka does not acknowledge: disk full"}};
+  json document = json::parse(MakeStatusDocument(view, "now").text);
+  EXPECT_EQ(document["state"], "PARTIAL");
+  EXPECT_EQ(document["entries"][0]["state"], "PAUSED");
+  EXPECT_THAT(std::string(document["entries"][0]["text"]), HasSubstr("disk full"));
+  EXPECT_THAT(MetricsText(view), HasSubstr("\nsluice_agent_stalled_topics 2\n"));
+  view.kafka.stalled = {{"another", "no"}};
+  EXPECT_EQ(json::parse(MakeStatusDocument(view, "now").text)["state"], "APPLIED");
+}
+
 TEST(StatusTest, LagAndTimeAloneAreNoNews) {
   AgentView view = ViewOf(EntryState::kRunning);
   StatusDocument before = MakeStatusDocument(view, "t0");
