@@ -248,6 +248,12 @@ std::string MetricsText(const AgentView& view) {
                number(view.kafka.lines_delivered));
   AppendMetric(&out, "sluice_agent_in_flight_bytes", "gauge", "Bytes on their way to Kafka.",
                number(view.kafka.in_flight_bytes));
+  AppendMetric(&out, "sluice_agent_queued_bytes", "gauge",
+               "Bytes handed to Kafka's library and not acknowledged.",
+               number(view.kafka.queued_bytes));
+  AppendMetric(&out, "sluice_agent_queued_bytes_max", "gauge",
+               "Where reading waits: what keeps the connections busy.",
+               number(view.kafka.queued_bytes_max));
   AppendMetric(&out, "sluice_agent_stalled_topics", "gauge",
                "Topics with lines on their way of which Kafka acknowledged none for 10 s.",
                number(view.kafka.stalled.size()));

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <mutex>
 #include <utility>
 
@@ -22,16 +23,36 @@ constexpr int kPollMs = 1000;
 constexpr int kEventsPerPoll = 256;
 constexpr size_t kProduceBlock = 1024;
 constexpr int kMetadataTimeoutMs = 1000;
+// Queued for a broker beyond the requests that may be on the way to it, so that the library's
+// thread finds the next one when an answer comes. More would only be delay for who comes later.
+constexpr uint64_t kBatchesBehind = 4;
+constexpr uint64_t kRequestsMax = 64;
+constexpr uint64_t kLineFraming = 8;
+// A file in which little happens need not wait for those that are read at full speed: its batches
+// have a batch's room of their own.
+constexpr uint64_t kSmallBatchBytes = 64 << 10;
 constexpr std::string_view kVerifyFailed = "certificate verify failed";
 constexpr store::Duration kStallCheckInterval = std::chrono::seconds(1);
 constexpr store::Duration kPurgeTimeout = std::chrono::seconds(5);
 
-uint64_t CostOf(const std::vector<Line>& lines) {
-  uint64_t bytes = lines.size() * kLineOverhead;
+uint64_t PayloadOf(const std::vector<Line>& lines) {
+  uint64_t bytes = 0;
   for (const Line& line : lines) {
     bytes += line.length;
   }
   return bytes;
+}
+
+// A number among the properties in use.
+uint64_t NumberOf(const rd_kafka_t* producer, const char* key) {
+  std::array<char, 32> text{};
+  size_t size = text.size();
+  uint64_t number = 0;
+  if (rd_kafka_conf_get(rd_kafka_conf(const_cast<rd_kafka_t*>(producer)), key, text.data(),
+                        &size) == RD_KAFKA_CONF_OK) {
+    std::from_chars(text.data(), text.data() + text.size(), number);
+  }
+  return number;
 }
 
 std::string TextOfFailedPartition(const rd_kafka_metadata_topic_t& topic) {
@@ -58,6 +79,7 @@ struct KafkaSink::InFlight {
   std::string path;
   uint32_t remaining = 0;
   uint64_t cost = 0;
+  uint64_t queued = 0;
   uint64_t lines_dead = 0;
   bool rejected = false;
   std::string error;
@@ -145,6 +167,9 @@ Status KafkaSink::Connect() {
   }
   [[maybe_unused]] auto* given = conf->release();  // the producer owns it now
   queue_ = rd_kafka_queue_get_main(producer_);
+  uint64_t requests = NumberOf(producer_, "max.in.flight.requests.per.connection");
+  batch_bytes_ = NumberOf(producer_, "batch.size");
+  broker_bytes_ = (std::min(requests, kRequestsMax) + kBatchesBehind) * batch_bytes_;
   return store::Ok();
 }
 
@@ -193,9 +218,10 @@ Sink::Offer KafkaSink::Produce(Batch& batch) {
   if (holding_.load()) {
     return Offer::kFull;
   }
-  uint64_t cost = CostOf(batch.lines);
-  uint64_t before = in_flight_bytes_.load();
-  if (before != 0 && before + cost > config_.in_flight_bytes_max) {
+  uint64_t payload = PayloadOf(batch.lines);
+  uint64_t cost = payload + batch.lines.size() * kLineOverhead;
+  uint64_t queued = payload + batch.lines.size() * kLineFraming;
+  if (!HasRoom(cost, queued)) {
     return Offer::kFull;
   }
   std::shared_lock shared(producer_mutex_);
@@ -223,10 +249,25 @@ Sink::Offer KafkaSink::Produce(Batch& batch) {
   range->path = batch.path;
   range->remaining = static_cast<uint32_t>(batch.lines.size());
   range->cost = cost;
+  range->queued = queued;
   in_flight_bytes_ += cost;
+  queued_bytes_ += queued;
   Enqueue(*range, handle, partition, batch.lines);
   return Offer::kTaken;
 }
+
+bool KafkaSink::HasRoom(uint64_t cost, uint64_t queued) const {
+  uint64_t in_flight = in_flight_bytes_.load();
+  if (in_flight == 0) {
+    return true;
+  }
+  uint64_t limit = QueueLimit() + (queued <= kSmallBatchBytes ? batch_bytes_.load() : 0);
+  return in_flight + cost <= config_.in_flight_bytes_max && queued_bytes_.load() + queued <= limit;
+}
+
+// The library keeps a number of requests on the way to each broker (five, for an idempotent
+// producer), of one batch each.
+uint64_t KafkaSink::QueueLimit() const { return brokers_.load() * broker_bytes_.load(); }
 
 // The range may be gone as soon as its last line was handed over: only refused lines keep it.
 void KafkaSink::Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partition,
@@ -243,8 +284,11 @@ void KafkaSink::Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partit
       messages[i].len = lines[at + i].length;
       messages[i]._private = &range;
     }
-    int taken =
-        rd_kafka_produce_batch(topic, partition, 0, messages.data(), static_cast<int>(count));
+    int taken = 0;
+    {
+      store::MutexLock lock(messages_mutex_);
+      taken = rd_kafka_produce_batch(topic, partition, 0, messages.data(), static_cast<int>(count));
+    }
     if (static_cast<size_t>(taken) == count) {
       continue;
     }
@@ -271,6 +315,7 @@ void KafkaSink::Poll(absl::FunctionRef<void(Delivery)> deliver) {
       break;
     }
     OnEvent(event, deliver);
+    store::MutexLock lock(messages_mutex_);
     rd_kafka_event_destroy(event);
   }
   if (holding_.load()) {
@@ -403,6 +448,7 @@ void KafkaSink::Settle(InFlight* range, uint32_t lines, DeliverFn deliver) {
   delivery.lines_dead = range->rejected ? 0 : range->lines_dead;
   delivery.error = std::move(range->error);
   in_flight_bytes_ -= range->cost;
+  queued_bytes_ -= range->queued;
   lines_dead_ += delivery.lines_dead;
   ranges_rejected_ += range->rejected ? 1 : 0;
   {
@@ -524,6 +570,7 @@ void KafkaSink::ProbeTopic(KafkaTopic& topic) {
   if (answered && metadata->topic_cnt == 1) {
     const rd_kafka_metadata_topic_t& row = metadata->topics[0];
     found = {row.err, row.partition_cnt, TextOfFailedPartition(row)};
+    brokers_ = static_cast<uint64_t>(std::max(1, metadata->broker_cnt));
   }
   if (metadata != nullptr) {
     rd_kafka_metadata_destroy(metadata);
@@ -543,6 +590,8 @@ KafkaStats KafkaSink::Stats() const {
   stats.ranges_rejected = ranges_rejected_.load();
   stats.rebuilds = rebuilds_.load();
   stats.in_flight_bytes = in_flight_bytes_.load();
+  stats.queued_bytes = queued_bytes_.load();
+  stats.queued_bytes_max = QueueLimit();
   store::MutexLock lock(mutex_);
   stats.in_flight_ranges = in_flight_.size();
   stats.error = error_;

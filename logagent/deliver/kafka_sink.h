@@ -7,8 +7,9 @@
 // the producer and rejects what was in flight. All lines of a file go to one partition, so their
 // order is visible. Prepare, Produce and Topic: any shard thread. Poll: one poller thread, which
 // also rebuilds. A prober thread of the sink's own asks for topics' metadata, which blocks. Bounded
-// by in_flight_bytes_max (length + 256 per line); the library's own queue limits are set above it,
-// so that they are never what stops us.
+// by in_flight_bytes_max (length + 256 per line), and to what keeps the connections busy: for each
+// broker the requests that may be on the way and a few batches behind them. The library's own queue
+// limits are set above it, so that they are never what stops us.
 #pragma once
 
 #include "logagent/deliver/dead_letter.h"
@@ -38,6 +39,8 @@ struct KafkaStats {
   uint64_t rebuilds = 0;
   uint64_t in_flight_bytes = 0;
   uint64_t in_flight_ranges = 0;
+  uint64_t queued_bytes = 0;  // of lines in flight, with what frames them
+  uint64_t queued_bytes_max = 0;
   std::string error;  // the last thing the library complained about, e.g. a broker that is down
   // Topics with lines in flight of which none was answered for kStalledAfter, and why.
   std::vector<std::pair<std::string, std::string>> stalled;
@@ -80,6 +83,8 @@ class KafkaSink final : public Sink {
   Status Connect();   // producer_mutex_ held exclusively
   void Disconnect();  // the same
   KafkaTopic& FindTopic(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasRoom(uint64_t cost, uint64_t queued) const;
+  uint64_t QueueLimit() const;
   void Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partition,
                const std::vector<Line>& lines);
 
@@ -113,6 +118,9 @@ class KafkaSink final : public Sink {
   bool fatal_ = false;
   store::TimePoint next_stall_check_;
 
+  // Making a message and freeing one take the same lock inside the library, once per message: two
+  // threads at once would fight for it line by line, so they take turns batch by batch.
+  store::Mutex messages_mutex_;
   mutable store::Mutex mutex_;
   store::CondVar probe_;
   KafkaTopics topics_ ABSL_GUARDED_BY(mutex_);
@@ -123,6 +131,10 @@ class KafkaSink final : public Sink {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::atomic<uint64_t> in_flight_bytes_ = 0;
+  std::atomic<uint64_t> queued_bytes_ = 0;
+  std::atomic<uint64_t> batch_bytes_ = 0;   // the library's batch.size
+  std::atomic<uint64_t> broker_bytes_ = 0;  // what is queued for one broker at most
+  std::atomic<uint64_t> brokers_ = 1;       // as of the last metadata
   std::atomic<bool> holding_ = false;  // refused_ waits or a rebuild runs: Produce answers kFull
   std::atomic<bool> has_error_ = false;
   std::atomic<uint64_t> lines_delivered_ = 0;

@@ -55,10 +55,11 @@ int Ceiling(const Options& options) {
     return Refuse(run.error());
   }
   fmt::print(
-      "{{\"lines\":{},\"bytes\":{},\"failed\":{},\"seconds\":{},\"cpu_seconds\":{},"
+      "{{\"lines\":{},\"bytes\":{},\"failed\":{},\"began\":{:.6f},\"seconds\":{},\"cpu_seconds\":{}"
+      ","
       "\"rss_bytes\":{},\"file_bytes\":{}}}\n",
-      run->lines, run->bytes, run->failed, run->seconds, run->cpu_seconds, run->rss_bytes,
-      run->file_bytes);
+      run->lines, run->bytes, run->failed, run->began, run->seconds, run->cpu_seconds,
+      run->rss_bytes, run->file_bytes);
   return 0;
 }
 

@@ -200,6 +200,7 @@ void Loop::Run(std::vector<MemoryFile>& files) {
   while (in_flight_ > 0) {
     Poll(100);
   }
+  run_.began = std::chrono::duration<double>(began.time_since_epoch()).count();
   run_.seconds = std::chrono::duration<double>(clock.Now() - began).count();
   run_.cpu_seconds = CpuSeconds() - cpu;
 }

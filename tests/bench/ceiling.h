@@ -17,6 +17,7 @@ struct CeilingRun {
   uint64_t lines = 0;
   uint64_t bytes = 0;  // newlines included, as the agent counts
   uint64_t failed = 0;
+  double began = 0;    // on the clock that Python calls time.monotonic()
   double seconds = 0;  // from the first line handed over to the last acknowledgement
   double cpu_seconds = 0;
   uint64_t rss_bytes = 0;  // at most, the files included

@@ -18,7 +18,9 @@ using store::Fail;
 using store::Result;
 
 constexpr int kCallTimeoutMs = 10'000;
-constexpr auto kAskAgain = std::chrono::milliseconds(10);
+// Each question costs the broker time that what is measured needs: far from the end there are few.
+constexpr store::Duration kAskAgain = std::chrono::milliseconds(10);
+constexpr store::Duration kAskAgainMax = std::chrono::milliseconds(250);
 constexpr int kSilenceMaxMs = 20'000;
 
 Result<rd_kafka_t*> MakeConsumer(const std::string& brokers) {
@@ -143,16 +145,25 @@ Result<uint64_t> TopicReader::Written() {
 Result<bool> TopicReader::WaitWritten(uint64_t records, std::chrono::seconds deadline) {
   store::SystemClock clock;
   store::TimePoint end = clock.Now() + deadline;
+  store::TimePoint first{};
   while (true) {
     auto written = Written();
-    RETURN_IF_ERROR(written);
-    if (*written >= records) {
+    if (written && *written >= records) {
       return true;
     }
-    if (clock.Now() > end) {
+    store::TimePoint now = clock.Now();
+    if (now > end) {
+      RETURN_IF_ERROR(written);
       return false;
     }
-    std::this_thread::sleep_for(kAskAgain);
+    // A topic that was created a moment ago may be without leader.
+    store::Duration pause = kAskAgain;
+    if (written && *written > 0) {
+      first = first == store::TimePoint{} ? now : first;
+      double left = static_cast<double>(records - *written) / static_cast<double>(*written);
+      pause = std::chrono::duration_cast<store::Duration>((now - first) * std::min(left, 10.0) / 4);
+    }
+    std::this_thread::sleep_for(std::clamp<store::Duration>(pause, kAskAgain, kAskAgainMax));
   }
 }
 
