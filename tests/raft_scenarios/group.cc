@@ -36,7 +36,14 @@ void Group::RestartMember(NodeId node) {
   member.to_restore.clear();
   member.applied = member.flushed;
   member.conf = member.flushed_conf;
-  Start(&member, member.disk.Load(member.applied, member.conf));
+  UnitDisk& disk = member.disk;
+  if (disk.Find(member.applied) == nullptr && member.applied > disk.truncated) {
+    // The state was installed, the log had not heard of it (architecture 3.5, boot rule).
+    disk.entries.clear();
+    disk.truncated = member.applied;
+    disk.truncated_term = member.installed_term;
+  }
+  Start(&member, disk.Load(member.applied, member.conf));
 }
 
 Member& Group::At(NodeId node) {
@@ -62,6 +69,10 @@ std::string Group::Process(NodeId node) {
   }
   for (const SnapshotOrder& order : output.snapshots) {
     CHECK(member.applied >= order.at_least);
+    if (member.snapshots_fail) {
+      member.raft->OnSnapshotSent(order.peer, false);
+      continue;
+    }
     Term term = member.raft->TermAt(member.applied);
     SnapshotMeta meta{member.applied, term, member.conf};
     network_.push_back({node, order.peer, SnapshotNotice{member.raft->status().term, meta}});
@@ -106,6 +117,7 @@ void Group::Apply(NodeId node) {
     member.to_apply.clear();
     member.applied = member.flushed = meta.index;
     member.conf = member.flushed_conf = meta.conf;
+    member.installed_term = meta.term;
     member.raft->OnRestored(meta);
     return;
   }

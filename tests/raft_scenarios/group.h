@@ -26,6 +26,8 @@ struct Member {
   Index applied;   // of the state machine
   Index flushed;   // what of it survives a crash
   ConfState flushed_conf;
+  Term installed_term;          // of the state, if it was installed
+  bool snapshots_fail = false;  // those it sends are lost on the way
   std::deque<EntryPtr> to_apply;
   std::deque<SnapshotMeta> to_restore;
   Status before;  // for delta checks

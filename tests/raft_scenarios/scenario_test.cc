@@ -74,7 +74,9 @@ class Scenario {
                                                       {"status", &Scenario::Status},
                                                       {"log", &Scenario::Log},
                                                       {"network", &Scenario::Network},
-                                                      {"truncate", &Scenario::Truncate}};
+                                                      {"truncate", &Scenario::Truncate},
+                                                      {"unreachable", &Scenario::Unreachable},
+                                                      {"snapshots", &Scenario::Snapshots}};
     return table;
   }
 
@@ -88,6 +90,8 @@ class Scenario {
     config.pre_vote = command.Value("pre-vote", 1) != 0;
     config.check_quorum = command.Value("check-quorum", 1) != 0;
     config.message_bytes_max = command.Value("message-bytes", config.message_bytes_max);
+    config.lease_reads = command.Value("lease-reads", 0) != 0;
+    config.inflight_bytes_max = command.Value("inflight-bytes", config.inflight_bytes_max);
     config.inflight_messages_max = command.Value("inflight", config.inflight_messages_max);
     config.apply_bytes_max = command.Value("apply-bytes", config.apply_bytes_max);
     config.uncommitted_bytes_max = command.Value("uncommitted-bytes", config.uncommitted_bytes_max);
@@ -167,6 +171,15 @@ class Scenario {
     std::string text;
     for (auto& [node, member] : group_.members()) text += ToString(member.raft->status()) + "\n";
     return text;
+  }
+  std::string Unreachable(const Command& command) {
+    At(command).OnUnreachable(NodeId(command.Value("peer", 0)));
+    return {};
+  }
+  // Whether snapshots of a member reach their peer.
+  std::string Snapshots(const Command& command) {
+    group_.At(NodeId(command.Word(0))).snapshots_fail = command.Value("fail", 0) != 0;
+    return {};
   }
   // What the disk of a member holds.
   std::string Log(const Command& command) {
