@@ -169,5 +169,42 @@ TEST(WalCrashTest, EveryFileOperationMayBeTheLast) {
   }
 }
 
+// What a recovery copies was acknowledged: until the copy is on disk the old segment must still be
+// the log.
+TEST(WalCrashTest, EveryOperationOfARecoveryMayBeTheLast) {
+  const char* seed_text = std::getenv("SLUICE_SEED");
+  uint64_t seed = seed_text == nullptr ? 20262 : std::stoull(seed_text);
+  Random random(seed);
+  uint64_t crashes = 0;
+  for (uint64_t steps : {1, 2, 3, 9, 17, 28, 40}) {
+    FaultFileSystem left;
+    RunResult result;
+    {
+      auto log = OpenLog(left, 1);
+      ASSERT_TRUE(log->Load());
+      result = RunScript(*log, steps);
+    }
+    left.Crash(Survival::kEverything, nullptr);
+    bool recovered = false;
+    for (uint64_t operation = 0; !recovered; ++operation) {
+      for (int fate = 0; fate < 8; ++fate) {
+        std::unique_ptr<FaultFileSystem> files = left.Clone();
+        files->FailFrom(files->operations() + operation);
+        {
+          auto log = OpenLog(*files, 2);
+          recovered = log->Load().has_value();
+        }
+        files->Crash(fate == 0 ? Survival::kNothing : Survival::kRandom, &random);
+        ++crashes;
+        CheckRecovery(*files, result,
+                      fmt::format("SLUICE_SEED={} after {} steps, operation {} of the recovery",
+                                  seed, steps, operation));
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+  EXPECT_GT(crashes, 300u);
+}
+
 }  // namespace
 }  // namespace store::wal

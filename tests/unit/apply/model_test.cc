@@ -125,7 +125,7 @@ TEST(ModelTest, AMemberThatAnswersNobodyHasTheSameState) {
   EXPECT_EQ(DumpOf(silent.engine()), DumpOf(answers.engine()));
 }
 
-TEST(ModelTest, ACrashAnywhereEndsInTheSameState) {
+TEST(ModelTest, ACrashAnywhereEndsInTheSameStateEtcd13766) {
   Random random = SeededRandom("ACrashAnywhereEndsInTheSameState");
   std::vector<raft::EntryPtr> log = RandomLog(random, 300);
   Machine whole;

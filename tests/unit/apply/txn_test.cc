@@ -228,7 +228,7 @@ TEST(TxnTest, NestedComparesSeeTheStateBeforeTheTransaction) {
   EXPECT_EQ(inner.responses(0).response_put().header().revision(), 2);
 }
 
-TEST(TxnTest, ARefusedTransactionHasNoEffect) {
+TEST(TxnTest, ARefusedTransactionHasNoEffectEtcd18667) {
   Machine machine;
   machine.Do(PutOf("a", "1"));
   auto refused = [&](const auto& add_last) {

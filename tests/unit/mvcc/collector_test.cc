@@ -101,7 +101,7 @@ TEST(Collector, CrashAfterAnyBatchRepeatsHarmlessly) {
   }
 }
 
-TEST(Collector, RevisionStaysWhenEverythingWasCompactedAway) {
+TEST(Collector, RevisionStaysWhenEverythingWasCompactedAwayEtcd17780) {
   auto engine = std::make_shared<engine::MemEngine>();
   Fixture fixture(engine);
   fixture.Put("a", "1");

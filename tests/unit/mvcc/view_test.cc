@@ -164,7 +164,7 @@ TEST(View, HeldViewReadsItsRevisionThroughNewerRoots) {
   EXPECT_EQ(seen, 300U);
 }
 
-TEST(View, InstallReplacesEverythingAndOldReadersFinish) {
+TEST(View, InstallReplacesEverythingAndOldReadersFinishEtcd20271) {
   auto first = std::make_shared<engine::MemEngine>();
   Fixture fixture(first);
   fixture.Put("a", "old");

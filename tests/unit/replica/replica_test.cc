@@ -31,7 +31,7 @@ TEST(Replica, NothingIsAppliedThatIsNotDurable) {
   EXPECT_EQ(member.env.to_apply[0]->data, "a");
 }
 
-TEST(Replica, ADiskThatNeverSyncsNeverAnswers) {
+TEST(Replica, ADiskThatNeverSyncsNeverAnswersEtcd14370) {
   OneMember member;
   member.Settle();
   member.Propose(1, "a");
@@ -97,7 +97,7 @@ TEST(Replica, ReadIsGrantedOnlyWhenApplyHasReachedIt) {
 }
 
 // etcd #7331: a leader answers no read before it has committed in its term.
-TEST(Replica, ReadBeforeTheFirstCommitWaits) {
+TEST(Replica, ReadBeforeTheFirstCommitWaitsEtcd7331) {
   OneMember member;
   member.replica().OnReadTickets(LoopId(0), 1);
   member.replica().Flush();

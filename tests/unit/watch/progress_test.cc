@@ -46,7 +46,7 @@ TEST(WatchProgress, NoAnswerWithoutWatchers) {
 }
 
 // etcd #15220: the notice must not come before events it covers.
-TEST(WatchProgress, AnswerComesBehindTheEventsPublishedBefore) {
+TEST(WatchProgress, AnswerComesBehindTheEventsPublishedBeforeEtcd15220) {
   HubFixture f;
   auto stream = f.Open(1);
   f.Watch(1, stream);
@@ -80,7 +80,7 @@ TEST(WatchProgress, AnswerWaitsForLaggingWatchers) {
 }
 
 // etcd #20221.
-TEST(WatchProgress, WatcherOfTheFutureGetsNoNoticesAndHoldsBackThoseOfItsStream) {
+TEST(WatchProgress, WatcherOfTheFutureGetsNoNoticesEtcd20221) {
   HubFixture f;
   auto stream = f.Open(1);
   f.Watch(1, stream, {.range = All(), .start = Revision(3), .progress_notify = true});

@@ -28,7 +28,7 @@ std::vector<std::string> Drain(FakeStream& stream) {
 using Lines = std::vector<std::string>;
 
 // etcd #17529: events of a starving stream were lost.
-TEST(SlowStream, IsDemotedAndCaughtUpFromTheStore) {
+TEST(SlowStream, IsDemotedAndCaughtUpFromTheStoreEtcd17529) {
   HubFixture f;
   auto slow = f.Open(1);
   auto quick = f.Open(2);
@@ -194,7 +194,7 @@ TEST(HubReset, WatchersGoOnFromTheirNextRevision) {
   EXPECT_EQ(Drain(*future), Lines{});
 }
 
-TEST(HubReset, WatcherAboveTheInstalledRevisionWaitsThere) {
+TEST(HubReset, WatcherAboveTheInstalledRevisionWaitsThereEtcd15271) {
   HubFixture f;
   auto stream = f.Open(1);
   f.Watch(1, stream, {.range = All(), .progress_notify = true});

@@ -264,7 +264,7 @@ TEST(WatchHub, ACompactedWatcherKeepsItsIdUntilItIsCanceled) {
 }
 
 // etcd #18089, #19179: the delete at the compacted revision itself must still be seen.
-TEST(WatchHub, DeleteAtTheCompactedRevisionIsReplayed) {
+TEST(WatchHub, DeleteAtTheCompactedRevisionIsReplayedEtcd18089And19179) {
   HubFixture f;
   f.PutNow("a", "1");
   f.Delete(KeyRange::Point("a"));
@@ -350,7 +350,7 @@ TEST(WatchHub, ClosedStreamGetsNothing) {
 }
 
 // etcd #17247: an event was handed out twice; a batch that comes again or overlaps changes nothing.
-TEST(WatchHub, EveryEventIsDeliveredOnce) {
+TEST(WatchHub, EveryEventIsDeliveredOnceEtcd17247) {
   HubFixture f;
   auto stream = f.Open(1);
   f.Watch(1, stream);
