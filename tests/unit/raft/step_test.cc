@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages that our own leader does not send, but another version or a later change may.
+#include "store/raft/raft.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace store::raft {
+namespace {
+
+EntryPtr MakeEntry(uint64_t index, uint64_t term, std::string data) {
+  return std::make_shared<const Entry>(
+      Entry{Term(term), Index(index), EntryKind::kCommand, std::move(data)});
+}
+
+// Of three members, in term 1, with entries 1 to 3 on disk of which 1 is committed.
+std::unique_ptr<Raft> Follower() {
+  Config config;
+  config.id = NodeId(1);
+  Restart restart;
+  restart.hard_state = {Term(1), NodeId(), Index(1)};
+  restart.conf.voters = {NodeId(1), NodeId(2), NodeId(3)};
+  restart.runs = {{Index(1), Term(1)}};
+  restart.tail = {MakeEntry(1, 1, "a"), MakeEntry(2, 1, "b"), MakeEntry(3, 1, "other")};
+  return std::make_unique<Raft>(config, std::move(restart));
+}
+
+TEST(Follower, CommitsOnlyWhatTheAppendConfirms) {
+  std::unique_ptr<Raft> raft = Follower();
+  raft->Step({NodeId(2), NodeId(1),
+              AppendRequest{Term(2), Index(1), Term(1), Index(3), {MakeEntry(2, 1, "b")}}});
+  EXPECT_EQ(raft->status().commit, Index(2)) << "entry 3 of the leader may be another";
+  EXPECT_EQ(raft->status().last, Index(3));
+}
+
+TEST(Follower, AHeartbeatBehindItsLogCommitsNothing) {
+  std::unique_ptr<Raft> raft = Follower();
+  raft->Step({NodeId(2), NodeId(1), Heartbeat{Term(2), Index(7), ReadId(1)}});
+  EXPECT_EQ(raft->status().commit, Index(1));
+}
+
+}  // namespace
+}  // namespace store::raft
