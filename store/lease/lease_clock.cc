@@ -63,6 +63,8 @@ std::optional<int64_t> LeaseClock::Renew(LeaseId id, TimePoint arrived) {
   auto found = rows_.find(id);
   if (found == rows_.end() || !primary_ || found->second.expires <= arrived) return std::nullopt;
   Row& row = found->second;
+  // It came in time but is judged late, behind a slow read round: the revoke is in the log already.
+  if (row.queued != row.expires) return std::nullopt;
   row.remaining_seconds = 0;  // a keep-alive clears the checkpoint
   Schedule(id, row, std::max(row.expires, After(arrived, row.ttl_seconds)));
   return row.ttl_seconds;

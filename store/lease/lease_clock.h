@@ -34,7 +34,7 @@ class LeaseClock {
   bool primary() const { return primary_; }
 
   // Granted TTL in seconds, with the deadline moved to arrived + TTL; nullopt: unknown, or expired
-  // at `arrived` (its revoke is on the way and must not be overtaken).
+  // at `arrived`, or since, with its revoke on the way: that cannot be taken back any more.
   std::optional<int64_t> Renew(LeaseId id, TimePoint arrived);
 
   struct Remaining {
