@@ -13,9 +13,14 @@
 #include "store/raft/output.h"
 #include "store/replica/env.h"
 
+#include <cstddef>
 #include <memory>
 
 namespace store::replica {
+
+// About what a message keeps in memory, for the bounds on its way.
+size_t CostOf(const raft::Message& message);
+size_t CostOf(const PeerMessage& message);
 
 class PeerEvents {
  public:

@@ -34,7 +34,8 @@ void Proposals::Retry(raft::Raft& raft) {
 
 bool Proposals::Propose(ProposalBundle& bundle, raft::Raft& raft) {
   if (bundle.proposals.empty()) return true;
-  if (held_ && raft.position().role != raft::Role::kLeader) return false;
+  bool held = env_.Now() < held_until_;
+  if (held && raft.position().role != raft::Role::kLeader) return false;
   std::vector<std::string> commands;
   commands.reserve(bundle.proposals.size());
   for (Proposal& proposal : bundle.proposals) commands.push_back(std::move(proposal.command));

@@ -27,10 +27,10 @@ class Proposals {
   // Fails what waited beyond its deadline; each with kTimeout: it never reached the log.
   void Expire(TimePoint now);
   void FailAll(ErrorCode code);
-  // Messages to the leader are lost at the moment: nothing is forwarded until it is heard of again
-  // or there is another one. A forwarded command that is lost is never sent again, and its caller
-  // waits in vain for its whole timeout.
-  void Hold(bool held) { held_ = held; }
+  // Messages to the leader are lost at the moment: until then nothing is forwarded. A forwarded
+  // command that is lost is never sent again, and its caller waits in vain for its whole timeout.
+  void HoldUntil(TimePoint until) { held_until_ = until; }
+  void Release() { held_until_ = {}; }
   size_t size() const { return count_; }
 
  private:
@@ -43,7 +43,7 @@ class Proposals {
   Env& env_;
   std::deque<ProposalBundle> waiting_;
   size_t count_ = 0;  // proposals in waiting_
-  bool held_ = false;
+  TimePoint held_until_{};
 };
 
 }  // namespace store::replica

@@ -35,9 +35,11 @@ void Replica::OnTick(TimePoint now) {
 }
 
 void Replica::OnPeerMessage(raft::Envelope envelope) {
+  // What brings entries takes proposals back: heartbeats have another way.
+  bool appends = std::holds_alternative<raft::AppendRequest>(envelope.message);
   raft::NodeId from = envelope.from;
   raft_.Step(std::move(envelope));
-  if (from == raft_.position().leader) proposals_.Hold(false);
+  if (appends && from == raft_.position().leader) proposals_.Release();
 }
 
 void Replica::OnPeerOther(raft::NodeId from, const PeerMessage& message) {
@@ -88,7 +90,10 @@ void Replica::OnFetched(raft::NodeId peer, raft::Index from, std::vector<raft::E
 
 void Replica::OnUnreachable(raft::NodeId peer) {
   raft_.OnUnreachable(peer);
-  if (peer == raft_.position().leader) proposals_.Hold(true);
+  // Until it appends something here, or another one leads: at the latest in two election timeouts.
+  if (peer == raft_.position().leader) {
+    proposals_.HoldUntil(env_.Now() + 2 * config_.election_timeout);
+  }
 }
 
 void Replica::OnStop() {
@@ -126,7 +131,7 @@ void Replica::HandleRole(const raft::RoleChange& change) {
   leases_.OnRole(change.role, raft_);
   compaction_.OnRole(change.role == raft::Role::kLeader);
   env_.OnRole(change);
-  proposals_.Hold(false);
+  proposals_.Release();
   if (change.leader != raft::NodeId(0)) proposals_.Retry(raft_);
 }
 

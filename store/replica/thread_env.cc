@@ -4,34 +4,12 @@
 #include "store/base/check.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 namespace store::replica {
 namespace {
 
 constexpr WorkClass kLogWork{0};
-
-constexpr size_t kStringBytes = sizeof(std::string);
-
-// About what a message of a peer keeps in memory.
-size_t BytesOf(const raft::Message& message) {
-  size_t bytes = sizeof(raft::Envelope);
-  if (const auto* append = std::get_if<raft::AppendRequest>(&message)) {
-    for (const raft::EntryPtr& entry : append->entries) bytes += sizeof *entry + entry->data.size();
-  }
-  if (const auto* forward = std::get_if<raft::ForwardPropose>(&message)) {
-    for (const std::string& command : forward->commands) bytes += kStringBytes + command.size();
-  }
-  return bytes;
-}
-
-size_t BytesOf(const PeerMessage& message) {
-  if (const auto* requests = std::get_if<PeerLeaseRequest>(&message)) {
-    return requests->requests.size() * sizeof(LeaseRequest);
-  }
-  return std::get<PeerLeaseAnswer>(message).answers.size() * sizeof(LeaseAnswer);
-}
 
 }  // namespace
 
@@ -142,12 +120,12 @@ void ThreadEnv::ReleasePeerMail(size_t bytes) {
 }
 
 void ThreadEnv::OnPeerMessage(raft::Envelope envelope) {
-  size_t bytes = BytesOf(envelope.message);
+  size_t bytes = CostOf(envelope.message);
   if (AdmitPeerMail(bytes)) mailbox_.PostReserved(FromPeer{std::move(envelope), bytes});
 }
 
 void ThreadEnv::OnPeerOther(raft::NodeId from, PeerMessage message) {
-  size_t bytes = BytesOf(message);
+  size_t bytes = CostOf(message);
   if (AdmitPeerMail(bytes)) mailbox_.PostReserved(PeerOther{from, std::move(message), bytes});
 }
 

@@ -40,14 +40,10 @@ struct Founders {
 
 // Everybody who starts with the same flags derives the same ids (cluster/member.h).
 Result<Founders> FoundCluster(const ServerConfig& config) {
-  if (config.initial_cluster_state == ClusterState::kExisting ||
-      config.bootstrap_members.size() > 1) {
-    return Fail(
-        ErrorCode::kUnsupported,
-        fmt::format("--initial-cluster names {} members and --initial-cluster-state is {}: "
-                    "this version runs one new member; remove the other members",
-                    config.bootstrap_members.size(),
-                    config.initial_cluster_state == ClusterState::kNew ? "new" : "existing"));
+  if (config.initial_cluster_state == ClusterState::kExisting) {
+    return Fail(ErrorCode::kUnsupported,
+                "--initial-cluster-state existing: this release cannot join a running cluster; "
+                "start all members of --initial-cluster with the state new");
   }
   Founders founders;
   std::vector<raft::NodeId> ids;

@@ -19,6 +19,8 @@
 #include "store/api/watch_service.h"
 #include "store/base/metrics.h"
 #include "store/base/worker_pool.h"
+#include "store/peer/peer_service.h"
+#include "store/peer/peer_set.h"
 #include "store/replica/disk_guard.h"
 #include "store/replica/gauges.h"
 #include "store/replica/thread_env.h"
@@ -27,7 +29,6 @@
 #include "store/rpc/server.h"
 #include "store/server/bootstrap.h"
 #include "store/server/config.h"
-#include "store/server/peer_door.h"
 #include "store/server/process_metrics.h"
 #include "store/server/publisher.h"
 #include "store/server/server.h"
@@ -62,6 +63,8 @@ class Server::Parts {
   replica::DiskRoom LookAtDisk(uint64_t unflushed_bytes);
   void MakeContext();
   void AddServices();
+  Status BindPeerPort();
+  void WirePeers();
   void TimeDisk();
   void AddBounds();
   void AddTransportBounds();
@@ -84,12 +87,19 @@ class Server::Parts {
   rpc::MethodTable methods_;
   rpc::HttpRouter router_;
   std::unique_ptr<rpc::Server> transport_;
-  PeerDoor peer_door_;
+
+  // The other members' port, on a loop of its own: consensus does not wait behind clients.
+  std::unique_ptr<rpc::EventLoop> peer_loop_;
+  rpc::MethodTable peer_methods_;
+  rpc::HttpRouter peer_router_;
+  std::unique_ptr<rpc::Server> peer_port_;
 
   // State and the threads around it.
   Member member_;
   std::unique_ptr<replica::DiskGuard> disk_guard_;
   std::unique_ptr<watch::WatchHub> hub_;
+  std::unique_ptr<peer::PeerSet> peers_;
+  std::unique_ptr<peer::PeerService> peer_service_;
   std::unique_ptr<replica::ThreadEnv> env_;
 
   // Edge.

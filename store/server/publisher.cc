@@ -11,6 +11,8 @@ namespace store::server {
 namespace {
 
 constexpr Duration kLookAgain = std::chrono::milliseconds(10);
+// What is forwarded to a leader that goes away is lost, and saying it twice does no harm.
+constexpr Duration kProposeAgain = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -38,7 +40,7 @@ void Publisher::Run() {
   }
   if (known && versioned && caught_up) return published_();
   if (executor_.Now() >= propose_again_) {
-    propose_again_ = executor_.Now() + request_timeout_;
+    propose_again_ = executor_.Now() + kProposeAgain;
     std::vector<std::string> commands;
     if (!known) {
       sluice::store::Command command;

@@ -62,9 +62,11 @@ void Server::Parts::Run() {
   running_ = true;
   range_pool_.Start();
   for (auto& loop : loops_) loop->Start();
+  peer_loop_->Start();
+  peers_->Start(*env_);
   env_->Start(MakeReplicaConfig(config_, member_.id), std::move(member_.boot));
   transport_->Start();
-  peer_door_.Start(*loops_[0]);
+  peer_port_->Start();
   Publisher::Self self{member_.id, config_.name, {}};
   for (const Url& url : config_.advertise_client_urls) self.client_urls.push_back(url.ToString());
   publisher_ =
@@ -93,8 +95,10 @@ void Server::Parts::Stop() {
   running_ = false;
   health_.SetServing(false);
   RunOn(*loops_[0], [this] { publisher_->Stop(); });
-  peer_door_.Stop(*loops_[0]);
+  // Calls under way may still need the other members.
   transport_->Stop();
+  peers_->Stop();
+  peer_port_->Stop();
   if (gauges_.disk_room.load() == replica::DiskRoom::kNone) {
     // What waits for room must not hold up the end, and cannot be made to give up; the log replays
     // what is left undone, as after a crash.
@@ -109,6 +113,7 @@ void Server::Parts::Stop() {
   }
   range_pool_.Stop();
   for (auto& loop : loops_) loop->Stop();
+  peer_loop_->Stop();
   if (Status closed = member_.log->Close(); !closed) {
     log_.Error("the log was not closed cleanly", {closed.error()});
   }

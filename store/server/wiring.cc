@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the parts are made and connected; server.cc starts and stops them.
 #include "store/base/random.h"
+#include "store/cluster/version.h"
 #include "store/server/parts.h"
 #include "store/server/process.h"
 
@@ -52,12 +53,13 @@ Server::Parts::Parts(const ServerConfig& config, const Clock& clock, Logger log,
       clock_(clock),
       log_(std::move(log)),
       fatal_(std::move(fatal)),
-      peer_door_(clock, log_),
       range_pool_("range", std::thread::hardware_concurrency() >= 4 ? 2 : 1,
                   {{"range", 2, kRangesWaitingMax}}) {
   for (size_t i = 0; i < LoopCount(); ++i) {
     loops_.push_back(std::make_unique<rpc::EventLoop>(LoopId(static_cast<uint32_t>(i)), clock_));
   }
+  peer_loop_ = std::make_unique<rpc::EventLoop>(LoopId(static_cast<uint32_t>(loops_.size())),
+                                                clock_, "peer");
 }
 
 Status Server::Parts::BindPorts() {
@@ -74,7 +76,39 @@ Status Server::Parts::BindPorts() {
       return Fail(bound.error().WithContext("--listen-client-urls"));
     }
   }
-  return peer_door_.Open(config_.listen_peer_urls);
+  return BindPeerPort();
+}
+
+Status Server::Parts::BindPeerPort() {
+  rpc::ServerOptions options;
+  options.limits = peer::PeerTransportLimits(config_.max_request_bytes);
+  // The streams of peers end when PeerSet says so; nobody else is worth waiting for.
+  options.stop_grace = Duration(0);
+  peer_port_ = std::make_unique<rpc::Server>(peer_methods_, peer_router_,
+                                             std::vector{peer_loop_.get()}, options);
+  for (const Url& url : config_.listen_peer_urls) {
+    if (url.tls()) {
+      return Fail(ErrorCode::kUnsupported,
+                  "--listen-peer-urls " + url.ToString() + ": TLS is not supported yet; use http");
+    }
+    if (Status bound = peer_port_->Listen(url.Authority()); !bound) {
+      return Fail(bound.error().WithContext("--listen-peer-urls"));
+    }
+  }
+  return Ok();
+}
+
+void Server::Parts::WirePeers() {
+  peer::PeerSetOptions options;
+  options.cluster = member_.cluster;
+  options.self = member_.id;
+  options.server_version = std::string(cluster::kServerVersion);
+  options.dial.limits = peer::PeerTransportLimits(config_.max_request_bytes);
+  options.dial.seed = EntropySeed();
+  peers_ =
+      std::make_unique<peer::PeerSet>(*peer_loop_, clock_, log_, registry_, std::move(options));
+  peer_service_ = std::make_unique<peer::PeerService>(*peers_);
+  peer_service_->Register(peer_methods_);
 }
 
 Status Server::Parts::OpenState() {
@@ -141,6 +175,7 @@ void Server::Parts::Wire() {
       gauges_, log_);
   hub_ = std::make_unique<watch::WatchHub>(watch::WatchLimits{}, member_.machine->mvcc(), clock_,
                                            api::EncodeWatchEvents);
+  WirePeers();
   replica::ThreadEnvLimits limits;
   limits.tick = std::chrono::milliseconds(config_.heartbeat_interval_ms);
   // A flush must fit beside what it replaces.
@@ -160,6 +195,7 @@ void Server::Parts::Wire() {
           .log = log_,
           .fatal = [this](const Error& error) { fatal_(error); },
           .stages = replica::MakeStageTimes(registry_, clock_),
+          .peers = peers_.get(),
           .look_at_disk = [this](uint64_t unflushed_bytes) { return LookAtDisk(unflushed_bytes); }},
       EntropySeed());
   // Before the first call is admitted; maintenance goes on with it.

@@ -239,14 +239,26 @@ TEST(ReplicaGroup, ProposalsWaitWhileTheLeaderIsUnreachable) {
   EXPECT_EQ(group.applied(3), std::vector<std::string>{"x"});
 }
 
-TEST(ReplicaGroup, ALeaderThatIsHeardAgainTakesProposals) {
+TEST(ReplicaGroup, ALeaderThatAppendsAgainTakesProposals) {
   Group group;
   group.Elect(1);
   group.replica(2).OnUnreachable(raft::NodeId(1));
   group.Propose(2, "x");
   EXPECT_EQ(group.replica(2).waiting_proposals(), 1u);
+  group.Propose(3, "y");
   group.Tick(milliseconds(100));
-  group.Tick(milliseconds(100));
+  EXPECT_EQ(group.applied(1), (std::vector<std::string>{"y", "x"}));
+}
+
+// What was lost may have been nothing that the leader would ever answer.
+TEST(ReplicaGroup, ProposalsAreNotHeldBackForEver) {
+  Group group;
+  group.Elect(1);
+  group.replica(2).OnUnreachable(raft::NodeId(1));
+  group.Propose(2, "x");
+  for (int i = 0; i < 15; ++i) group.Tick(milliseconds(100));
+  EXPECT_EQ(group.replica(2).waiting_proposals(), 1u);
+  for (int i = 0; i < 10; ++i) group.Tick(milliseconds(100));
   EXPECT_EQ(group.applied(1), std::vector<std::string>{"x"});
 }
 

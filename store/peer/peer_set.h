@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// PeerSet: the transport to the other members: one Peer for each member of the cluster but this
+// one, and the mailbox through which the replica and the log writer hand over what they send. Who
+// is a member follows membership as applied; removed members are remembered, so that they can be
+// told. Threads: Start and Stop by the server's thread, PeerTransport's methods by any, the rest on
+// the peer loop. The loop and everything given outlive it. Bounds: the mailbox (items and bytes),
+// beyond it messages are dropped and told as unreachable; per peer, PeerLimits.
+//
+// Seams: a snapshot travels by the action given to OnSnapshotOrders, which finds the receiver's
+// addresses here and answers by PeerEvents::OnSnapshotSent; without one each order fails. Its
+// receiving side asks CheckSender, as PeerService does. TLS takes place in rpc's ByteStream:
+// dialing goes through DialOptions, accepting through the rpc::Server of the peer port.
+#pragma once
+
+#include "store/base/mailbox.h"
+#include "store/base/metrics.h"
+#include "store/peer/peer.h"
+#include "store/replica/peer_transport.h"
+
+#include <absl/functional/any_invocable.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace store::peer {
+
+struct PeerSetOptions {
+  ClusterId cluster;
+  raft::NodeId self;
+  std::string server_version;
+  PeerLimits limits;
+  MailboxLimits mailbox{50'000, 64 << 20};
+  DialOptions dial;
+};
+
+// The transport's limits for connections between members: windows for a full pipeline, frames as
+// large as the largest request and a bundle around it.
+rpc::Limits PeerTransportLimits(uint64_t request_bytes_max);
+
+class PeerSet final : public replica::PeerTransport {
+ public:
+  PeerSet(rpc::EventLoop& loop, const Clock& clock, Logger log, Registry& registry,
+          PeerSetOptions options);
+  ~PeerSet() override;
+
+  // Before Start.
+  using SnapshotAction =
+      absl::AnyInvocable<void(raft::SnapshotOrder, std::vector<std::string> addresses)>;
+  void OnSnapshotOrders(SnapshotAction action) { send_snapshot_ = std::move(action); }
+  // Another member says that this one was removed. Called on the loop, perhaps more than once.
+  void OnRemoved(absl::AnyInvocable<void()> action) { world_.on_removed = std::move(action); }
+  void Start(replica::PeerEvents& events);
+  // Ends all streams. The loop must run; nothing is sent afterwards. Idempotent.
+  void Stop();
+
+  void Send(raft::Envelope envelope) override;
+  void SendPeer(raft::NodeId to, replica::PeerMessage message) override;
+  void SendSnapshot(raft::SnapshotOrder order) override;
+  void SetMembers(std::shared_ptr<const cluster::MemberList> members,
+                  std::shared_ptr<const cluster::RemovedList> removed) override;
+
+  // On the loop.
+  // Whether what `header` says fits this member; else how to refuse, which is logged once a minute.
+  std::optional<rpc::RpcStatus> CheckSender(const FrameHeader& header, std::string_view address);
+  std::shared_ptr<Peer> Find(raft::NodeId id) const;
+  const PeerWorld& world() const { return world_; }
+
+  // Messages that found no room on their way to the loop.
+  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Other {
+    raft::NodeId to;
+    replica::PeerMessage message;
+  };
+  struct Members {
+    std::shared_ptr<const cluster::MemberList> members;
+    std::shared_ptr<const cluster::RemovedList> removed;
+  };
+  using Outgoing = std::variant<raft::Envelope, Other, raft::SnapshotOrder, Members>;
+
+  void Post(Outgoing outgoing, raft::NodeId to, size_t bytes);
+  void Drain();
+  void Handle(const raft::Envelope& envelope);
+  void Handle(const Other& other);
+  void Handle(const raft::SnapshotOrder& order);
+  void Handle(const Members& members);
+  std::vector<std::string> AddressesOf(const cluster::Member& member);
+  void Tick();
+  void EndStreams();
+
+  PeerWorld world_;
+  SnapshotAction send_snapshot_;
+  Mailbox<Outgoing> mailbox_;
+  std::atomic<uint64_t> dropped_ = 0;
+  bool started_ = false;
+
+  // Loop.
+  std::vector<Outgoing> batch_;
+  std::map<raft::NodeId, std::shared_ptr<Peer>> peers_;
+  std::shared_ptr<const cluster::RemovedList> removed_;
+  std::optional<Executor::TimerId> timer_;
+  bool stopped_ = false;
+};
+
+}  // namespace store::peer
