@@ -70,6 +70,15 @@ class EditTest(unittest.TestCase):
         for path, action in (("7", "drop"), ("7.1", "flip"), ("4", "one"), ("1", "swap"), ("2", "increment")):
             self.assertIsNone(edit(self.MESSAGE, path, action), f"{path} {action}")
 
+    def test_two_neighbours_that_no_order_may_confuse_are_swapped(self):
+        # key-values of key and version
+        def range_of(*rows):
+            return serialize([[2, 2, serialize([[1, 2, key], [4, 0, version]])] for key, version in rows])
+
+        self.assertEqual(edit(range_of((b"a", 1), (b"b", 1), (b"c", 2)), "2", "swap-unlike"),
+                         range_of((b"a", 1), (b"c", 2), (b"b", 1)))
+        self.assertIsNone(edit(range_of((b"a", 1), (b"b", 1)), "2", "swap-unlike"))
+
 
 class ScriptTest(unittest.TestCase):
     def test_variables_and_bytes_in_arguments(self):

@@ -112,6 +112,16 @@ def _swap(fields, places, number):
     return True
 
 
+def _swap_unlike(fields, places, number):
+    """The first two neighbours that are equal in nothing, so that no order leaves open which of them is first."""
+    for left, right in zip(places, places[1:]):
+        ours, theirs = ({one[0]: one[2] for one in parse(fields[place][2])} for place in (left, right))
+        if set(ours) == set(theirs) and all(ours[field] != theirs[field] for field in ours):
+            fields[left], fields[right] = fields[right], fields[left]
+            return True
+    return False
+
+
 def _one(fields, places, number):
     if places:
         return False
@@ -125,5 +135,6 @@ ACTIONS = {
     "drop": _drop,            # the first of that number
     "twice": _twice,          # the first of that number once more
     "swap": _swap,            # the first two of that number
+    "swap-unlike": _swap_unlike,  # two neighbours of that number that are equal in nothing
     "one": _one,              # an absent integer or flag becomes 1
 }

@@ -97,6 +97,7 @@ class Responses:
         self._encoder = hpack.Encoder() if plant and plant.path == "trailer" else None
         self._block, self._block_flags = b"", 0
         self._held = {}
+        self._passing = {}  # stream -> bytes left of a message that is too long to be held
 
     def feed(self, data):
         if self._requests.is_http2 is False:
@@ -113,14 +114,20 @@ class Responses:
 
     def _data(self, flags, stream, payload):
         """Whole messages go on, the rest of one is held until it is whole."""
-        held = self._held.pop(stream, b"") + payload
-        out = b""
+        passing = self._passing.pop(stream, 0)
+        out, held = payload[:passing], self._held.pop(stream, b"") + payload[passing:]
+        if passing > len(out):
+            self._passing[stream] = passing - len(out)
         while len(held) >= 5 and len(held) >= 5 + int.from_bytes(held[1:5], "big"):
             end = 5 + int.from_bytes(held[1:5], "big")
             out += held[:1] + self._message(self._requests.paths.get(stream, ""), held[5:end])
             held = held[end:]
-        if len(held) > HELD_BYTES_MAX or flags & 1:
+        if len(held) > HELD_BYTES_MAX:
+            self._passing[stream] = 5 + int.from_bytes(held[1:5], "big") - len(held)
             out, held = out + held, b""
+        if flags & 1:
+            out, held = out + held, b""
+            self._passing.pop(stream, None)
         if held:
             self._held[stream] = held
         pieces = [out[i:i + FRAME_BYTES_MAX] for i in range(0, len(out), FRAME_BYTES_MAX)]

@@ -173,7 +173,14 @@ void Rules::TranslateStatus(etcdserverpb::StatusResponse& first,
 
 void Rules::TranslateHashKv(const etcdserverpb::HashKVRequest& request, Reply& first,
                             Reply& second) {
-  if (second.message == nullptr) return;
+  if (second.message == nullptr) {
+    // Not of the newest compaction, which both answer: of one before it.
+    const bool kept = compactions_.contains(request.revision()) &&
+                      request.revision() < *compactions_.rbegin() && first.message != nullptr &&
+                      second.text == "etcdserver: mvcc: required revision has been compacted";
+    if (Use("hashkv-kept-hash", kept)) first = {second.code, second.text, nullptr};
+    return;
+  }
   auto& ours = *DynamicCastToGenerated<etcdserverpb::HashKVResponse>(second.message.get());
   bool at_compacted = request.revision() != 0 && request.revision() == ours.compact_revision();
   if (first.message == nullptr) {
@@ -221,6 +228,9 @@ void Rules::Translate(const Message& request, Reply& first, Reply& second) {
     return TranslateHashKv(*hash, first, second);
   }
   if (first.message == nullptr || second.message == nullptr) return;
+  if (const auto* one = DynamicCastToGenerated<etcdserverpb::CompactionRequest>(&request)) {
+    compactions_.insert(one->revision());
+  }
   Message* left = first.message.get();
   Message* right = second.message.get();
   if (const auto* range = DynamicCastToGenerated<RangeRequest>(&request)) {

@@ -8,6 +8,7 @@
 #include "tests/compat/differential/wire.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,7 @@ class Rules {
                       etcdserverpb::LeaseTimeToLiveResponse& second);
 
   bool with_itself_ = false;
+  std::set<int64_t> compactions_;  // revisions both stores were compacted at
   std::map<std::string, bool> used_;
 };
 
