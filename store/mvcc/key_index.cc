@@ -18,31 +18,28 @@ KeyIndex::~KeyIndex() {
 
 // With its history.
 void KeyIndex::Destroy(KeyMeta* meta) {
-  for (HistoryChunk* chunk = meta->history; chunk != nullptr;) {
+  for (HistoryChunk* chunk = meta->history().chunk; chunk != nullptr;) {
     HistoryChunk::Destroy(std::exchange(chunk, chunk->older));
   }
   KeyMeta::Destroy(meta);
 }
 
-const KeyFacts* KeyIndex::Find(std::string_view key) const {
+std::optional<KeyFacts> KeyIndex::Find(std::string_view key) const {
   const KeyMeta* meta = KeyTree::Find(tree_.root(), key);
-  return meta == nullptr ? nullptr : &meta->newest;
+  if (meta == nullptr) return std::nullopt;
+  return meta->newest();
 }
 
 void KeyIndex::Add(std::string_view key, const KeyFacts& facts) {
   KeyMeta* old = KeyTree::Find(tree_.root(), key);
   if (old == nullptr) {
-    tree_.Set(NewMeta(key, facts), false, IsTombstone(facts) ? 0 : 1);
+    tree_.Set(NewMeta(key, facts, {}), false, IsTombstone(facts) ? 0 : 1);
     return;
   }
-  CHECK(old->newest.mod < facts.mod, "{}.{} after {}.{}", facts.mod.main, facts.mod.sub,
-        old->newest.mod.main, old->newest.mod.sub);
+  CHECK(old->mod() < facts.mod, "{}.{} after {}.{}", facts.mod.main, facts.mod.sub, old->mod().main,
+        old->mod().sub);
   const int live_change = (IsTombstone(facts) ? 0 : 1) - (old->live() ? 1 : 0);
-  // Also a KeyMeta of this epoch is replaced, not edited: its leaf's live bit changes with it.
-  KeyMeta* meta = NewMeta(key, facts);
-  meta->history = old->history;
-  meta->history_count = old->history_count;
-  PushHistory(meta, old->newest);
+  KeyMeta* meta = NewMeta(key, facts, Pushed(old->history(), old->newest()));
   tree_.Set(meta, true, live_change);
   Discard(old);
 }
@@ -54,15 +51,18 @@ KeyIndex::Loader::~Loader() {
 bool KeyIndex::Loader::Add(std::string_view key, const KeyFacts& facts) {
   auto known = keys_.find(key);
   if (known == keys_.end()) {
-    KeyMeta* meta = index_.NewMeta(key, facts);
+    KeyMeta* meta = index_.NewMeta(key, facts, {});
     keys_.emplace(meta->key(), meta);
     return true;
   }
-  KeyMeta* meta = known->second;
-  if (meta->newest.mod >= facts.mod) return false;
-  // Nobody has seen it: it is changed in place.
-  index_.PushHistory(meta, meta->newest);
-  meta->newest = facts;
+  KeyMeta* old = known->second;
+  if (old->mod() >= facts.mod) return false;
+  KeyMeta* meta = index_.NewMeta(key, facts, index_.Pushed(old->history(), old->newest()));
+  // The map's name is bytes of the KeyMeta itself: it moves to the new one.
+  keys_.erase(known);
+  keys_.emplace(meta->key(), meta);
+  index_.key_bytes_ -= old->bytes();
+  KeyMeta::Destroy(old);  // nobody has seen it
   return true;
 }
 
@@ -112,45 +112,45 @@ size_t KeyIndex::Trim(std::string_view key, Revision at) {
     CHECK(!old->live());
     tree_.Remove(old->key(), 0);
   } else {
-    KeyMeta* meta = NewMeta(old->key(), kept.back());
-    for (size_t i = 0; i + 1 < kept.size(); ++i) PushHistory(meta, kept[i]);
-    tree_.Set(meta, true, 0);
+    History history;
+    for (size_t i = 0; i + 1 < kept.size(); ++i) history = Pushed(history, kept[i]);
+    tree_.Set(NewMeta(old->key(), kept.back(), history), true, 0);
   }
-  for (HistoryChunk* chunk = old->history; chunk != nullptr;) {
+  for (HistoryChunk* chunk = old->history().chunk; chunk != nullptr;) {
     Discard(std::exchange(chunk, chunk->older));
   }
   Discard(old);
   return before - after;
 }
 
-KeyMeta* KeyIndex::NewMeta(std::string_view key, const KeyFacts& newest) {
-  KeyMeta* meta = KeyMeta::Make(key, newest, tree_.epoch());
+KeyMeta* KeyIndex::NewMeta(std::string_view key, const KeyFacts& newest, History history) {
+  KeyMeta* meta = KeyMeta::Make(key, newest, history);
   key_bytes_ += meta->bytes();
   return meta;
 }
 
-void KeyIndex::PushHistory(KeyMeta* meta, const KeyFacts& facts) {
-  HistoryChunk* chunk = meta->history;
-  if (chunk != nullptr && meta->history_count < chunk->capacity) {
+History KeyIndex::Pushed(History history, const KeyFacts& facts) {
+  HistoryChunk* chunk = history.chunk;
+  if (chunk != nullptr && history.count < chunk->capacity) {
     // Readers of older KeyMetas stop at their own count, so this slot is still the writer's alone.
-    chunk->facts()[meta->history_count++] = facts;
-    return;
+    chunk->facts()[history.count++] = facts;
+    return history;
   }
   if (chunk != nullptr && chunk->capacity < HistoryChunk::kCapacityMax) {
     HistoryChunk* wider = HistoryChunk::Make(chunk->capacity * 4);
-    for (uint32_t i = 0; i < meta->history_count; ++i) wider->facts()[i] = chunk->facts()[i];
-    meta->history = wider;
+    for (uint32_t i = 0; i < history.count; ++i) wider->facts()[i] = chunk->facts()[i];
     key_bytes_ += wider->bytes();
     Discard(chunk);
+    history.chunk = wider;
   } else {
     HistoryChunk* next = HistoryChunk::Make(chunk == nullptr ? 2 : HistoryChunk::kCapacityMax);
     next->older = chunk;
-    next->older_count = meta->history_count;
-    meta->history = next;
-    meta->history_count = 0;
+    next->older_count = history.count;
     key_bytes_ += next->bytes();
+    history = {next, 0};
   }
-  meta->history->facts()[meta->history_count++] = facts;
+  history.chunk->facts()[history.count++] = facts;
+  return history;
 }
 
 size_t KeyIndex::CheckInvariants() const {
@@ -161,7 +161,7 @@ size_t KeyIndex::CheckInvariants() const {
   for (KeyTree::Cursor cursor(tree_.root(), {}); cursor.Valid(); cursor.Next()) {
     const KeyMeta* meta = cursor.item();
     key_bytes += meta->bytes();
-    for (HistoryChunk* chunk = meta->history; chunk != nullptr; chunk = chunk->older) {
+    for (HistoryChunk* chunk = meta->history().chunk; chunk != nullptr; chunk = chunk->older) {
       key_bytes += chunk->bytes();
     }
     all.clear();
@@ -177,11 +177,7 @@ size_t KeyIndex::CheckInvariants() const {
 
 void KeyIndex::Discard(KeyMeta* meta) {
   key_bytes_ -= meta->bytes();
-  if (meta->owner == tree_.epoch()) {
-    KeyMeta::Destroy(meta);
-  } else {
-    tree_.garbage().push_back({meta, &KeyMeta::Destroy, meta->bytes()});
-  }
+  tree_.garbage().push_back({meta, &KeyMeta::Destroy, meta->bytes()});
 }
 
 void KeyIndex::Discard(HistoryChunk* chunk) {

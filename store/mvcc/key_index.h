@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -49,8 +50,8 @@ class KeyIndex {
   KeyIndex& operator=(const KeyIndex&) = delete;
 
   const IndexNode* top() const { return tree_.root(); }
-  // Newest facts, tombstones included; null: unknown key. Valid until the next change.
-  const KeyFacts* Find(std::string_view key) const;
+  // Newest facts, tombstones included; none: unknown key.
+  std::optional<KeyFacts> Find(std::string_view key) const;
   // A change of `key`, newer than all before; version 0 in `facts` is a tombstone.
   void Add(std::string_view key, const KeyFacts& facts);
   // Fills an empty index from all facts of all keys, in the order of their revisions: several times
@@ -84,9 +85,9 @@ class KeyIndex {
   static void Destroy(KeyMeta* meta);
   void Discard(KeyMeta* meta);
   void Discard(HistoryChunk* chunk);
-  KeyMeta* NewMeta(std::string_view key, const KeyFacts& newest);
-  // Appends to the newest chunk of `meta`, which belongs to the current epoch.
-  void PushHistory(KeyMeta* meta, const KeyFacts& facts);
+  KeyMeta* NewMeta(std::string_view key, const KeyFacts& newest, History history);
+  // The history with `facts` behind it, for a KeyMeta that replaces the one it belongs to.
+  History Pushed(History history, const KeyFacts& facts);
 
   KeyTree tree_;
   size_t key_bytes_ = 0;  // KeyMeta and chunks

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// KeyMeta: one key of the index: its newest facts in place, older ones in a chain of chunks. A
-// published KeyMeta never changes, but its newest chunk may grow: a chunk is append-only, each
-// KeyMeta knows how many of its facts are its own, and readers look only at those. So a put costs
-// one small allocation and no copy of history, however long it is. Facts with version 0 are a
-// tombstone.
+// KeyMeta: one key of the index: its newest facts, older ones in a chain of chunks. Immutable. It
+// takes 24 bytes and the key; what most keys do not have (older facts, a second version, a lease)
+// stands behind the 24 bytes only where there is something to say, because at a million keys these
+// bytes are what the member's memory consists of. A chunk of the chain may grow under readers: it
+// is append-only, each KeyMeta knows how many of its facts are its own, and readers look only at
+// those. So a put costs one small allocation and no copy of history, however long it is. Facts with
+// version 0 are a tombstone.
 //
-// Made, changed and unlinked by the apply thread (through KeyIndex); read by any thread under an
-// epoch guard. A key's history is bounded by compaction.
+// Made and unlinked by the apply thread (through KeyIndex); read by any thread under an epoch
+// guard. A key's history is bounded by compaction.
 #pragma once
 
 #include "store/mvcc/event.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -36,31 +39,53 @@ struct HistoryChunk {
   static void Destroy(void* chunk);
 };
 
-// The key's bytes stand behind the struct.
-struct KeyMeta {
-  KeyFacts newest;
-  HistoryChunk* history;   // null: none
-  uint64_t owner;          // index epoch it was made in
-  uint32_t history_count;  // facts in `history` that belong to this KeyMeta
-  uint32_t key_size;
+// Older facts of one KeyMeta: the newest chunk, and how many of its facts are meant.
+struct History {
+  HistoryChunk* chunk = nullptr;  // null: none
+  uint32_t count = 0;
+};
 
-  std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), key_size}; }
-  bool live() const { return !IsTombstone(newest); }
-  size_t bytes() const { return sizeof(KeyMeta) + key_size; }
+//   mod 8 · sub 4 · value size 4 · key size 4 · parts 1 · key offset 1 · 2 unused
+//   [older: chunk 8, count 8]  [life: create 8, version 8]  [lease 8]  key
+class KeyMeta {
+ public:
+  std::string_view key() const { return {base() + key_offset_, key_size_}; }
+  bool live() const { return (parts_ & kTombstone) == 0; }
+  RecordId mod() const { return {Revision(mod_main_), mod_sub_}; }
+  KeyFacts newest() const;
+  History history() const;
+  size_t bytes() const { return key_offset_ + key_size_; }
 
-  // The last facts with mod <= at, tombstones included; null: the key did not exist yet (or its
+  // The last facts with mod <= at, tombstones included; none: the key did not exist yet (or its
   // history there was compacted).
-  const KeyFacts* At(Revision at) const;
-  // The same, but null for tombstones.
-  const KeyFacts* LiveAt(Revision at) const {
-    const KeyFacts* facts = At(at);
-    return facts != nullptr && !IsTombstone(*facts) ? facts : nullptr;
-  }
+  std::optional<KeyFacts> At(Revision at) const;
+  // The same, but none for tombstones.
+  std::optional<KeyFacts> LiveAt(Revision at) const;
   // Everything, oldest first.
   void AppendAll(std::vector<KeyFacts>* out) const;
 
-  static KeyMeta* Make(std::string_view key, const KeyFacts& newest, uint64_t owner);
+  // Not the history's owner: KeyIndex is.
+  static KeyMeta* Make(std::string_view key, const KeyFacts& newest, History history);
   static void Destroy(void* meta);
+
+ private:
+  static constexpr uint8_t kOlder = 1;
+  static constexpr uint8_t kLife = 2;  // else: the first version, created by `mod`; or a tombstone
+  static constexpr uint8_t kLease = 4;
+  static constexpr uint8_t kTombstone = 8;
+
+  KeyMeta(std::string_view key, const KeyFacts& newest, uint8_t parts);
+  static uint8_t PartsOf(const KeyFacts& newest, History history);
+  static uint8_t OffsetOf(uint8_t part, uint8_t parts);
+  const char* base() const { return reinterpret_cast<const char*>(this); }
+  int64_t Number(size_t offset) const;
+
+  const int64_t mod_main_;
+  const uint32_t mod_sub_;
+  const uint32_t value_size_;
+  const uint32_t key_size_;
+  const uint8_t parts_;
+  const uint8_t key_offset_;
 };
 
 // Of facts in ascending order, those that a compaction at `at` keeps: the newest with mod <= at

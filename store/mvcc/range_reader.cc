@@ -79,8 +79,8 @@ bool RangeReader::Step(const IndexNode* top, size_t keys_max) {
 
 // False when nothing behind this key is needed.
 bool RangeReader::Visit(const KeyMeta& meta) {
-  const KeyFacts* facts = meta.LiveAt(at_);
-  if (facts == nullptr) return true;
+  const std::optional<KeyFacts> facts = meta.LiveAt(at_);
+  if (!facts) return true;
   if (counting_) ++count_;
   if (!Enough() && Matches(*facts)) {
     if (piece_ && !FitsPiece(meta, *facts)) return false;

@@ -59,9 +59,7 @@ std::optional<KeyFacts> ReadView::Lookup(std::string_view key, Revision at) cons
   if (at.value() > 0 && at < root_->compacted) return std::nullopt;
   const KeyMeta* meta = KeyTree::Find(root_->top, key);
   if (meta == nullptr) return std::nullopt;
-  const KeyFacts* facts = meta->LiveAt(Resolve(at, root_->current));
-  if (facts == nullptr) return std::nullopt;
-  return *facts;
+  return meta->LiveAt(Resolve(at, root_->current));
 }
 
 Result<std::optional<KeyValue>> ReadView::Get(std::string_view key, Revision at) const {
@@ -87,8 +85,8 @@ void ReadView::ForEach(
   for (KeyTree::Cursor cursor(root_->top, range.from); cursor.Valid(); cursor.Next()) {
     const KeyMeta& meta = *cursor.item();
     if (!range.unbounded && meta.key() >= range.to) return;
-    const KeyFacts* facts = meta.LiveAt(revision);
-    if (facts != nullptr && !visit(meta.key(), *facts)) return;
+    const std::optional<KeyFacts> facts = meta.LiveAt(revision);
+    if (facts && !visit(meta.key(), *facts)) return;
   }
 }
 

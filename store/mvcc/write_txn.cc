@@ -89,9 +89,9 @@ std::vector<DeletedKey> WriteTxn::DeleteRange(const KeyRange& range) {
 }
 
 std::optional<KeyFacts> WriteTxn::Lookup(std::string_view key) const {
-  const KeyFacts* facts = store_->writer_->index->Find(key);
-  if (facts == nullptr || IsTombstone(*facts)) return std::nullopt;
-  return *facts;
+  std::optional<KeyFacts> facts = store_->writer_->index->Find(key);
+  if (facts && IsTombstone(*facts)) return std::nullopt;
+  return facts;
 }
 
 int64_t WriteTxn::Count(const KeyRange& range) const {
@@ -106,7 +106,7 @@ void WriteTxn::ForEach(
   for (; cursor.Valid(); cursor.Next()) {
     const KeyMeta& meta = *cursor.item();
     if (!range.unbounded && meta.key() >= range.to) return;
-    if (meta.live() && !visit(meta.key(), meta.newest)) return;
+    if (meta.live() && !visit(meta.key(), meta.newest())) return;
   }
 }
 

@@ -124,6 +124,43 @@ TEST(KvHash, WithoutALiveKeyWhatTheCompactionKeptCounts) {
   EXPECT_EQ(fixture.store().HashByRevision(Revision(3))->hash, SlowCrc(rows));
 }
 
+TEST(KvHash, WhenEverythingIsDeletedLongHistoriesAreFoundToo) {
+  Random random = SeededRandom("kv_hash_deleted");
+  for (int round = 0; round < 30; ++round) {
+    Fixture fixture;
+    Model model;
+    const auto put = [&](const std::string& key, int64_t lease) {
+      fixture.Put(key, "v", lease);
+      model.Put(++model.current, 0, key, "v", lease);
+    };
+    const auto erase = [&](const std::string& key) {
+      if (model.At(key, INT64_MAX) == nullptr) return;
+      fixture.Delete(key);
+      model.Delete(++model.current, 0, key);
+    };
+    const auto change = [&](uint64_t times) {
+      for (; times > 0; --times) {
+        const std::string key = fmt::format("k{}", random.Below(6));
+        random.Chance(0.8) ? put(key, static_cast<int64_t>(random.Below(3))) : erase(key);
+      }
+    };
+    change(random.Between(1, 200));
+    put("last", 0);
+    const int64_t compaction = model.current - static_cast<int64_t>(random.Below(5));
+    ASSERT_TRUE(fixture.Compact(compaction));
+    model.compacted = compaction;
+    if (random.Chance(0.5)) {
+      while (fixture.Collect().state != CollectStep::State::kIdle) continue;
+    }
+    change(random.Below(50));
+    for (int key = 0; key < 6; ++key) erase(fmt::format("k{}", key));
+    erase("last");
+    auto hash = fixture.store().HashByRevision(Revision(model.current));
+    ASSERT_TRUE(hash) << hash.error().ToString();
+    EXPECT_EQ(hash->hash, SlowHash(model, model.current)) << "round " << round;
+  }
+}
+
 TEST(KvHash, SameAtEveryRevisionBeforeDuringAndAfterCollection) {
   Random random = SeededRandom("kv_hash");
   MvccOptions options;

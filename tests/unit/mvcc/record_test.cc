@@ -97,6 +97,52 @@ KeyFacts Facts(int64_t main, int64_t version) {
   return facts;
 }
 
+// Every combination of what a KeyMeta may leave out.
+TEST(KeyMeta, TellsWhatItWasMadeOfWhateverItLeavesOut) {
+  HistoryChunk* chunk = HistoryChunk::Make(2);
+  chunk->facts()[0] = Facts(3, 1);
+  for (const std::string key : {"", "k", "a key of more than twenty-four bytes"}) {
+    for (unsigned bits = 0; bits < 32; ++bits) {
+      KeyFacts facts;
+      facts.mod = {Revision(7), bits};
+      facts.version = (bits & 1) != 0 ? 1 : 5;
+      facts.create = Revision((bits & 2) != 0 ? 7 : 2);
+      if ((bits & 4) != 0) facts.lease = LeaseId(-77);
+      facts.value_size = (bits & 8) != 0 ? 0xFFFFFFFF : 0;
+      const bool tombstone = bits >= 24;
+      if (tombstone) facts.version = 0;
+      if (bits == 24) facts.create = Revision();
+      const History history{(bits & 16) != 0 ? chunk : nullptr, (bits & 16) != 0 ? 1U : 0U};
+      KeyMeta* meta = KeyMeta::Make(key, facts, history);
+      EXPECT_EQ(meta->key(), key);
+      EXPECT_EQ(meta->live(), !tombstone);
+      EXPECT_EQ(meta->mod(), facts.mod);
+      EXPECT_EQ(meta->history().chunk, history.chunk);
+      EXPECT_EQ(meta->history().count, history.count);
+      for (const KeyFacts& told : {meta->newest(), *meta->At(Revision(8))}) {
+        EXPECT_EQ(told.mod, facts.mod);
+        EXPECT_EQ(told.create, facts.create) << bits;
+        EXPECT_EQ(told.version, facts.version);
+        EXPECT_EQ(told.lease, facts.lease);
+        EXPECT_EQ(told.value_size, facts.value_size);
+      }
+      EXPECT_EQ(meta->LiveAt(Revision(8)).has_value(), !tombstone);
+      EXPECT_EQ(meta->At(Revision(6)).has_value(), history.chunk != nullptr);
+      EXPECT_FALSE(meta->At(Revision(2)));
+      KeyMeta::Destroy(meta);
+    }
+  }
+  HistoryChunk::Destroy(chunk);
+}
+
+TEST(KeyMeta, OfAKeyPutOnceIsSmall) {
+  KeyFacts facts = Facts(7, 1);
+  facts.create = Revision(7);
+  KeyMeta* meta = KeyMeta::Make("0123456789", facts, {});
+  EXPECT_EQ(meta->bytes(), 24 + 10U);
+  KeyMeta::Destroy(meta);
+}
+
 TEST(KeyMeta, CompactionRuleOnEveryCut) {
   // put 2, put 3, delete 4, put 6, delete 7, put 9
   const std::vector<KeyFacts> all = {Facts(2, 1), Facts(3, 2), Facts(4, 0),
