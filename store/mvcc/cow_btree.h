@@ -14,6 +14,7 @@
 
 #include "store/base/check.h"
 #include "store/base/key_range.h"
+#include "store/mvcc/node_search.h"
 
 #include <algorithm>
 #include <array>
@@ -114,6 +115,7 @@ class CowBtree {
       leaf->count = static_cast<uint32_t>(count);
       for (size_t i = 0; i < count; ++i) {
         leaf->items[i] = items[from + i];
+        leaf->tags[i] = TagOf(items[from + i]->key());
         if (items[from + i]->live()) leaf->live |= uint64_t{1} << i;
       }
       level.push_back({leaf, items[from]->key(), items[from + count - 1]->key()});
@@ -130,8 +132,8 @@ class CowBtree {
       node = inner->children[ChildOf(inner, key)];
     }
     auto* leaf = static_cast<const Leaf*>(node);
-    const uint32_t i = PositionIn(leaf, key);
-    return i < leaf->count && leaf->items[i]->key() == key ? leaf->items[i] : nullptr;
+    const uint32_t i = PlaceOf(leaf, key, TagOf(key));
+    return i < leaf->count ? leaf->items[i] : nullptr;
   }
 
   // Live items with a key below `key`. `touched` (may be null) counts the nodes looked at.
@@ -221,9 +223,12 @@ class CowBtree {
   };
   struct Leaf : Node {
     uint64_t live;  // bit i: items[i] is live
+    KeyTag tags[kFanOut];
     Item* items[kFanOut];
   };
   struct Inner : Node {
+    uint32_t common;          // bytes that all separators begin with
+    uint64_t heads[kFanOut];  // of what stands behind these in low[i]
     Node* children[kFanOut];
     Separator* low[kFanOut];  // least key of children[i]; [0] is null: no lower bound
     uint32_t live[kFanOut];
@@ -233,17 +238,37 @@ class CowBtree {
     if (touched != nullptr) ++*touched;
   }
   static uint32_t ChildOf(const Inner* inner, std::string_view key) {
-    uint32_t low = 1;
-    uint32_t high = inner->count;
-    while (low < high) {
-      const uint32_t middle = (low + high) / 2;
-      if (inner->low[middle]->view() <= key) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
+    if (inner->count == 1) return 0;
+    const std::string_view common = inner->low[1]->view().substr(0, inner->common);
+    const int order = key.substr(0, common.size()).compare(common);
+    if (order != 0) return order < 0 ? 0 : inner->count - 1;
+    const uint64_t head = HeadOf(key.substr(common.size()));
+    const uint64_t* end = inner->heads + inner->count;
+    const uint64_t* at = std::lower_bound(inner->heads + 1, end, head);
+    // Equal heads: the whole separators decide.
+    while (at != end && *at == head && inner->low[at - inner->heads]->view() <= key) ++at;
+    return static_cast<uint32_t>(at - inner->heads) - 1;
+  }
+  // After a change of its separators.
+  static void SetHeads(Inner* inner) {
+    inner->common = 0;
+    if (inner->count < 2) return;
+    // They are in order: what the first and the last begin with, all do.
+    inner->common = static_cast<uint32_t>(
+        CommonPrefix(inner->low[1]->view(), inner->low[inner->count - 1]->view()));
+    for (uint32_t i = 1; i < inner->count; ++i) {
+      inner->heads[i] = HeadOf(inner->low[i]->view().substr(inner->common));
     }
-    return low - 1;
+  }
+  // kFanOut: not there.
+  static uint32_t PlaceOf(const Leaf* leaf, std::string_view key, KeyTag tag) {
+    uint64_t places = MatchingTags(leaf->tags, tag);
+    if (leaf->count < kFanOut) places &= (uint64_t{1} << leaf->count) - 1;
+    for (; places != 0; places &= places - 1) {
+      const auto i = static_cast<uint32_t>(std::countr_zero(places));
+      if (leaf->items[i]->key() == key) return i;
+    }
+    return kFanOut;
   }
   static uint32_t PositionIn(const Leaf* leaf, std::string_view key) {
     auto* end = leaf->items + leaf->count;
@@ -267,6 +292,7 @@ class CowBtree {
     inner->owner = epoch_;
     inner->count = 0;
     inner->leaf = false;
+    inner->common = 0;
     bytes_ += sizeof(Inner);
     return inner;
   }
@@ -329,6 +355,7 @@ class CowBtree {
         inner->low[i] = i == 0 ? nullptr : NewSeparator(below[from + i - 1].last, child.first);
         inner->live[i] = static_cast<uint32_t>(Live(child.node));
       }
+      SetHeads(inner);
       level.push_back({inner, below[from].first, below[from + count - 1].last});
     });
     return level;
@@ -345,12 +372,15 @@ class CowBtree {
     Leaf* leaf = NewLeaf();
     leaf->count = from->count;
     leaf->live = from->live;
+    std::copy_n(from->tags, from->count, leaf->tags);
     std::copy_n(from->items, from->count, leaf->items);
     return leaf;
   }
   Inner* CopyInner(const Inner* from) {
     Inner* inner = NewInner();
     inner->count = from->count;
+    inner->common = from->common;
+    std::copy_n(from->heads, from->count, inner->heads);
     std::copy_n(from->children, from->count, inner->children);
     std::copy_n(from->low, from->count, inner->low);
     std::copy_n(from->live, from->count, inner->live);
@@ -358,16 +388,19 @@ class CowBtree {
   }
 
   void SetInLeaf(Leaf* leaf, Item* item, bool replaces) {
-    const uint32_t i = PositionIn(leaf, item->key());
-    const bool found = i < leaf->count && leaf->items[i]->key() == item->key();
-    CHECK(found == replaces);
+    const KeyTag tag = TagOf(item->key());
+    const uint32_t place = PlaceOf(leaf, item->key(), tag);
+    CHECK((place < leaf->count) == replaces);
+    const uint32_t i = replaces ? place : PositionIn(leaf, item->key());
     const uint64_t bit = uint64_t{1} << i;
     if (!replaces) {
       std::copy_backward(leaf->items + i, leaf->items + leaf->count, leaf->items + leaf->count + 1);
+      std::copy_backward(leaf->tags + i, leaf->tags + leaf->count, leaf->tags + leaf->count + 1);
       leaf->live = (leaf->live & (bit - 1)) | ((leaf->live & ~(bit - 1)) << 1);
       ++leaf->count;
     }
     leaf->items[i] = item;
+    leaf->tags[i] = tag;
     leaf->live = item->live() ? leaf->live | bit : leaf->live & ~bit;
   }
 
@@ -410,11 +443,13 @@ class CowBtree {
     parent->low[i + 1] = separator;
     parent->live[i + 1] = static_cast<uint32_t>(Live(right));
     parent->live[i] -= parent->live[i + 1];
+    SetHeads(parent);
   }
   Leaf* SplitLeaf(Leaf* left, uint32_t keep) {
     Leaf* right = NewLeaf();
     right->count = left->count - keep;
     std::copy_n(left->items + keep, right->count, right->items);
+    std::copy_n(left->tags + keep, right->count, right->tags);
     right->live = left->live >> keep;
     left->live &= (uint64_t{1} << keep) - 1;
     left->count = keep;
@@ -428,6 +463,8 @@ class CowBtree {
     std::copy_n(left->live + keep, right->count, right->live);
     right->low[0] = nullptr;  // moved up into the parent
     left->count = keep;
+    SetHeads(left);
+    SetHeads(right);
     return right;
   }
 
@@ -447,8 +484,9 @@ class CowBtree {
     }
   }
   void RemoveInLeaf(Leaf* leaf, std::string_view key) {
-    const uint32_t i = PositionIn(leaf, key);
-    CHECK(i < leaf->count && leaf->items[i]->key() == key);
+    const uint32_t i = PlaceOf(leaf, key, TagOf(key));
+    CHECK(i < leaf->count);
+    std::copy(leaf->tags + i + 1, leaf->tags + leaf->count, leaf->tags + i);
     std::copy(leaf->items + i + 1, leaf->items + leaf->count, leaf->items + i);
     const uint64_t below = (uint64_t{1} << i) - 1;
     leaf->live = (leaf->live & below) | ((leaf->live >> 1) & ~below);
@@ -467,6 +505,7 @@ class CowBtree {
     std::copy(inner->low + i + 1, inner->low + inner->count, inner->low + i);
     std::copy(inner->live + i + 1, inner->live + inner->count, inner->live + i);
     --inner->count;
+    SetHeads(inner);
   }
   // Joins children i and i + 1 if they fit well into one node.
   bool Merge(Inner* inner, uint32_t i) {
@@ -484,11 +523,13 @@ class CowBtree {
     std::copy(inner->low + i + 2, inner->low + inner->count, inner->low + i + 1);
     std::copy(inner->live + i + 2, inner->live + inner->count, inner->live + i + 1);
     --inner->count;
+    SetHeads(inner);
     Discard(right);
     return true;
   }
   static void AppendLeaf(Leaf* left, const Leaf* right) {
     std::copy_n(right->items, right->count, left->items + left->count);
+    std::copy_n(right->tags, right->count, left->tags + left->count);
     left->live |= right->live << left->count;
     left->count += right->count;
   }
@@ -498,6 +539,7 @@ class CowBtree {
     std::copy_n(right->live, right->count, left->live + left->count);
     left->low[left->count] = between;
     left->count += right->count;
+    SetHeads(left);
   }
 
   static void DestroyTree(Node* node) {
@@ -519,6 +561,7 @@ class CowBtree {
         CHECK(key >= low && (high == nullptr || key < *high));
         CHECK(i == 0 || leaf->items[i - 1]->key() < key);
         CHECK(((leaf->live >> i) & 1) == (leaf->items[i]->live() ? 1U : 0U));
+        CHECK(leaf->tags[i] == TagOf(key));
       }
       CHECK(leaf->count == kFanOut || leaf->live >> leaf->count == 0);
       return sizeof(Leaf);
@@ -531,7 +574,12 @@ class CowBtree {
       std::string_view to;
       if (i + 1 < inner->count) to = inner->low[i + 1]->view();
       bytes += CheckNode(inner->children[i], from, i + 1 < inner->count ? &to : high);
-      if (i > 0) bytes += sizeof(Separator) + inner->low[i]->size;
+      if (i > 0) {
+        bytes += sizeof(Separator) + inner->low[i]->size;
+        CHECK(inner->low[i]->view().substr(0, inner->common) ==
+              inner->low[1]->view().substr(0, inner->common));
+        CHECK(inner->heads[i] == HeadOf(inner->low[i]->view().substr(inner->common)));
+      }
       CHECK(inner->live[i] == Live(inner->children[i]));
     }
     return bytes;
