@@ -14,6 +14,14 @@ constexpr size_t kUsualBytes = 384;
 
 size_t CostOf(const SharedBytes& value) { return value.size() + kOverhead; }
 
+// While most of what is looked for is not here, a full shard takes one of so many values: what is
+// read once does not drive out what is read again, and saves an allocation, a copy and a
+// deallocation each.
+constexpr size_t kOneOf = 8;
+constexpr uint32_t kMissesForHit = 4;
+// After so many looks the older half counts less.
+constexpr uint32_t kLooksMax = 4096;
+
 // Neighbouring revisions go to different shards and sets.
 uint64_t Mix(RecordId id) {
   uint64_t hash = static_cast<uint64_t>(id.main.value()) * 0x9E3779B97F4A7C15ULL + id.sub;
@@ -34,7 +42,13 @@ SharedBytes ValueCache::Find(RecordId id) {
   if (shard.slots.empty()) return {};
   const size_t set = (hash & (shard_slots_ - 1)) & ~(kWays - 1);
   for (size_t i = set; i < set + kWays; ++i) {
-    if (shard.slots[i].id == id) return shard.slots[i].value;
+    if (shard.slots[i].id != id) continue;
+    ++shard.hits;
+    return shard.slots[i].value;
+  }
+  if (++shard.misses + shard.hits > kLooksMax) {
+    shard.misses /= 2;
+    shard.hits /= 2;
   }
   return {};
 }
@@ -51,6 +65,9 @@ void ValueCache::Add(RecordId id, const SharedBytes& value) {
     if (shard.slots[i].id == id) return;
     if (shard.slots[i].value.empty()) place = &shard.slots[i];
   }
+  const bool full = !place->value.empty() || shard.bytes + CostOf(value) > shard_bytes_max_;
+  const bool read_once = shard.hits < shard.misses / kMissesForHit;
+  if (full && read_once && shard.offered++ % kOneOf != 0) return;
   Drop(shard, *place);
   while (shard.bytes + CostOf(value) > shard_bytes_max_) {
     Drop(shard, shard.slots[shard.hand++ % shard_slots_]);

@@ -46,8 +46,11 @@ class ValueCache {
     Mutex mutex;
     std::vector<Slot> slots ABSL_GUARDED_BY(mutex);  // sets of kWays
     size_t bytes ABSL_GUARDED_BY(mutex) = 0;
-    size_t hand ABSL_GUARDED_BY(mutex) = 0;  // goes round when there are too many bytes
-    size_t way ABSL_GUARDED_BY(mutex) = 0;   // the next to give way in a full set
+    size_t hand ABSL_GUARDED_BY(mutex) = 0;     // goes round when there are too many bytes
+    size_t way ABSL_GUARDED_BY(mutex) = 0;      // the next to give way in a full set
+    size_t offered ABSL_GUARDED_BY(mutex) = 0;  // while it was full of what is read once
+    uint32_t hits ABSL_GUARDED_BY(mutex) = 0;
+    uint32_t misses ABSL_GUARDED_BY(mutex) = 0;
   };
 
   void Drop(Shard& shard, Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);

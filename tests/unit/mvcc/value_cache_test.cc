@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace store::mvcc {
 namespace {
@@ -42,6 +43,38 @@ TEST(ValueCache, SmallValuesStayWhileTheyFit) {
     ++found;
   }
   EXPECT_GT(found, 900);
+}
+
+// As a reader does it: looks first.
+bool Read(ValueCache& cache, int64_t main) {
+  if (!cache.Find(Id(main)).empty()) return true;
+  cache.Add(Id(main), SharedBytes::Of(std::string(100, 'v')));
+  return false;
+}
+
+TEST(ValueCache, WhatIsReadOnceReplacesLittle) {
+  ValueCache cache(1 << 20);
+  for (int64_t i = 1; i <= 20'000; ++i) Read(cache, i);
+  std::vector<int64_t> there;
+  for (int64_t i = 1; i <= 20'000; ++i) {
+    if (!cache.Find(Id(i)).empty()) there.push_back(i);
+  }
+  ASSERT_GT(there.size(), 3000U);
+  for (int64_t i = 20'001; i <= 24'000; ++i) Read(cache, i);
+  size_t left = 0;
+  for (const int64_t i : there) left += cache.Find(Id(i)).empty() ? 0 : 1;
+  EXPECT_GT(left, there.size() * 8 / 10) << "of " << there.size();
+}
+
+TEST(ValueCache, WhatIsReadAgainAndAgainComesIn) {
+  ValueCache cache(1 << 20);
+  for (int64_t i = 1; i <= 20'000; ++i) Read(cache, i);
+  int found = 0;
+  for (int round = 0; round < 40; ++round) {
+    found = 0;
+    for (int64_t i = 50'001; i <= 50'500; ++i) found += Read(cache, i) ? 1 : 0;
+  }
+  EXPECT_GT(found, 450);
 }
 
 TEST(ValueCache, LeavesLargeValuesToTheEngine) {
