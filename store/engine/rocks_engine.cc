@@ -23,7 +23,8 @@
 namespace store::engine {
 namespace {
 
-// Smaller values are copied out of their block: a pinned block is 16 KiB and may be held for long.
+// Smaller values are copied out of their block, which they share with others and would hold for
+// long.
 constexpr size_t kPinBytesMin = 4096;
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }

@@ -83,11 +83,12 @@ rocksdb::ColumnFamilyOptions MakeTableOptions(Table table,
   // Indexes count as cache, so that the cache's size is the engine's read memory.
   blocks.cache_index_and_filter_blocks = true;
   blocks.cache_index_and_filter_blocks_with_high_priority = true;
-  // Files of level 0 are read by every scan.
-  blocks.pin_l0_filter_and_index_blocks_in_cache = true;
+  // Every read needs the index of its file: it stays, and is not looked up in the cache each time.
+  // At the largest quota these are 50 MB.
+  blocks.metadata_cache_options.unpartitioned_pinning = rocksdb::PinningTier::kAll;
   // Reads are scans, or of rows known to exist: a filter would only cost. Larger blocks compress
-  // better.
-  blocks.block_size = 16 * kKiB;
+  // better; but values are read one by one, and each costs a block.
+  blocks.block_size = table == Table::kVal ? 4 * kKiB : 16 * kKiB;
   blocks.format_version = 5;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
   return options;
