@@ -26,7 +26,7 @@ using store::rpc::EventLoop;
 constexpr auto kConnectTimeout = std::chrono::seconds(20);
 constexpr auto kPrepareTimeout = std::chrono::seconds(120);
 constexpr auto kFillTimeout = std::chrono::minutes(30);
-constexpr auto kStopTimeout = std::chrono::seconds(30);
+constexpr auto kStopTimeout = std::chrono::seconds(120);
 
 // One event loop with its connections and its share of the work.
 class Lane {
@@ -39,6 +39,8 @@ class Lane {
           Connect(options);
           if (options.work.starts_with("watch")) {
             work_ = MakeWatchWork(options, {loop_, channels_, part});
+          } else if (options.work == "soak") {
+            work_ = MakeSoakWork(options, {loop_, channels_, part});
           } else if (options.work == "lease") {
             work_ = MakeLeaseWork(options, {loop_, channels_, part});
           } else {
@@ -141,7 +143,8 @@ Spent Now(const LoadOptions& options, const store::Clock& clock) {
 void Print(const LoadOptions& options, const Tally& tally, const Spent& from, const Spent& to) {
   const double seconds = duration<double>(to.at - from.at).count();
   const auto per = [&](double cpu) {
-    const uint64_t units = tally.events > 0 ? tally.events : tally.operations;
+    const bool per_event = tally.events > 0 && options.work != "soak";
+    const uint64_t units = per_event ? tally.events : tally.operations;
     return units == 0 ? 0.0 : cpu * 1e6 / static_cast<double>(units);
   };
   std::string escaped;
@@ -153,13 +156,15 @@ void Print(const LoadOptions& options, const Tally& tally, const Spent& from, co
       "{{\"work\":\"{}\",\"seconds\":{:.4f},\"operations\":{},\"events\":{},\"errors\":{},"
       "\"first_error\":\"{}\",\"rate\":{:.1f},\"event_rate\":{:.1f},"
       "\"p50_us\":{:.1f},\"p90_us\":{:.1f},\"p99_us\":{:.1f},\"p9999_us\":{:.1f},"
-      "\"max_us\":{:.1f},\"mean_us\":{:.1f},\"server_cpu_us\":{:.2f},\"client_cpu_us\":{:.2f}}}\n",
+      "\"max_us\":{:.1f},\"mean_us\":{:.1f},\"server_cpu_us\":{:.2f},\"client_cpu_us\":{:.2f},"
+      "\"replayed\":{},\"hash\":{}}}\n",
       options.work, seconds, tally.operations, tally.events, tally.errors, escaped,
       static_cast<double>(tally.operations) / seconds, static_cast<double>(tally.events) / seconds,
       tally.latency.Microseconds(0.5), tally.latency.Microseconds(0.9),
       tally.latency.Microseconds(0.99), tally.latency.Microseconds(0.9999),
       tally.latency.MaxMicroseconds(), tally.latency.MeanMicroseconds(),
-      per(to.server_cpu - from.server_cpu), per(to.own_cpu - from.own_cpu));
+      per(to.server_cpu - from.server_cpu), per(to.own_cpu - from.own_cpu), tally.replayed,
+      tally.hash);
 }
 
 // All lanes end before their tallies are read.
@@ -213,9 +218,9 @@ int Main(int argc, char** argv) {
   LoadOptions options;
   app.add_option("--address", options.address, "HOST:PORT of the store")->required();
   app.add_option("--work", options.work,
-                 "fill, put, range, range100, txn, mixed, watch-one, watch-many or lease")
+                 "fill, put, range, range100, txn, mixed, watch-one, watch-many, lease or soak")
       ->check(CLI::IsMember({"fill", "put", "range", "range100", "txn", "mixed", "watch-one",
-                             "watch-many", "lease"}));
+                             "watch-many", "lease", "soak"}));
   app.add_option("--clients", options.clients, "calls in flight");
   app.add_option("--connections", options.connections, "TCP connections");
   app.add_option("--loops", options.loops, "threads of the generator; unary works only");
@@ -231,6 +236,7 @@ int Main(int argc, char** argv) {
   app.add_option("--leases", options.leases, "leases to keep alive");
   app.add_option("--window", options.window, "watch: puts under way; lease: per stream");
   app.add_option("--seed", options.seed, "of keys and values");
+  app.add_option("--rate", options.rate, "soak: operations a second, 0: all that are answered");
   app.add_option("--server-pid", options.server_pid, "whose CPU time is read");
   CLI11_PARSE(app, argc, argv);
   try {

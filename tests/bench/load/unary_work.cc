@@ -7,6 +7,7 @@
 #include <etcd/rpc.pb.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace bench {
@@ -38,6 +39,8 @@ void Tally::Merge(const Tally& other) {
   events += other.events;
   if (errors == 0) first_error = other.first_error;
   errors += other.errors;
+  replayed = std::max(replayed, other.replayed);
+  hash ^= other.hash;
   latency.Merge(other.latency);
 }
 

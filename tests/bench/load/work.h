@@ -37,6 +37,7 @@ struct LoadOptions {
   int leases = 10'000;
   int window = 16;
   uint64_t seed = 1;
+  uint64_t rate = 0;  // soak: operations a second; 0: as fast as they are answered
   int server_pid = 0;
 };
 
@@ -46,6 +47,9 @@ struct Tally {
   uint64_t errors = 0;
   std::string first_error;
   Latency latency;
+  // soak: the last revision of the history, and HashKV there.
+  int64_t replayed = 0;
+  uint32_t hash = 0;
 
   void Fail(const store::rpc::RpcStatus& status) {
     if (errors++ == 0) first_error = status.message;
@@ -83,6 +87,7 @@ struct LoopPlace {
 std::unique_ptr<Work> MakeUnaryWork(const LoadOptions& options, LoopPlace place);
 std::unique_ptr<Work> MakeWatchWork(const LoadOptions& options, LoopPlace place);
 std::unique_ptr<Work> MakeLeaseWork(const LoadOptions& options, LoopPlace place);
+std::unique_ptr<Work> MakeSoakWork(const LoadOptions& options, LoopPlace place);
 
 // 32 bytes, in the order of their numbers.
 std::string KeyOf(uint64_t number);
