@@ -62,6 +62,8 @@ class Lockstep {
   bool Ask(const std::string& method, const google::protobuf::Message& request,
            std::array<Reply, 2>& replies);
 
+  bool MayStillCollect(const google::protobuf::Message& request,
+                       const std::array<Reply, 2>& replies);
   bool RunUnary(const Step& step);
   bool RunRangeStream(const Step& step);
   bool RunKeepAlive(const Step& step);
