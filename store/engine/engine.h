@@ -81,8 +81,12 @@ struct CheckpointFile {
   uint64_t size_bytes = 0;
   uint32_t crc32c = 0;
 };
+// Whose files they are; part of what a member tells another one. Never renumber.
+inline constexpr uint32_t kMemFormat = 1;
+inline constexpr uint32_t kRocksFormat = 2;
 struct Checkpoint {
   Path directory;
+  uint32_t format = 0;
   std::vector<CheckpointFile> files;
 };
 

@@ -300,6 +300,7 @@ Result<Checkpoint> MemEngine::MakeCheckpoint(Path target) {
   RETURN_IF_ERROR(ReplaceFile((target / kCheckpointFile).string(), bytes));
   Checkpoint checkpoint;
   checkpoint.directory = target;
+  checkpoint.format = kMemFormat;
   checkpoint.files.push_back({kCheckpointFile, bytes.size(), Crc32c(bytes)});
   return checkpoint;
 }

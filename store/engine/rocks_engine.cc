@@ -16,6 +16,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <array>
+#include <atomic>
 #include <fcntl.h>
 #include <unistd.h>
 #include <utility>
@@ -108,11 +109,14 @@ class RocksEngine::Impl {
       if (handle != nullptr) db_->DestroyColumnFamilyHandle(handle);
     }
     if (db_ != nullptr) db_->Close().PermitUncheckedError();
+    // What cannot be removed now, the next start removes.
+    if (remove_when_closed_.load()) (void)RemoveAll(directory_.string());
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   Status Open(const Path& directory);
+  void RemoveWhenClosed() { remove_when_closed_.store(true); }
 
   rocksdb::DB& db() const { return *db_; }
   rocksdb::ColumnFamilyHandle* handle(Table table) const {
@@ -129,11 +133,14 @@ class RocksEngine::Impl {
   const std::shared_ptr<RoomWait> room_ = std::make_shared<RoomWait>();
   std::shared_ptr<rocksdb::FileSystem> file_system_;
   std::unique_ptr<rocksdb::Env> env_;
+  Path directory_;
+  std::atomic<bool> remove_when_closed_{false};
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kTableCount + 1> handles_{};  // and the default one
 };
 
 Status RocksEngine::Impl::Open(const Path& directory) {
+  directory_ = directory;
   rocksdb::DBOptions options = MakeDbOptions(settings_);
   options.env = env_.get();
   auto on_error = std::make_shared<const TroubleAction>(std::move(settings_.on_error));
@@ -249,6 +256,8 @@ Result<std::unique_ptr<RocksEngine>> RocksEngine::Open(const Path& directory,
 
 RocksEngine::~RocksEngine() = default;
 
+void RocksEngine::RemoveWhenClosed() { impl_->RemoveWhenClosed(); }
+
 std::unique_ptr<WriteBatch> RocksEngine::NewBatch() {
   return std::make_unique<RocksBatch>(std::array{
       impl_->handle(Table::kRev), impl_->handle(Table::kVal), impl_->handle(Table::kSys)});
@@ -332,6 +341,7 @@ Result<Checkpoint> RocksEngine::MakeCheckpoint(Path target) {
   if (!names) return Fail(std::move(names).error());
   Checkpoint checkpoint;
   checkpoint.directory = target;
+  checkpoint.format = kRocksFormat;
   for (const std::string& name : *names) {
     auto file = DescribeFile(target, name);
     if (!file) return Fail(std::move(file).error());

@@ -54,6 +54,8 @@ class RocksEngine final : public Engine {
   Status CompactAll() override;
   EngineSizes Sizes() const override;
 
+  // It is the state no longer: the files go when the last cursor and pinned value have let go.
+  void RemoveWhenClosed();
   // Before the first Write: how long each takes.
   void ObserveWrites(const Timing& timing) { write_timing_ = timing; }
 

@@ -105,13 +105,9 @@ Status RemoveStaleStates(const Path& member, const StateName& name) {
   for (const std::string& state : *states) {
     if (state != name.directory) RETURN_IF_ERROR(RemoveAll((member / state).string()));
   }
-  const Path incoming = member / "incoming";
-  auto parts = NamesWith(incoming, "");
-  if (!parts) return Fail(std::move(parts).error());
-  for (const std::string& part : *parts) {
-    if (part.ends_with(".part")) RETURN_IF_ERROR(RemoveAll((incoming / part).string()));
-  }
-  return Ok();
+  // Transfers that an earlier life did not end: nobody knows of them any more.
+  RETURN_IF_ERROR(RemoveAll((member / "incoming").string()));
+  return RemoveAll((member / "outgoing").string());
 }
 
 }  // namespace store::engine

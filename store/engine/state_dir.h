@@ -33,8 +33,8 @@ Result<std::optional<StateName>> ReadStateName(const Path& member);
 Status WriteStateName(const Path& member, const StateName& name);
 // ReadStateName; a fresh member gets "state-1". The directory itself is created by the engine.
 Result<StateName> OpenStateDir(const Path& member);
-// Deletes state-* that `name` does not name and incoming/*.part; only after ReadStateName
-// succeeded.
+// Deletes state-* that `name` does not name, and what transfers of an earlier life left (incoming,
+// outgoing: checkpoint.h); only after ReadStateName succeeded.
 Status RemoveStaleStates(const Path& member, const StateName& name);
 
 }  // namespace store::engine

@@ -194,7 +194,8 @@ TEST(StateDir, SwitchIsReadBackAndOldStatesGo) {
   TempDir directory;
   const Path member = directory.path();
   ASSERT_TRUE(OpenStateDir(member));
-  for (const char* made : {"state-1", "state-2", "incoming/7.part", "incoming/7", "wal"}) {
+  for (const char* made :
+       {"state-1", "state-2", "incoming/7.part", "incoming/7", "outgoing/8", "wal"}) {
     ASSERT_TRUE(MakeDirs((member / made).string()));
   }
   const StateName installed{"state-2", 77, 5};
@@ -202,8 +203,10 @@ TEST(StateDir, SwitchIsReadBackAndOldStatesGo) {
   EXPECT_EQ(**ReadStateName(member), installed);
   ASSERT_TRUE(RemoveStaleStates(member, installed));
   EXPECT_FALSE(FileExists((member / "state-1").string()));
-  EXPECT_FALSE(FileExists((member / "incoming/7.part").string()));
-  for (const char* kept : {"state-2", "incoming/7", "wal"}) {
+  // Of transfers nobody knows any more after a start, complete or not.
+  EXPECT_FALSE(FileExists((member / "incoming").string()));
+  EXPECT_FALSE(FileExists((member / "outgoing").string()));
+  for (const char* kept : {"state-2", "wal"}) {
     EXPECT_TRUE(FileExists((member / kept).string())) << kept;
   }
 }
