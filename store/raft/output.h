@@ -42,6 +42,7 @@ struct Fetch {
 struct SnapshotOrder {
   NodeId peer;
   Index at_least;
+  Term term{};  // in which it was ordered: the notice carries it
 };
 
 enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };

@@ -67,7 +67,8 @@ class Raft {
   void OnFetched(NodeId peer, Index from,
                  std::vector<EntryPtr> entries);  // empty: already truncated
   void OnUnreachable(NodeId peer);
-  void OnSnapshotSent(NodeId peer, bool ok);
+  // `index`: of the snapshot that arrived, which is at least the one that was ordered.
+  void OnSnapshotSent(NodeId peer, bool ok, Index index = Index());
   // Installed and durable; only then reset_to is emitted and the leader answered.
   void OnRestored(const SnapshotMeta& meta);
   // The host decides; through <= durable applied index.

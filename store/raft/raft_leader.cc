@@ -109,7 +109,7 @@ void Raft::SendAppend(Progress& peer, std::vector<EntryPtr> entries) {
 void Raft::NeedOlder(Progress& peer) {
   if (!log_.TermAt(peer.next() - 1)) {
     if (!peer.active()) return;  // its disk and network are not worth a snapshot while it is silent
-    output_.snapshots.push_back({peer.id(), log_.truncated()});
+    output_.snapshots.push_back({peer.id(), log_.truncated(), term_});
     peer.BecomeSnapshot(log_.truncated());
     return;
   }

@@ -6,18 +6,22 @@
 #include "store/raft/conf_change.h"
 #include "store/raft/raft.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace store::raft {
 
-void Raft::OnSnapshotSent(NodeId node, bool ok) {
+void Raft::OnSnapshotSent(NodeId node, bool ok, Index index) {
   dirty_ = true;
   Leader* self = leader();
   Progress* peer = self == nullptr ? nullptr : self->tracker.Find(node);
   if (peer == nullptr || peer->state() != ProgressState::kSnapshot) return;
   // Sent: probe behind it; the peer's answer to the install says the same. Failed: probe from what
   // is known, which orders another one if it is still needed.
-  Index base = ok ? std::max(peer->match(), peer->snapshot_at_least()) : peer->match();
+  // From its real index on: the log may have been cut up to there meanwhile, and a probe from the
+  // ordered one would order another snapshot while the peer is still installing this one.
+  Index base = peer->match();
+  if (ok) base = std::max({base, peer->snapshot_at_least(), std::min(index, log_.last())});
   peer->BecomeProbe(base + 1);
   // Not at once: the peer may still be installing. The next heartbeat's answer opens it.
   peer->Pause();

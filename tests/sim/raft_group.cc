@@ -371,7 +371,7 @@ void RaftGroup::SendSnapshot(RaftMember& member, const raft::SnapshotOrder& orde
     raft::SnapshotMeta meta{member.applied.index, member.applied.term, member.applied.state.conf};
     network_.Send({member.config.id, order.peer, raft::SnapshotNotice{member.before.term, meta}});
   }
-  member.raft->OnSnapshotSent(order.peer, arrives);
+  member.raft->OnSnapshotSent(order.peer, arrives, member.applied.index);
   Touched(member);
 }
 
