@@ -59,6 +59,8 @@ void MemberMetrics::AddServer() {
         [&gauges] { return Load(gauges.commit); });
   Gauge("etcd_server_proposals_applied_total", "The total number of consensus proposals applied.",
         [&gauges] { return Load(gauges.applied); });
+  Gauge("sluice_raft_first_index", "The first entry of the raft log that is still there.",
+        [&gauges] { return Load(gauges.first); });
   Gauge("etcd_server_proposals_pending", "The current number of pending proposals to commit.",
         [&gauges] { return Load(gauges.proposals_waiting); });
   handles_.push_back(registry_.AddCallbackCounter(

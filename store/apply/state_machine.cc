@@ -63,6 +63,7 @@ class StateMachine::Impl {
 
   Status Bootstrap(const InitialState& initial);
   Status Restore();
+  Status Install(std::shared_ptr<engine::Engine> engine);
   Result<BatchOutcome> Apply(std::span<const raft::EntryPtr> entries, size_t* taken);
   Result<BatchOutcome> WriteBatch();
   bool write_pending() const { return write_pending_; }
@@ -74,6 +75,7 @@ class StateMachine::Impl {
   }
   mvcc::MvccStore& store() const { return *store_; }
   const lease::LeaseTable& leases() const { return leases_.table(); }
+  const AppliedRow& applied() const { return applied_; }
 
  private:
   Status OpenStore();
@@ -93,7 +95,7 @@ class StateMachine::Impl {
 
   const ApplyLimits limits_;
   const ApplySelf self_;
-  const std::shared_ptr<engine::Engine> engine_;
+  std::shared_ptr<engine::Engine> engine_;
   std::unique_ptr<mvcc::MvccStore> store_;  // from Bootstrap or Restore on
   Leases leases_;
   Cluster cluster_;
@@ -131,7 +133,7 @@ Status StateMachine::Impl::Bootstrap(const InitialState& initial) {
         ErrorCode::kInvalidArgument,
         fmt::format("member {:x} is named twice in the initial cluster", member.id.value()));
   }
-  applied_ = {raft::Index(0), raft::Term(0), initial.conf, store_->current()};
+  applied_ = {initial.index, initial.term, initial.conf, store_->current()};
   PutAppliedRow();
   RETURN_IF_ERROR(engine_->Write(*batch_));
   FAILPOINT("boot-state-written");
@@ -156,6 +158,38 @@ Status StateMachine::Impl::Restore() {
   }
   RETURN_IF_ERROR(leases_.Restore(*engine_));
   RETURN_IF_ERROR(cluster_.Restore(*engine_));
+  LookUpDurable();
+  PublishView();
+  return Ok();
+}
+
+// All that can fail without harm comes before the key space goes over.
+Status StateMachine::Impl::Install(std::shared_ptr<engine::Engine> engine) {
+  CHECK(store_ != nullptr && !write_pending_);
+  auto applied = ReadApplied(*engine, engine::Tier::kAll);
+  RETURN_IF_ERROR(applied);
+  if (!*applied) return Fail(ErrorCode::kCorruption, "the installed state has no applied row");
+  if ((*applied)->index <= applied_.index) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("the installed state was applied up to {}, this one up to {}",
+                            (*applied)->index, applied_.index));
+  }
+  Leases leases;
+  Cluster cluster;
+  RETURN_IF_ERROR(leases.Restore(*engine));
+  RETURN_IF_ERROR(cluster.Restore(*engine));
+  batch_ = engine->NewBatch();
+  RETURN_IF_ERROR(store_->Install(engine));
+  if (store_->current() != (*applied)->current) {
+    return Fail(ErrorCode::kCorruption,
+                fmt::format("the installed state was applied up to revision {}, but its records "
+                            "end at {}",
+                            (*applied)->current, store_->current()));
+  }
+  engine_ = std::move(engine);
+  applied_ = std::move(**applied);
+  leases_ = std::move(leases);
+  cluster_ = std::move(cluster);
   LookUpDurable();
   PublishView();
   return Ok();
@@ -372,6 +406,9 @@ StateMachine::~StateMachine() = default;
 
 Status StateMachine::Bootstrap(const InitialState& initial) { return impl_->Bootstrap(initial); }
 Status StateMachine::Restore() { return impl_->Restore(); }
+Status StateMachine::Install(std::shared_ptr<engine::Engine> engine) {
+  return impl_->Install(std::move(engine));
+}
 
 Result<std::optional<AppliedRow>> StateMachine::ReadApplied(const engine::Engine& engine,
                                                             engine::Tier tier) {
@@ -396,5 +433,6 @@ StateRef StateMachine::Read() const { return impl_->Read(); }
 mvcc::MvccStore& StateMachine::mvcc() { return impl_->store(); }
 const mvcc::MvccStore& StateMachine::mvcc() const { return impl_->store(); }
 const lease::LeaseTable& StateMachine::leases() const { return impl_->leases(); }
+const AppliedRow& StateMachine::applied() const { return impl_->applied(); }
 
 }  // namespace store::apply

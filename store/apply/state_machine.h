@@ -47,8 +47,11 @@ struct ApplySelf {
   uint64_t boot_nonce = 0;
 };
 
-// State of a store at its first start (bootstrap), written as if applied at index 0.
+// State of a store at its first start (bootstrap), written as if applied at that place of the log:
+// (0, 0) is nothing yet.
 struct InitialState {
+  raft::Index index;
+  raft::Term term;
   std::vector<cluster::Member> members;
   raft::ConfState conf;
 };
@@ -89,6 +92,12 @@ class StateMachine {
   static Result<std::optional<AppliedRow>> ReadApplied(const engine::Engine& engine,
                                                        engine::Tier tier);
 
+  // A snapshot took the place of everything: all of it is read from `engine`, readers go over to it
+  // at once, and the former engine closes when its last reader lets go. Apply thread, between
+  // batches, and not while a Collector step runs. kInvalidArgument, and no effect, if it is not
+  // ahead of what is applied here; any other error is fatal.
+  Status Install(std::shared_ptr<engine::Engine> engine);
+
   // Applies a prefix of `entries` that fits one batch; `*taken` says how many, also with kNoSpace.
   // Indexes must follow the applied one without a gap; entries at or below it are skipped (replay
   // after a start).
@@ -104,6 +113,7 @@ class StateMachine {
   const mvcc::MvccStore& mvcc() const;
   // Apply thread only.
   const lease::LeaseTable& leases() const;
+  const AppliedRow& applied() const;
 
  private:
   class Impl;

@@ -43,6 +43,11 @@ void LeaseClock::Checkpointed(LeaseId id, int64_t remaining_seconds) {
   if (found != rows_.end()) found->second.remaining_seconds = remaining_seconds;
 }
 
+void LeaseClock::Clear() {
+  rows_.clear();
+  order_.clear();
+}
+
 void LeaseClock::Promote(TimePoint now, Duration extend) {
   primary_ = true;
   order_.clear();

@@ -25,6 +25,7 @@ class LeaseClock {
   void Granted(LeaseId id, int64_t ttl_seconds, int64_t remaining_seconds, TimePoint now);
   void Revoked(LeaseId id);
   void Checkpointed(LeaseId id, int64_t remaining_seconds);
+  void Clear();  // another state takes the place of this one
 
   // This member leads from now on: each deadline is now + extend + (checkpointed remaining or full
   // TTL).

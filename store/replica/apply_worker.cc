@@ -19,7 +19,7 @@ ApplyWorker::ApplyWorker(const ApplyWorkerLimits& limits, apply::StateMachine& m
       mailbox_({limits.actions_max, std::numeric_limits<size_t>::max()}) {}
 
 void ApplyWorker::Start() {
-  thread_ = Thread("apply", [this] { Run(); });
+  thread_ = Thread("apply", [this] { Work(); });
 }
 
 void ApplyWorker::Stop() {
@@ -43,7 +43,9 @@ bool ApplyWorker::TryRun(Action&& action) {
   return false;
 }
 
-void ApplyWorker::Run() {
+void ApplyWorker::Run(Action action) { mailbox_.PostReserved(Item(std::move(action))); }
+
+void ApplyWorker::Work() {
   std::vector<Item> items;
   std::vector<raft::EntryPtr> entries;
   while (mailbox_.Wait() && !mailbox_.closed()) {

@@ -51,6 +51,8 @@ class ApplyWorker {
 
   void Post(std::vector<raft::EntryPtr> entries);
   bool TryRun(Action&& action);
+  // The same, for what the replica orders: it is not refused, and there is one at a time.
+  void Run(Action action);
 
   // A full disk holds up apply. Any thread.
   bool out_of_space() const { return out_of_space_.load(std::memory_order_relaxed); }
@@ -58,7 +60,7 @@ class ApplyWorker {
  private:
   using Item = std::variant<std::vector<raft::EntryPtr>, Action>;
 
-  void Run();
+  void Work();
   // False: the thread must end.
   bool ApplyAll(std::vector<raft::EntryPtr>* entries);
   bool ApplySome(std::span<const raft::EntryPtr> entries, size_t* taken);

@@ -60,6 +60,37 @@ struct PeerLeaseAnswer {
 };
 using PeerMessage = std::variant<PeerLeaseRequest, PeerLeaseAnswer>;
 
+struct LeaseBoot {
+  LeaseId id;
+  int64_t ttl_seconds = 0;
+  int64_t remaining_seconds = 0;
+};
+
+// What becomes of snapshots (snapshots.h). Sending: the checkpoint is made, and it is at `index`;
+// the peer has it whole, or it failed. Receiving: complete and verified; installed, with all leases
+// of the new state.
+struct SnapshotTaken {
+  raft::NodeId peer;
+  raft::Index index;
+};
+struct SnapshotSent {
+  raft::NodeId peer;
+  raft::Index index;
+  bool ok = false;
+};
+struct SnapshotReceived {
+  raft::NodeId from;
+  raft::Term term;  // of the leader that sent it
+  raft::SnapshotMeta meta;
+};
+struct SnapshotInstalled {
+  raft::SnapshotMeta meta;
+  Revision current;
+  std::vector<LeaseBoot> leases;
+};
+using SnapshotEvent =
+    std::variant<SnapshotTaken, SnapshotSent, SnapshotReceived, SnapshotInstalled>;
+
 class Env {
  public:
   virtual void Persist(raft::PersistUnit unit) = 0;
@@ -71,8 +102,13 @@ class Env {
   virtual void FailProposals(LoopId loop, std::span<const apply::RequestId> ids,
                              ErrorCode code) = 0;
   virtual void AnswerLeases(LoopId loop, std::span<const LeaseAnswer> answers) = 0;
+  // One per peer at a time; answered by SnapshotTaken (unless it fails first) and SnapshotSent.
   virtual void SendSnapshot(raft::SnapshotOrder order) = 0;
+  // The one under way to that peer may end; SnapshotSent comes all the same.
+  virtual void CancelSnapshot(raft::NodeId) {}
+  // Of a received one: answered by SnapshotInstalled; or nobody wants it.
   virtual void InstallSnapshot(raft::SnapshotMeta meta) = 0;
+  virtual void DropSnapshot(raft::SnapshotMeta) {}
   virtual void FetchLog(raft::Fetch fetch) = 0;
   virtual void TruncateLog(raft::Index through, raft::Term term) = 0;
   virtual void SendPeer(raft::NodeId to, PeerMessage message) = 0;

@@ -47,6 +47,15 @@ void LeaseKeeper::OnApplied(const apply::ApplyReport& report) {
   AnswerReady();
 }
 
+void LeaseKeeper::OnInstalled(const SnapshotInstalled& installed) {
+  clock_.Clear();
+  for (const LeaseBoot& lease : installed.leases) {
+    Restore(lease.id, lease.ttl_seconds, lease.remaining_seconds);
+  }
+  applied_ = installed.meta.index;
+  AnswerReady();
+}
+
 void LeaseKeeper::OnRequests(LoopId loop, std::span<const LeaseRequest> requests,
                              raft::Raft& raft) {
   std::vector<LeaseAnswer> answers;

@@ -46,6 +46,8 @@ class LeaseKeeper {
   void Restore(LeaseId id, int64_t ttl_seconds, int64_t remaining_seconds);
   void OnRole(raft::Role role, raft::Raft& raft);
   void OnApplied(const apply::ApplyReport& report);
+  // A snapshot took the place of every lease there was.
+  void OnInstalled(const SnapshotInstalled& installed);
   void OnRequests(LoopId loop, std::span<const LeaseRequest> requests, raft::Raft& raft);
   void OnGrant(const raft::ReadGrant& grant);
   void OnReadsFailed(raft::ReadId batch);

@@ -17,7 +17,22 @@ void LogRetention::OnApplied(raft::Index applied, size_t bytes) {
   }
 }
 
-std::optional<raft::Index> LogRetention::Decide(raft::Index durable, raft::Index truncated) {
+void LogRetention::Reset() {
+  marks_.clear();
+  bytes_total_ = 0;
+}
+
+uint64_t LogRetention::BytesBehind(raft::Index index) const {
+  uint64_t before = marks_.empty() ? bytes_total_ : marks_.front().bytes_before;
+  for (const Mark& mark : marks_) {
+    if (mark.index > index) break;
+    before = mark.bytes_before;
+  }
+  return bytes_total_ - before;
+}
+
+std::optional<raft::Index> LogRetention::Decide(raft::Index durable, raft::Index truncated,
+                                                std::optional<raft::Index> kept) {
   raft::Index through =
       durable.value() > limits_.entries ? durable - limits_.entries : raft::Index(0);
   // Fewer entries than that stay when they are large.
@@ -25,6 +40,7 @@ std::optional<raft::Index> LogRetention::Decide(raft::Index durable, raft::Index
     if (mark.index > durable || bytes_total_ - mark.bytes_before <= limits_.bytes) break;
     through = std::max(through, mark.index);
   }
+  if (kept && BytesBehind(*kept) <= limits_.snapshot_bytes) through = std::min(through, *kept);
   bool worth = through > truncated && through - truncated >= limits_.step_entries;
   bool large = through > truncated && !marks_.empty() &&
                bytes_total_ - marks_.front().bytes_before > limits_.bytes;

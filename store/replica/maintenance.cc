@@ -21,11 +21,9 @@ constexpr size_t kThreads = 4;
 }  // namespace
 
 Maintenance::Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine,
-                         engine::Engine& engine, ApplyWorker& apply, const Clock& clock, Logger log,
-                         MaintenanceHooks hooks)
+                         ApplyWorker& apply, const Clock& clock, Logger log, MaintenanceHooks hooks)
     : limits_(limits),
       machine_(machine),
-      engine_(engine),
       apply_(apply),
       clock_(clock),
       log_(std::move(log)),
@@ -92,24 +90,63 @@ void Maintenance::Flush() {
     return;
   }
   if (status) {
-    unflushed_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    // An install has begun the count anew.
+    uint64_t unflushed = unflushed_bytes_.load(std::memory_order_relaxed);
+    while (!unflushed_bytes_.compare_exchange_weak(
+        unflushed, unflushed - std::min(unflushed, bytes), std::memory_order_relaxed)) {
+    }
     if (hooks_.flushed) hooks_.flushed(raft::Index(durable_.load()));
   }
   flushing_.store(false);
 }
 
 Status Maintenance::FlushNow() {
-  RETURN_IF_ERROR(engine_.Flush());
-  auto row = apply::StateMachine::ReadApplied(engine_, engine::Tier::kPersisted);
+  const std::shared_ptr<engine::Engine> engine = machine_.mvcc().engine();
+  RETURN_IF_ERROR(engine->Flush());
+  auto row = apply::StateMachine::ReadApplied(*engine, engine::Tier::kPersisted);
   RETURN_IF_ERROR(row);
   FAILPOINT("replica-flushed");
-  if (*row) durable_.store((*row)->index.value(), std::memory_order_release);
+  if (!*row) return Ok();
+  // A snapshot may have been installed meanwhile; then this was the former engine.
+  const uint64_t durable = (*row)->index.value();
+  uint64_t known = durable_.load();
+  while (durable > known && !durable_.compare_exchange_weak(known, durable)) {
+  }
   return Ok();
 }
 
+void Maintenance::Pause() {
+  MutexLock lock(pause_mutex_);
+  paused_ = true;
+  while (in_step_) pause_signal_.Wait(pause_mutex_);
+}
+
+void Maintenance::Resume(raft::Index durable) {
+  applied_.store(durable.value(), std::memory_order_release);
+  durable_.store(durable.value(), std::memory_order_release);
+  unflushed_bytes_.store(0, std::memory_order_relaxed);
+  MutexLock lock(pause_mutex_);
+  paused_ = false;
+}
+
+bool Maintenance::BeginStep() {
+  MutexLock lock(pause_mutex_);
+  in_step_ = !paused_;
+  return in_step_;
+}
+
+void Maintenance::EndStep() {
+  {
+    MutexLock lock(pause_mutex_);
+    in_step_ = false;
+  }
+  pause_signal_.NotifyAll();
+}
+
 void Maintenance::Collect() {
-  while (true) {
+  while (BeginStep()) {
     auto step = collector_->Step(clock_.Now());
+    EndStep();
     if (!step) {
       if (step.error().code() != ErrorCode::kNoSpace) {
         hooks_.fatal(step.error().WithContext("collect compacted revisions"));
@@ -136,8 +173,9 @@ void Maintenance::Collect() {
 
 bool Maintenance::Defragment(absl::AnyInvocable<void(Status)> done) {
   return pool_.TrySubmit(kDefragment, [this, done = std::move(done)]() mutable {
-    Status status = engine_.Flush();
-    if (status) status = engine_.CompactAll();
+    const std::shared_ptr<engine::Engine> engine = machine_.mvcc().engine();
+    Status status = engine->Flush();
+    if (status) status = engine->CompactAll();
     done(std::move(status));
   });
 }

@@ -5,14 +5,15 @@
 // and costs nothing if not. Start, Stop, Tick by the owner (replica thread); OnApplied by apply;
 // Defragment and RunHash by any thread. Bounded: one running and one waiting action per kind,
 // sixteen hashes. A disk that gets full is flushed early: what the state holds durably, the log
-// need not.
+// need not. Works on the machine's engine of the moment; while a snapshot is installed (Pause)
+// nothing is collected, and what began on the former engine ends there.
 #pragma once
 
 #include "store/apply/state_machine.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
+#include "store/base/thread.h"
 #include "store/base/worker_pool.h"
-#include "store/engine/engine.h"
 #include "store/mvcc/collector.h"
 #include "store/raft/types.h"
 #include "store/replica/apply_worker.h"
@@ -46,14 +47,18 @@ struct MaintenanceHooks {
 
 class Maintenance {
  public:
-  Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine, engine::Engine& engine,
-              ApplyWorker& apply, const Clock& clock, Logger log, MaintenanceHooks hooks);
+  Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine, ApplyWorker& apply,
+              const Clock& clock, Logger log, MaintenanceHooks hooks);
 
   void Start(raft::Index durable);
   void Stop();
   void Tick(TimePoint now);
   // Apply thread, before the report goes out.
   void OnApplied(raft::Index applied, size_t bytes);
+
+  // Around an install, apply thread. Pause waits for the running step of a collection.
+  void Pause();
+  void Resume(raft::Index durable);
 
   // A clean stop leaves nothing to replay. On the caller's thread, after Stop.
   Status FlushNow();
@@ -65,16 +70,23 @@ class Maintenance {
   void LookAtDisk();
   void Flush();
   void Collect();
+  // False: paused. Between the two no install may begin.
+  bool BeginStep();
+  void EndStep();
 
   const MaintenanceLimits limits_;
   apply::StateMachine& machine_;
-  engine::Engine& engine_;
   ApplyWorker& apply_;
   const Clock& clock_;
   Logger log_;
   MaintenanceHooks hooks_;
   std::unique_ptr<mvcc::Collector> collector_;  // used by one Collect at a time
   WorkerPool pool_;
+
+  Mutex pause_mutex_;
+  CondVar pause_signal_;
+  bool paused_ ABSL_GUARDED_BY(pause_mutex_) = false;
+  bool in_step_ ABSL_GUARDED_BY(pause_mutex_) = false;
 
   std::atomic<uint64_t> applied_{0};
   std::atomic<uint64_t> durable_{0};

@@ -16,6 +16,7 @@ Replica::Replica(const ReplicaConfig& config, Env& env, Boot boot)
       reads_(config.read_retry, env),
       leases_(config.leases, config.election_timeout, env),
       retention_(config.retention),
+      snapshots_(config.snapshots, config.raft.id, env),
       compaction_(config.compaction) {
   for (const LeaseBoot& lease : boot.leases) {
     leases_.Restore(lease.id, lease.ttl_seconds, lease.remaining_seconds);
@@ -32,6 +33,7 @@ void Replica::OnTick(TimePoint now) {
   reads_.Retry(raft_);
   leases_.OnTick(now, raft_);
   compaction_.OnTick(now, raft_);
+  snapshots_.OnTick(now, raft_);
 }
 
 void Replica::OnPeerMessage(raft::Envelope envelope) {
@@ -45,8 +47,6 @@ void Replica::OnPeerMessage(raft::Envelope envelope) {
 void Replica::OnPeerOther(raft::NodeId from, const PeerMessage& message) {
   leases_.OnPeer(from, message, raft_);
 }
-
-void Replica::OnSnapshotSent(raft::NodeId peer, bool ok) { raft_.OnSnapshotSent(peer, ok); }
 
 void Replica::OnProposals(ProposalBundle bundle) { proposals_.Offer(std::move(bundle), raft_); }
 
@@ -72,7 +72,7 @@ void Replica::OnFlushed(raft::Index durable) { CutLog(durable); }
 
 void Replica::CutLog(raft::Index durable) {
   raft::Index truncated = raft_.position().first - 1;
-  auto through = retention_.Decide(durable, truncated);
+  auto through = retention_.Decide(durable, truncated, snapshots_.Kept());
   if (!through) return;
   raft::Term term = raft_.TermAt(*through);
   FAILPOINT("replica-cut-log");
@@ -96,6 +96,29 @@ void Replica::OnUnreachable(raft::NodeId peer) {
   }
 }
 
+void Replica::OnSnapshot(SnapshotEvent event) {
+  std::visit([this](const auto& one) { Handle(one); }, event);
+}
+
+void Replica::Handle(const SnapshotTaken& taken) { snapshots_.OnTaken(taken); }
+
+void Replica::Handle(const SnapshotSent& sent) { snapshots_.OnSent(sent, env_.Now(), raft_); }
+
+void Replica::Handle(const SnapshotReceived& received) { snapshots_.OnReceived(received, raft_); }
+
+// Calls of this member whose command is inside the snapshot get no result: they time out, as in
+// etcd, because nobody here knows what became of them. Reads go on: they wait for an index.
+void Replica::Handle(const SnapshotInstalled& installed) {
+  FAILPOINT("install-told");
+  raft_.OnRestored(installed.meta);
+  snapshots_.OnInstalled();
+  retention_.Reset();
+  leases_.OnInstalled(installed);
+  compaction_.OnApplied(installed.current);
+  reads_.OnApplied(installed.meta.index);
+  proposals_.Retry(raft_);
+}
+
 void Replica::OnStop() {
   proposals_.FailAll(ErrorCode::kStopped);
   reads_.FailAll(ErrorCode::kStopped);
@@ -104,6 +127,7 @@ void Replica::OnStop() {
 
 void Replica::Flush() {
   while (raft_.HasOutput()) Execute(raft_.TakeOutput());
+  snapshots_.Settle();
 }
 
 // The role goes first: the edge and the lease clock must know who leads before they see what it
@@ -113,7 +137,10 @@ void Replica::Execute(raft::Output output) {
   if (output.role) HandleRole(*output.role);
   if (output.persist) env_.Persist(std::move(*output.persist));
   for (raft::Envelope& envelope : output.send) env_.Send(std::move(envelope));
-  if (output.restore) env_.InstallSnapshot(*output.restore);
+  if (output.restore) {
+    snapshots_.OnRestore(*output.restore);
+    env_.InstallSnapshot(*output.restore);
+  }
   if (!output.apply.empty()) env_.Apply(std::move(output.apply));
   for (const raft::ReadGrant& grant : output.reads) {
     reads_.OnGrant(grant);
@@ -124,12 +151,15 @@ void Replica::Execute(raft::Output output) {
     leases_.OnReadsFailed(batch);
   }
   for (const raft::Fetch& fetch : output.fetch) env_.FetchLog(fetch);
-  for (const raft::SnapshotOrder& order : output.snapshots) env_.SendSnapshot(order);
+  for (const raft::SnapshotOrder& order : output.snapshots) {
+    snapshots_.OnOrder(order, env_.Now());
+  }
 }
 
 void Replica::HandleRole(const raft::RoleChange& change) {
   leases_.OnRole(change.role, raft_);
   compaction_.OnRole(change.role == raft::Role::kLeader);
+  snapshots_.OnRole(change.role == raft::Role::kLeader);
   env_.OnRole(change);
   proposals_.Release();
   if (change.leader != raft::NodeId(0)) proposals_.Retry(raft_);

@@ -32,6 +32,7 @@
 #include "store/replica/log_retention.h"
 #include "store/replica/proposals.h"
 #include "store/replica/reads.h"
+#include "store/replica/snapshots.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -48,15 +49,11 @@ struct ReplicaConfig {
   Duration read_retry = std::chrono::milliseconds(500);
   RetentionLimits retention;
   LeaseKeeperLimits leases;
+  SnapshotLimits snapshots;
   AutoCompactionOptions compaction;
 };
 
 // What bootstrap found on disk.
-struct LeaseBoot {
-  LeaseId id;
-  int64_t ttl_seconds = 0;
-  int64_t remaining_seconds = 0;
-};
 struct Boot {
   raft::Restart raft;
   std::vector<LeaseBoot> leases;
@@ -81,7 +78,7 @@ class Replica {
   void OnFetched(raft::NodeId peer, raft::Index from, std::vector<raft::EntryPtr> entries);
   void OnUnreachable(raft::NodeId peer);
   void OnPeerOther(raft::NodeId from, const PeerMessage& message);
-  void OnSnapshotSent(raft::NodeId peer, bool ok);
+  void OnSnapshot(SnapshotEvent event);
   // The member stops: everything that waits fails with kStopped. No events after it.
   void OnStop();
 
@@ -91,11 +88,16 @@ class Replica {
   raft::Position position() const { return raft_.position(); }
   raft::Status status() const { return raft_.status(); }
   size_t waiting_proposals() const { return proposals_.size(); }
+  const Snapshots& snapshots() const { return snapshots_; }
 
  private:
   void Execute(raft::Output output);
   void HandleRole(const raft::RoleChange& change);
   void CutLog(raft::Index durable);
+  void Handle(const SnapshotTaken& taken);
+  void Handle(const SnapshotSent& sent);
+  void Handle(const SnapshotReceived& received);
+  void Handle(const SnapshotInstalled& installed);
 
   const ReplicaConfig config_;
   Env& env_;
@@ -104,6 +106,7 @@ class Replica {
   Reads reads_;
   LeaseKeeper leases_;
   LogRetention retention_;
+  Snapshots snapshots_;
   AutoCompaction compaction_;
 };
 

@@ -19,8 +19,9 @@ ThreadEnv::ThreadEnv(const ThreadEnvLimits& limits, ThreadEnvParts parts, uint64
       random_(seed),
       mailbox_(limits.mailbox),
       apply_(limits.apply, parts_.machine, MakeApplySinks(), parts_.clock, parts_.log),
-      maintenance_(limits.maintenance, parts_.machine, parts_.engine, apply_, parts_.clock,
-                   parts_.log, MakeMaintenanceHooks()),
+      maintenance_(limits.maintenance, parts_.machine, apply_, parts_.clock, parts_.log,
+                   MakeMaintenanceHooks()),
+      installer_(parts_.machine, parts_.hub, maintenance_, std::move(parts_.open_installed)),
       hub_thread_(parts_.hub),
       log_writer_(parts_.log_store,
                   {.on_durable =
@@ -120,6 +121,8 @@ void ThreadEnv::ReleasePeerMail(size_t bytes) {
 }
 
 void ThreadEnv::OnPeerMessage(raft::Envelope envelope) {
+  // Files come with OnSnapshot; a notice without them would have nothing to install.
+  if (std::holds_alternative<raft::SnapshotNotice>(envelope.message)) return;
   size_t bytes = CostOf(envelope.message);
   if (AdmitPeerMail(bytes)) mailbox_.PostReserved(FromPeer{std::move(envelope), bytes});
 }
@@ -132,9 +135,8 @@ void ThreadEnv::OnPeerOther(raft::NodeId from, PeerMessage message) {
 // Bounded by the transport: one for each loss of a connection or overflow of a queue.
 void ThreadEnv::OnUnreachable(raft::NodeId peer) { mailbox_.PostReserved(Unreachable{peer}); }
 
-void ThreadEnv::OnSnapshotSent(raft::NodeId peer, bool ok) {
-  mailbox_.PostReserved(SnapshotSent{peer, ok});
-}
+// Bounded by the transport: what became of each snapshot that was ordered, and one received.
+void ThreadEnv::OnSnapshot(SnapshotEvent event) { mailbox_.PostReserved(Event(std::move(event))); }
 
 bool ThreadEnv::TryRunOnApply(Action action) { return apply_.TryRun(std::move(action)); }
 
@@ -204,7 +206,13 @@ void ThreadEnv::Handle(PeerOther& one) {
   replica_->OnPeerOther(one.from, one.message);
 }
 void ThreadEnv::Handle(const Unreachable& one) { replica_->OnUnreachable(one.peer); }
-void ThreadEnv::Handle(const SnapshotSent& one) { replica_->OnSnapshotSent(one.peer, one.ok); }
+void ThreadEnv::Handle(SnapshotEvent& event) {
+  if (parts_.peers != nullptr && std::holds_alternative<SnapshotInstalled>(event)) {
+    apply::StateRef state = parts_.machine.Read();
+    parts_.peers->SetMembers(state->members, state->removed);
+  }
+  replica_->OnSnapshot(std::move(event));
+}
 
 void ThreadEnv::Persist(raft::PersistUnit unit) {
   if (unit.must_sync) persisting_.Begin(unit.id, parts_.stages.persist);
@@ -227,12 +235,27 @@ void ThreadEnv::SendPeer(raft::NodeId to, PeerMessage message) {
 }
 
 void ThreadEnv::SendSnapshot(raft::SnapshotOrder order) {
-  CHECK(parts_.peers != nullptr, "a snapshot for member {:x} of a member alone", order.peer);
-  parts_.peers->SendSnapshot(order);
+  CHECK(parts_.snapshots != nullptr, "a snapshot for member {:x} of a member alone", order.peer);
+  parts_.snapshots->SendSnapshot(order);
 }
 
+void ThreadEnv::CancelSnapshot(raft::NodeId peer) { parts_.snapshots->CancelSnapshot(peer); }
+
 void ThreadEnv::InstallSnapshot(raft::SnapshotMeta meta) {
-  CHECK(false, "a snapshot at index {} to install, but there is no peer transport", meta.index);
+  apply_.Run([this, meta = std::move(meta)] {
+    auto installed = installer_.Install(meta);
+    if (!installed) return Fatal(installed.error().WithContext("install a snapshot"));
+    parts_.log.Info("installed a snapshot", {{"snapshot-index", meta.index},
+                                             {"snapshot-term", meta.term},
+                                             {"revision", installed->current}});
+    parts_.snapshots->ReleaseSnapshot(meta.index);
+    mailbox_.PostReserved(Event(SnapshotEvent(std::move(*installed))));
+  });
+}
+
+void ThreadEnv::DropSnapshot(raft::SnapshotMeta meta) {
+  parts_.log.Info("a received snapshot is not needed", {{"snapshot-index", meta.index}});
+  parts_.snapshots->ReleaseSnapshot(meta.index);
 }
 
 template <class Tell>

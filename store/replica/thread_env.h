@@ -21,6 +21,7 @@
 #include "store/replica/maintenance.h"
 #include "store/replica/peer_transport.h"
 #include "store/replica/replica.h"
+#include "store/replica/snapshot_installer.h"
 #include "store/replica/stages.h"
 #include "store/wal/log_store.h"
 #include "store/wal/log_writer.h"
@@ -51,7 +52,6 @@ struct ThreadEnvLimits {
 // What it runs on; all outlive it.
 struct ThreadEnvParts {
   wal::LogStore& log_store;
-  engine::Engine& engine;
   apply::StateMachine& machine;
   watch::WatchHub& hub;
   RaftGauges& gauges;
@@ -63,6 +63,8 @@ struct ThreadEnvParts {
   StageTimes stages{};
   // Null: a member that stays alone (tests); a message to a peer then stops the process.
   PeerTransport* peers = nullptr;
+  SnapshotTransport* snapshots = nullptr;
+  OpenInstalled open_installed{};
   // On a maintenance thread, several times a second; may be empty.
   absl::AnyInvocable<DiskRoom(uint64_t unflushed_bytes)> look_at_disk;
 };
@@ -87,7 +89,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void OnPeerMessage(raft::Envelope envelope) override;
   void OnPeerOther(raft::NodeId from, PeerMessage message) override;
   void OnUnreachable(raft::NodeId peer) override;
-  void OnSnapshotSent(raft::NodeId peer, bool ok) override;
+  void OnSnapshot(SnapshotEvent event) override;
   // Messages of peers that found no room in the mailbox.
   uint64_t peer_messages_dropped() const { return peer_dropped_.load(std::memory_order_relaxed); }
 
@@ -127,12 +129,8 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   struct Unreachable {
     raft::NodeId peer;
   };
-  struct SnapshotSent {
-    raft::NodeId peer;
-    bool ok;
-  };
   using Event = std::variant<ProposalBundle, ReadTickets, LeaseCalls, Persisted, apply::ApplyReport,
-                             Flushed, Fetched, FromPeer, PeerOther, Unreachable, SnapshotSent>;
+                             Flushed, Fetched, FromPeer, PeerOther, Unreachable, SnapshotEvent>;
   // What peers have in the mailbox.
   struct PeerMail {
     std::atomic<size_t> items = 0;
@@ -156,7 +154,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void Handle(FromPeer& one);
   void Handle(PeerOther& one);
   void Handle(const Unreachable& one);
-  void Handle(const SnapshotSent& one);
+  void Handle(SnapshotEvent& event);
   bool AdmitPeerMail(size_t bytes);
   void ReleasePeerMail(size_t bytes);
   // Env.
@@ -168,7 +166,9 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void FailProposals(LoopId loop, std::span<const apply::RequestId> ids, ErrorCode code) override;
   void AnswerLeases(LoopId loop, std::span<const LeaseAnswer> answers) override;
   void SendSnapshot(raft::SnapshotOrder order) override;
+  void CancelSnapshot(raft::NodeId peer) override;
   void InstallSnapshot(raft::SnapshotMeta meta) override;
+  void DropSnapshot(raft::SnapshotMeta meta) override;
   void FetchLog(raft::Fetch fetch) override;
   void TruncateLog(raft::Index through, raft::Term term) override;
   void SendPeer(raft::NodeId to, PeerMessage message) override;
@@ -197,6 +197,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   std::atomic<uint64_t> peer_dropped_ = 0;
   ApplyWorker apply_;
   Maintenance maintenance_;
+  SnapshotInstaller installer_;
   HubThread hub_thread_;
   wal::LogWriter log_writer_;
   WorkerPool log_helper_;  // truncation and reading back: one thread

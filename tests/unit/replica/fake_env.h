@@ -42,8 +42,10 @@ class FakeEnv final : public Env {
   void AnswerLeases(LoopId, std::span<const LeaseAnswer> list) override {
     answers.insert(answers.end(), list.begin(), list.end());
   }
-  void SendSnapshot(raft::SnapshotOrder) override { CHECK(false); }
-  void InstallSnapshot(raft::SnapshotMeta) override { CHECK(false); }
+  void SendSnapshot(raft::SnapshotOrder order) override { orders.push_back(order); }
+  void CancelSnapshot(raft::NodeId peer) override { cancelled.push_back(peer); }
+  void InstallSnapshot(raft::SnapshotMeta meta) override { installs.push_back(std::move(meta)); }
+  void DropSnapshot(raft::SnapshotMeta meta) override { dropped.push_back(std::move(meta)); }
   void FetchLog(raft::Fetch) override { CHECK(false); }
   void TruncateLog(raft::Index through, raft::Term) override { truncated = through; }
   void SendPeer(raft::NodeId to, PeerMessage message) override {
@@ -64,6 +66,10 @@ class FakeEnv final : public Env {
   std::vector<LeaseAnswer> answers;
   std::vector<raft::RoleChange> roles;
   raft::Index truncated;
+  std::vector<raft::SnapshotOrder> orders;
+  std::vector<raft::NodeId> cancelled;
+  std::vector<raft::SnapshotMeta> installs;
+  std::vector<raft::SnapshotMeta> dropped;
 };
 
 // A member alone, with a disk and an applier that the test moves.
