@@ -88,8 +88,6 @@ void PeerSet::SendPeer(raft::NodeId to, replica::PeerMessage message) {
 }
 
 // Bounded: one per peer until it is answered.
-void PeerSet::SendSnapshot(raft::SnapshotOrder order) { mailbox_.PostReserved(order); }
-
 // Bounded: one per change of the membership.
 void PeerSet::SetMembers(std::shared_ptr<const cluster::MemberList> members,
                          std::shared_ptr<const cluster::RemovedList> removed) {
@@ -123,19 +121,6 @@ void PeerSet::Handle(const Other& other) {
   if (auto found = peers_.find(other.to); found != peers_.end()) {
     found->second->Push(other.message);
   }
-}
-
-void PeerSet::Handle(const raft::SnapshotOrder& order) {
-  auto found = peers_.find(order.peer);
-  if (found != peers_.end() && send_snapshot_) {
-    return send_snapshot_(order, found->second->addresses());
-  }
-  if (auto suppressed = world_.quiet.Due("snapshot/" + Hex(order.peer))) {
-    world_.log.Error(
-        "a peer needs a snapshot, and this release cannot send one: replace the member",
-        {{"peer-id", Hex(order.peer)}, {"suppressed", *suppressed}});
-  }
-  world_.events->OnSnapshotSent(order.peer, false);
 }
 
 void PeerSet::Handle(const Members& members) {

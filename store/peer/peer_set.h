@@ -6,9 +6,8 @@
 // the peer loop. The loop and everything given outlive it. Bounds: the mailbox (items and bytes),
 // beyond it messages are dropped and told as unreachable; per peer, PeerLimits.
 //
-// Seams: a snapshot travels by the action given to OnSnapshotOrders, which finds the receiver's
-// addresses here and answers by PeerEvents::OnSnapshotSent; without one each order fails. Its
-// receiving side asks CheckSender, as PeerService does. TLS takes place in rpc's ByteStream:
+// Seams: snapshots have a transport of their own (snapshot_transfers.h), whose receiving side asks
+// CheckSender, as PeerService does. TLS takes place in rpc's ByteStream:
 // dialing goes through DialOptions, accepting through the rpc::Server of the peer port.
 #pragma once
 
@@ -50,9 +49,6 @@ class PeerSet final : public replica::PeerTransport {
   ~PeerSet() override;
 
   // Before Start.
-  using SnapshotAction =
-      absl::AnyInvocable<void(raft::SnapshotOrder, std::vector<std::string> addresses)>;
-  void OnSnapshotOrders(SnapshotAction action) { send_snapshot_ = std::move(action); }
   // Another member says that this one was removed. Called on the loop, perhaps more than once.
   void OnRemoved(absl::AnyInvocable<void()> action) { world_.on_removed = std::move(action); }
   void Start(replica::PeerEvents& events);
@@ -61,7 +57,6 @@ class PeerSet final : public replica::PeerTransport {
 
   void Send(raft::Envelope envelope) override;
   void SendPeer(raft::NodeId to, replica::PeerMessage message) override;
-  void SendSnapshot(raft::SnapshotOrder order) override;
   void SetMembers(std::shared_ptr<const cluster::MemberList> members,
                   std::shared_ptr<const cluster::RemovedList> removed) override;
 
@@ -83,20 +78,18 @@ class PeerSet final : public replica::PeerTransport {
     std::shared_ptr<const cluster::MemberList> members;
     std::shared_ptr<const cluster::RemovedList> removed;
   };
-  using Outgoing = std::variant<raft::Envelope, Other, raft::SnapshotOrder, Members>;
+  using Outgoing = std::variant<raft::Envelope, Other, Members>;
 
   void Post(Outgoing outgoing, raft::NodeId to, size_t bytes);
   void Drain();
   void Handle(const raft::Envelope& envelope);
   void Handle(const Other& other);
-  void Handle(const raft::SnapshotOrder& order);
   void Handle(const Members& members);
   std::vector<std::string> AddressesOf(const cluster::Member& member);
   void Tick();
   void EndStreams();
 
   PeerWorld world_;
-  SnapshotAction send_snapshot_;
   Mailbox<Outgoing> mailbox_;
   std::atomic<uint64_t> dropped_ = 0;
   bool started_ = false;

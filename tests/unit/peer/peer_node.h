@@ -33,7 +33,6 @@ class Recorder final : public replica::PeerEvents {
     std::vector<raft::Envelope> messages;
     std::vector<std::pair<raft::NodeId, replica::PeerMessage>> others;
     std::map<raft::NodeId, int> unreachable;
-    std::vector<std::pair<raft::NodeId, bool>> snapshots;
   };
 
   void OnPeerMessage(raft::Envelope envelope) override {
@@ -45,9 +44,7 @@ class Recorder final : public replica::PeerEvents {
   void OnUnreachable(raft::NodeId peer) override {
     Change([&](Heard& heard) { ++heard.unreachable[peer]; });
   }
-  void OnSnapshotSent(raft::NodeId peer, bool ok) override {
-    Change([&](Heard& heard) { heard.snapshots.emplace_back(peer, ok); });
-  }
+  void OnSnapshot(replica::SnapshotEvent) override {}
 
   // Waits until it holds of what was heard; false when the patience is over.
   bool Wait(absl::FunctionRef<bool(const Heard&)> holds) {

@@ -212,29 +212,5 @@ TEST(PeerSet, RoundTripsAreMeasured) {
   EXPECT_LT(std::abs(two.Metric("sluice_peer_clock_difference_milliseconds{To=\"1\"}")), 1000);
 }
 
-TEST(PeerSet, ASnapshotThatNobodyCanSendFails) {
-  Node one(Quick(1));
-  Node two(Quick(2));
-  Introduce(one, two);
-  one.peers.SendSnapshot({NodeId(2), Index(5)});
-  ASSERT_TRUE(one.events.Wait([](const auto& heard) { return !heard.snapshots.empty(); }));
-  EXPECT_FALSE(one.events.heard().snapshots[0].second);
-}
-
-TEST(PeerSet, ASnapshotOrderGetsTheReceiversAddresses) {
-  Node one(Quick(1));
-  Node two(Quick(2));
-  std::promise<std::vector<std::string>> asked;
-  one.Run([&] {
-    one.peers.OnSnapshotOrders([&](raft::SnapshotOrder order, std::vector<std::string> addresses) {
-      EXPECT_EQ(order.at_least, Index(5));
-      asked.set_value(std::move(addresses));
-    });
-  });
-  Introduce(one, two);
-  one.peers.SendSnapshot({NodeId(2), Index(5)});
-  EXPECT_EQ(asked.get_future().get(), std::vector<std::string>{two.address()});
-}
-
 }  // namespace
 }  // namespace store::peer::test
