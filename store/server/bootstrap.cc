@@ -24,6 +24,11 @@ namespace {
 constexpr Duration kLockRetry = std::chrono::milliseconds(50);
 constexpr Duration kFullDiskRetry = std::chrono::seconds(1);
 constexpr uint64_t kStartBytesMin = 1 << 20;
+// The founders' state counts as a snapshot here, and their logs begin behind it: whoever comes
+// later with nothing is sent a snapshot, never entries to be applied to a state without the
+// founders.
+constexpr raft::Index kFoundingIndex{1};
+constexpr raft::Term kFoundingTerm{1};
 
 std::vector<std::string> Texts(const std::vector<Url>& urls) {
   std::vector<std::string> texts;
@@ -58,6 +63,8 @@ Result<Founders> FoundCluster(const ServerConfig& config) {
   std::sort(ids.begin(), ids.end());
   std::sort(founders.state.members.begin(), founders.state.members.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
+  founders.state.index = kFoundingIndex;
+  founders.state.term = kFoundingTerm;
   founders.state.conf.voters = ids;
   founders.identity.cluster = cluster::DeriveClusterId(ids);
   return founders;
@@ -149,6 +156,15 @@ replica::Boot MakeBoot(wal::LogImage image, const apply::AppliedRow& applied,
   return boot;
 }
 
+// Of the entry at `index`, or of the last one that was cut.
+raft::Term TermInLog(const wal::LogImage& image, raft::Index index) {
+  raft::Term term = image.truncated_term;
+  for (const raft::TermRun& run : image.runs) {
+    if (run.first <= index) term = run.term;
+  }
+  return term;
+}
+
 }  // namespace
 
 // Two clusters can agree on every index and term; the ids they derive from their URLs and token
@@ -165,6 +181,34 @@ Status CheckMemberIsOfState(const wal::Identity& identity, const raft::ConfState
                           identity.member, identity.cluster));
 }
 
+bool LogIsFromBeforeInstall(const wal::LogImage& image, const engine::StateName& state) {
+  const raft::Index index(state.index);
+  if (image.truncated >= index) return false;
+  const raft::Index last = image.entries.empty() ? image.truncated : image.entries.back()->index;
+  return last < index || TermInLog(image, index) != raft::Term(state.term);
+}
+
+// The term of the snapshot was entered by a leader of it, so to be in it without a vote is true; a
+// vote that was given in it or later is durable and stays.
+Status EmptyLogBehind(const raft::SnapshotMeta& installed, wal::LogStore& log,
+                      wal::LogImage* image) {
+  raft::HardState hard = image->hard_state;
+  if (hard.term < installed.term) hard = {installed.term, raft::NodeId(), hard.commit};
+  hard.commit = installed.index;
+  raft::PersistUnit unit;
+  unit.hard_state = hard;
+  unit.reset_to = installed;
+  unit.must_sync = true;
+  const raft::PersistUnit* group[] = {&unit};
+  RETURN_IF_ERROR(log.Append(group));
+  *image = {};
+  image->hard_state = hard;
+  image->truncated = installed.index;
+  image->truncated_term = installed.term;
+  image->conf = installed.conf;
+  return Ok();
+}
+
 Status CheckLogAgainstState(const wal::LogImage& image, const apply::AppliedRow& applied) {
   raft::Index last = image.entries.empty() ? image.truncated : image.entries.back()->index;
   if (last < applied.index) {
@@ -173,20 +217,13 @@ Status CheckLogAgainstState(const wal::LogImage& image, const apply::AppliedRow&
                             "its end; replace this member",
                             last, applied.index));
   }
-  raft::Term term;
-  if (applied.index == image.truncated) {
-    term = image.truncated_term;
-  } else if (applied.index > image.truncated) {
-    for (const raft::TermRun& run : image.runs) {
-      if (run.first <= applied.index) term = run.term;
-    }
-  } else {
+  if (applied.index < image.truncated) {
     return Fail(ErrorCode::kCorruption,
                 fmt::format("the log starts behind index {}, but the state has applied only {}: "
                             "entries between them are gone; replace this member",
                             image.truncated, applied.index));
   }
-  if (term != applied.term) {
+  if (raft::Term term = TermInLog(image, applied.index); term != applied.term) {
     return Fail(ErrorCode::kCorruption,
                 fmt::format("the log has term {} at index {}, but the state was applied from term "
                             "{}: log and state are not of one member; replace it",
@@ -196,6 +233,36 @@ Status CheckLogAgainstState(const wal::LogImage& image, const apply::AppliedRow&
 }
 
 namespace {
+
+// A first start, or one that was interrupted before the log had anything.
+Status BeginFoundersLog(const apply::AppliedRow& applied, Member& member, wal::LogImage* image) {
+  const bool founding = applied.index == kFoundingIndex && applied.term == kFoundingTerm;
+  const bool untouched = image->truncated == raft::Index(0) && image->entries.empty() &&
+                         image->hard_state == raft::HardState();
+  if (!founding || !untouched) return Ok();
+  return EmptyLogBehind({applied.index, applied.term, applied.conf}, *member.log, image);
+}
+
+// A log without a beginning cannot be told from one that was never there; one that was emptied by
+// an install exists.
+Status FinishInstall(const engine::StateName& state, const apply::AppliedRow& applied,
+                     Member& member, wal::LogImage* image, const Logger& log) {
+  if (state.index == 0) return Ok();
+  if (member.fresh) {
+    return Fail(ErrorCode::kCorruption,
+                fmt::format("the state was installed from a snapshot at index {}, but there is no "
+                            "log: it was removed; replace this member",
+                            state.index));
+  }
+  if (!LogIsFromBeforeInstall(*image, state)) return Ok();
+  const raft::SnapshotMeta installed{raft::Index(state.index), raft::Term(state.term),
+                                     applied.conf};
+  RETURN_IF_ERROR(EmptyLogBehind(installed, *member.log, image));
+  log.Info("the install of a snapshot was interrupted and is complete now",
+           {{"snapshot-index", state.index}, {"snapshot-term", state.term}});
+  FAILPOINT("boot-log-emptied");
+  return Ok();
+}
 
 // Everything of the directory but its lock.
 Result<Member> OpenLocked(const ServerConfig& config, const apply::ApplyLimits& limits,
@@ -247,6 +314,8 @@ Result<Member> OpenLocked(const ServerConfig& config, const apply::ApplyLimits& 
   FAILPOINT("boot-log-loaded");
   auto applied = apply::StateMachine::ReadApplied(*member.engine, engine::Tier::kPersisted);
   RETURN_IF_ERROR(applied);
+  RETURN_IF_ERROR(BeginFoundersLog(**applied, member, &*image));
+  RETURN_IF_ERROR(FinishInstall(*state, **applied, member, &*image, log));
   RETURN_IF_ERROR(CheckLogAgainstState(*image, **applied));
   RETURN_IF_ERROR(CheckMemberIsOfState(**identity, (*applied)->conf));
   member.boot = MakeBoot(std::move(*image), **applied, member.machine->leases());

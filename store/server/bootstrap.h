@@ -18,6 +18,7 @@
 #include "store/base/ids.h"
 #include "store/base/log.h"
 #include "store/engine/rocks_engine.h"
+#include "store/engine/state_dir.h"
 #include "store/replica/replica.h"
 #include "store/server/config.h"
 #include "store/wal/wal.h"
@@ -48,10 +49,19 @@ using EngineTroubleAction = absl::AnyInvocable<void(engine::EngineTrouble, const
 Result<Member> OpenMember(const ServerConfig& config, const apply::ApplyLimits& limits,
                           EngineTroubleAction on_trouble, const Logger& log);
 
-// The boot rule for a state that was not installed from a snapshot (architecture 3.5): the log must
-// reach the durable applied index and agree with its term there. kCorruption otherwise.
+// The boot rule of architecture 3.5, in two halves.
+//
+// STATE names the snapshot (i, t) it was installed from. A log that was cut at or beyond i went on
+// after that install; so did one that holds the entry (i, t). A log that is shorter, or has another
+// term there, is of the time before: the install was interrupted before the log was emptied, and
+// that is made up for (EmptyLogBehind).
+bool LogIsFromBeforeInstall(const wal::LogImage& image, const engine::StateName& state);
+Status EmptyLogBehind(const raft::SnapshotMeta& installed, wal::LogStore& log,
+                      wal::LogImage* image);
+// In every case the log must reach the durable applied index and agree with its term there.
+// kCorruption otherwise.
+Status CheckLogAgainstState(const wal::LogImage& image, const apply::AppliedRow& applied);
 // kCorruption when the log's member is not in the state's configuration.
 Status CheckMemberIsOfState(const wal::Identity& identity, const raft::ConfState& conf);
-Status CheckLogAgainstState(const wal::LogImage& image, const apply::AppliedRow& applied);
 
 }  // namespace store::server

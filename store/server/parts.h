@@ -21,6 +21,7 @@
 #include "store/base/worker_pool.h"
 #include "store/peer/peer_service.h"
 #include "store/peer/peer_set.h"
+#include "store/peer/snapshot_transfers.h"
 #include "store/replica/disk_guard.h"
 #include "store/replica/gauges.h"
 #include "store/replica/thread_env.h"
@@ -61,6 +62,8 @@ class Server::Parts {
  private:
   void OnEngineTrouble(engine::EngineTrouble trouble, const Error& error);
   replica::DiskRoom LookAtDisk(uint64_t unflushed_bytes);
+  // Apply thread: a received snapshot becomes the state.
+  Result<std::shared_ptr<engine::Engine>> OpenInstalled(const raft::SnapshotMeta& meta);
   void MakeContext();
   void AddServices();
   Status BindPeerPort();
@@ -81,6 +84,7 @@ class Server::Parts {
   Registry registry_;
   replica::RaftGauges gauges_;
   std::atomic<bool> engine_full_{false};  // its background work waits for room
+  Timing engine_writes_;
 
   // Transport: bound first, so that a port in use is found before the directory is touched.
   std::vector<std::unique_ptr<rpc::EventLoop>> loops_;
@@ -100,6 +104,7 @@ class Server::Parts {
   std::unique_ptr<watch::WatchHub> hub_;
   std::unique_ptr<peer::PeerSet> peers_;
   std::unique_ptr<peer::PeerService> peer_service_;
+  std::unique_ptr<peer::SnapshotTransfers> snapshots_;
   std::unique_ptr<replica::ThreadEnv> env_;
 
   // Edge.

@@ -64,6 +64,7 @@ void Server::Parts::Run() {
   for (auto& loop : loops_) loop->Start();
   peer_loop_->Start();
   peers_->Start(*env_);
+  snapshots_->Start(*env_, peer_methods_, registry_);
   env_->Start(MakeReplicaConfig(config_, member_.id), std::move(member_.boot));
   transport_->Start();
   peer_port_->Start();
@@ -98,6 +99,7 @@ void Server::Parts::Stop() {
   // Calls under way may still need the other members.
   transport_->Stop();
   peers_->Stop();
+  RunOn(*peer_loop_, [this] { snapshots_->Stop(); });
   peer_port_->Stop();
   if (gauges_.disk_room.load() == replica::DiskRoom::kNone) {
     // What waits for room must not hold up the end, and cannot be made to give up; the log replays

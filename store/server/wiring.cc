@@ -2,6 +2,7 @@
 // How the parts are made and connected; server.cc starts and stops them.
 #include "store/base/random.h"
 #include "store/cluster/version.h"
+#include "store/engine/checkpoint.h"
 #include "store/server/parts.h"
 #include "store/server/process.h"
 
@@ -109,6 +110,10 @@ void Server::Parts::WirePeers() {
       std::make_unique<peer::PeerSet>(*peer_loop_, clock_, log_, registry_, std::move(options));
   peer_service_ = std::make_unique<peer::PeerService>(*peers_);
   peer_service_->Register(peer_methods_);
+  snapshots_ = std::make_unique<peer::SnapshotTransfers>(
+      peer::SnapshotTransferOptions{member_.cluster, member_.id,
+                                    JoinPath(config_.data_dir, "member")},
+      *peer_loop_, *member_.machine, *peers_, log_);
 }
 
 Status Server::Parts::OpenState() {
@@ -154,10 +159,28 @@ void Server::Parts::TimeDisk() {
       {clock_,
        registry_.AddHistogram("etcd_disk_wal_fsync_duration_seconds",
                               "The latency distributions of fsync called by WAL.", bounds)});
-  member_.engine->ObserveWrites(
-      {clock_,
-       registry_.AddHistogram("etcd_disk_backend_commit_duration_seconds",
-                              "The latency distributions of commit called by backend.", bounds)});
+  engine_writes_ = {clock_, registry_.AddHistogram(
+                                "etcd_disk_backend_commit_duration_seconds",
+                                "The latency distributions of commit called by backend.", bounds)};
+  member_.engine->ObserveWrites(engine_writes_);
+}
+
+Result<std::shared_ptr<engine::Engine>> Server::Parts::OpenInstalled(
+    const raft::SnapshotMeta& meta) {
+  const engine::Path root = JoinPath(config_.data_dir, "member");
+  auto name = engine::SwitchState(root, meta.index.value(), meta.term.value());
+  RETURN_IF_ERROR(name);
+  engine::RocksSettings settings;
+  settings.on_error = [this](engine::EngineTrouble trouble, const Error& error) {
+    OnEngineTrouble(trouble, error);
+  };
+  auto opened = engine::RocksEngine::Open(root / name->directory, std::move(settings));
+  RETURN_IF_ERROR(opened);
+  std::shared_ptr<engine::RocksEngine> engine = std::move(*opened);
+  engine->ObserveWrites(engine_writes_);
+  member_.engine->RemoveWhenClosed();
+  member_.engine = engine;
+  return engine;
 }
 
 replica::DiskRoom Server::Parts::LookAtDisk(uint64_t unflushed_bytes) {
@@ -165,7 +188,7 @@ replica::DiskRoom Server::Parts::LookAtDisk(uint64_t unflushed_bytes) {
       {.log_waits = member_.log->out_of_space(),
        .state_waits = env_->out_of_space() || engine_full_.load(std::memory_order_relaxed),
        .unflushed_bytes = unflushed_bytes,
-       .state_bytes = member_.engine->Sizes().disk_bytes});
+       .state_bytes = member_.machine->mvcc().engine()->Sizes().disk_bytes});
 }
 
 void Server::Parts::Wire() {
@@ -187,7 +210,6 @@ void Server::Parts::Wire() {
       limits,
       replica::ThreadEnvParts{
           .log_store = *member_.log,
-          .engine = *member_.engine,
           .machine = *member_.machine,
           .hub = *hub_,
           .gauges = gauges_,
@@ -196,6 +218,8 @@ void Server::Parts::Wire() {
           .fatal = [this](const Error& error) { fatal_(error); },
           .stages = replica::MakeStageTimes(registry_, clock_),
           .peers = peers_.get(),
+          .snapshots = snapshots_.get(),
+          .open_installed = [this](const raft::SnapshotMeta& meta) { return OpenInstalled(meta); },
           .look_at_disk = [this](uint64_t unflushed_bytes) { return LookAtDisk(unflushed_bytes); }},
       EntropySeed());
   // Before the first call is admitted; maintenance goes on with it.

@@ -63,6 +63,31 @@ TEST(BootRule, AnotherTermAtTheAppliedIndexIsRefused) {
             std::string::npos);
 }
 
+// Architecture 3.5: `STATE` names the snapshot (30, 2).
+TEST(BootRule, OnlyALogFromBeforeTheInstallIsEmptied) {
+  const engine::StateName installed{"state-2", 30, 2};
+  struct Case {
+    const char* what;
+    wal::LogImage log;  // entries of term 2 behind the cut
+    bool before;
+  };
+  const Case cases[] = {
+      {"cut at the snapshot: it was emptied", Log(30, 0), false},
+      {"went on after it was emptied", Log(30, 5), false},
+      {"went on and was cut", Log(45, 5), false},
+      {"holds the entry and more", Log(10, 25), false},
+      {"holds the entry as its last", Log(10, 20), false},
+      {"ends before it", Log(10, 19), true},
+      {"cut and empty before it", Log(29, 0), true},
+      {"never had an entry", wal::LogImage(), true},
+  };
+  for (const Case& one : cases) {
+    EXPECT_EQ(LogIsFromBeforeInstall(one.log, installed), one.before) << one.what;
+  }
+  EXPECT_TRUE(LogIsFromBeforeInstall(Log(10, 25), {"state-2", 30, 3})) << "another term there";
+  EXPECT_FALSE(LogIsFromBeforeInstall(wal::LogImage(), {"state-1", 0, 0})) << "never installed";
+}
+
 TEST(BootRule, LogOfAnotherClusterIsRefused) {
   raft::ConfState conf;
   conf.voters = {NodeId(1)};

@@ -4,6 +4,7 @@
 #include "store/apply/command.h"
 #include "store/base/coding.h"
 #include "store/base/crc32c.h"
+#include "store/engine/checkpoint.h"
 #include "store/server/bootstrap.h"
 #include "store/server/process.h"
 #include "tests/unit/base/temp_dir.h"
@@ -40,12 +41,12 @@ class OpenMemberTest : public testing::Test {
     return member ? "" : member.error().message();
   }
 
-  static raft::EntryPtr MakePut(uint64_t index) {
+  static raft::EntryPtr MakePut(uint64_t index, uint64_t term = 1) {
     sluice::store::Command command;
     command.mutable_put()->set_key(fmt::format("key-{}", index));
     command.mutable_put()->set_value("value");
     return std::make_shared<const raft::Entry>(raft::Entry{
-        Term(1), Index(index), raft::EntryKind::kCommand, apply::EncodeCommand({}, command)});
+        Term(term), Index(index), raft::EntryKind::kCommand, apply::EncodeCommand({}, command)});
   }
   // Entries [first, last] made durable; the hard state says `commit`.
   static void Log(Member& member, uint64_t first, uint64_t last, uint64_t commit) {
@@ -71,7 +72,7 @@ class OpenMemberTest : public testing::Test {
     EXPECT_EQ(member->boot.raft.applied, Index(applied));
     ASSERT_FALSE(member->boot.raft.tail.empty());
     EXPECT_EQ(member->boot.raft.tail.back()->index, Index(last));
-    EXPECT_EQ(member->machine->mvcc().current().value(), static_cast<int64_t>(1 + applied));
+    EXPECT_EQ(member->machine->mvcc().current().value(), static_cast<int64_t>(applied));
     std::vector<raft::EntryPtr> missing;
     for (const raft::EntryPtr& entry : member->boot.raft.tail) {
       if (entry->index > Index(applied)) missing.push_back(entry);
@@ -79,7 +80,46 @@ class OpenMemberTest : public testing::Test {
     size_t taken = 0;
     ASSERT_TRUE(member->machine->Apply(missing, &taken));
     EXPECT_EQ(taken, missing.size());
-    EXPECT_EQ(member->machine->mvcc().current().value(), static_cast<int64_t>(1 + last));
+    EXPECT_EQ(member->machine->mvcc().current().value(), static_cast<int64_t>(last));
+  }
+
+  // The state of a member that is ahead, applied up to `index` of term 2, has arrived and was
+  // switched to: an install that died before it emptied the log.
+  void SwitchToSnapshotAt(uint64_t index) {
+    ServerConfig ahead_config = config_;
+    ahead_config.data_dir = directory_.path() + fmt::format("/ahead-{}", index);
+    auto ahead = OpenMember(
+        ahead_config, apply::ApplyLimits(), [](engine::EngineTrouble, const Error&) {}, Logger());
+    ASSERT_TRUE(ahead) << ahead.error().ToString();
+    for (uint64_t i = 2; i <= index; ++i) {
+      const raft::EntryPtr entry = MakePut(i, 2);
+      size_t taken = 0;
+      ASSERT_TRUE(ahead->machine->Apply({&entry, 1}, &taken));
+    }
+    auto checkpoint = ahead->engine->MakeCheckpoint(directory_.path() + "/checkpoint");
+    ASSERT_TRUE(checkpoint);
+    const engine::Path root = config_.data_dir + "/member";
+    auto writer = engine::CheckpointWriter::Begin(root, index, checkpoint->files);
+    ASSERT_TRUE(writer) << writer.error().ToString();
+    engine::CheckpointReader reader(*checkpoint);
+    for (auto part = reader.Next(1 << 20); *part; part = reader.Next(1 << 20)) {
+      ASSERT_TRUE((*writer)->Write((*part)->file, (*part)->offset, (*part)->data));
+    }
+    ASSERT_TRUE((*writer)->Complete());
+    ASSERT_TRUE((*writer)->Commit());
+    ASSERT_TRUE(engine::SwitchState(root, index, 2));
+    ASSERT_TRUE(RemoveAll(checkpoint->directory.string()));
+  }
+  // The log starts behind (index, term 2), with `tail` entries.
+  void ExpectLogBehind(uint64_t index, size_t tail) {
+    auto member = Open();
+    ASSERT_TRUE(member) << member.error().ToString();
+    EXPECT_EQ(member->boot.raft.applied, Index(index));
+    EXPECT_EQ(member->boot.raft.truncated, Index(index));
+    EXPECT_EQ(member->boot.raft.truncated_term, Term(2));
+    EXPECT_GE(member->boot.raft.hard_state.term, Term(2));
+    EXPECT_EQ(member->boot.raft.tail.size(), tail);
+    EXPECT_EQ(member->machine->mvcc().current().value(), static_cast<int64_t>(index));
   }
 
   TempDir directory_;
@@ -91,20 +131,130 @@ TEST_F(OpenMemberTest, StateBehindTheLogIsReplayed) {
     auto member = Open();
     ASSERT_TRUE(member) << member.error().ToString();
     EXPECT_TRUE(member->fresh);
-    Log(*member, 1, 20, 12);
-    Apply(*member, 1, 5);
+    Log(*member, 2, 20, 12);
+    Apply(*member, 2, 5);
     ASSERT_TRUE(member->engine->Flush());
     Apply(*member, 6, 12);  // in memory only: closing flushes nothing
   }
   ExpectBoot(5, 20);
 }
 
+// Revision 1 at (1, 1), as on every founder, also at the second start.
+TEST_F(OpenMemberTest, FoundersBeginBehindAnEntryThatNobodySends) {
+  for (int start = 0; start < 2; ++start) {
+    auto member = Open();
+    ASSERT_TRUE(member) << member.error().ToString();
+    EXPECT_EQ(member->boot.raft.applied, Index(1));
+    EXPECT_EQ(member->boot.raft.truncated, Index(1));
+    EXPECT_EQ(member->boot.raft.truncated_term, Term(1));
+    EXPECT_EQ(member->boot.raft.hard_state.term, Term(1));
+    EXPECT_TRUE(member->boot.raft.tail.empty());
+    EXPECT_EQ(member->machine->mvcc().current(), Revision(1));
+  }
+}
+
+// Killed between the switch of STATE and the moment the emptied log is durable, also twice.
+TEST_F(OpenMemberTest, AnInstallThatDiedBeforeTheLogWasEmptiedIsFinished) {
+  {
+    auto member = Open();
+    ASSERT_TRUE(member) << member.error().ToString();
+    Log(*member, 2, 20, 20);
+    Apply(*member, 2, 20);
+  }
+  SwitchToSnapshotAt(30);
+  ExpectLogBehind(30, 0);
+  ExpectLogBehind(30, 0);
+  EXPECT_FALSE(FileExists(config_.data_dir + "/member/state-1"));
+  EXPECT_TRUE(FileExists(config_.data_dir + "/member/state-2"));
+}
+
+TEST_F(OpenMemberTest, AnInstallIntoAnEmptyMemberIsFinished) {
+  ASSERT_TRUE(Open());
+  SwitchToSnapshotAt(30);
+  ExpectLogBehind(30, 0);
+}
+
+// What it had at the snapshot's place came from a deposed leader.
+TEST_F(OpenMemberTest, ALogOfAnotherTermIsEmptiedAtTheSnapshot) {
+  {
+    auto member = Open();
+    ASSERT_TRUE(member);
+    Log(*member, 2, 40, 20);
+    Apply(*member, 2, 20);
+  }
+  SwitchToSnapshotAt(30);
+  ExpectLogBehind(30, 0);
+}
+
+TEST_F(OpenMemberTest, ALogThatWentOnAfterTheInstallIsKept) {
+  ASSERT_TRUE(Open());
+  SwitchToSnapshotAt(30);
+  {
+    auto member = Open();
+    ASSERT_TRUE(member);
+    raft::PersistUnit unit;
+    unit.must_sync = true;
+    unit.hard_state = raft::HardState{Term(3), raft::NodeId(), Index(30)};
+    for (uint64_t index = 31; index <= 35; ++index) unit.entries.push_back(MakePut(index, 3));
+    const raft::PersistUnit* group[] = {&unit};
+    ASSERT_TRUE(member->log->Append(group));
+  }
+  ExpectLogBehind(30, 5);
+}
+
+// The log agrees with the snapshot and goes beyond it: nothing of it was acknowledged in vain.
+TEST_F(OpenMemberTest, ALogThatHoldsTheSnapshotsEntryIsKept) {
+  {
+    auto member = Open();
+    ASSERT_TRUE(member);
+    raft::PersistUnit unit;
+    unit.must_sync = true;
+    unit.hard_state = raft::HardState{Term(2), raft::NodeId(), Index(10)};
+    for (uint64_t index = 2; index <= 40; ++index) unit.entries.push_back(MakePut(index, 2));
+    const raft::PersistUnit* group[] = {&unit};
+    ASSERT_TRUE(member->log->Append(group));
+  }
+  SwitchToSnapshotAt(30);
+  auto member = Open();
+  ASSERT_TRUE(member) << member.error().ToString();
+  EXPECT_EQ(member->boot.raft.truncated, Index(1));
+  EXPECT_EQ(member->boot.raft.applied, Index(30));
+  EXPECT_EQ(member->boot.raft.tail.size(), 39U);
+}
+
+TEST_F(OpenMemberTest, AnInstalledStateWithoutALogIsRefused) {
+  ASSERT_TRUE(Open());
+  SwitchToSnapshotAt(30);
+  ASSERT_TRUE(RemoveAll(config_.data_dir + "/member/wal"));
+  EXPECT_THAT(Refusal(), HasSubstr("there is no log"));
+  EXPECT_TRUE(FileExists(config_.data_dir + "/member/state-2"));
+}
+
+// The install died when the snapshot had its final place but STATE named the old one.
+TEST_F(OpenMemberTest, ASnapshotThatWasNotSwitchedToIsClearedAway) {
+  {
+    auto member = Open();
+    ASSERT_TRUE(member);
+    Log(*member, 2, 20, 20);
+    Apply(*member, 2, 20);
+    ASSERT_TRUE(member->engine->Flush());
+  }
+  const std::string root = config_.data_dir + "/member";
+  for (const char* left : {"/state-2", "/incoming/30", "/incoming/31.part", "/outgoing/1"}) {
+    ASSERT_TRUE(MakeDirs(root + left));
+  }
+  ExpectBoot(20, 20);
+  for (const char* left : {"/state-2", "/incoming", "/outgoing"}) {
+    EXPECT_FALSE(FileExists(root + left)) << left;
+  }
+}
+
 TEST_F(OpenMemberTest, StateAtTheEndOfTheLogReplaysNothing) {
   {
     auto member = Open();
     ASSERT_TRUE(member);
-    Log(*member, 1, 20, 20);
-    Apply(*member, 1, 20);
+    Log(*member, 2, 20, 20);
+    Apply(*member, 2, 20);
     ASSERT_TRUE(member->engine->Flush());
   }
   ExpectBoot(20, 20);
@@ -115,8 +265,8 @@ TEST_F(OpenMemberTest, StateAheadOfTheLogsCommitIndexStarts) {
   {
     auto member = Open();
     ASSERT_TRUE(member);
-    Log(*member, 1, 20, 3);
-    Apply(*member, 1, 15);
+    Log(*member, 2, 20, 3);
+    Apply(*member, 2, 15);
     ASSERT_TRUE(member->engine->Flush());
   }
   ExpectBoot(15, 20);
@@ -132,8 +282,8 @@ TEST_F(OpenMemberTest, StateAheadOfTheLogsEndIsRefused) {
   {
     auto member = Open();
     ASSERT_TRUE(member);
-    Log(*member, 1, 5, 5);
-    Apply(*member, 1, 9);
+    Log(*member, 2, 5, 5);
+    Apply(*member, 2, 9);
     ASSERT_TRUE(member->engine->Flush());
   }
   EXPECT_THAT(Refusal(), HasSubstr("the log ends at index 5, but the state has applied 9"));
