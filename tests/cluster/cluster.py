@@ -22,15 +22,15 @@ class Member:
         self.log_path = os.path.join(directory, f"{name}.log")
         self.process = None
 
-    def start(self, initial_cluster, *more):
+    def start(self, initial_cluster, *more, state="new", environment=None):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [self.program, "--name", self.name, "--data-dir", os.path.join(self.directory, self.name),
                  "--listen-client-urls", self.client, "--advertise-client-urls", self.client,
                  "--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer,
-                 "--initial-cluster", initial_cluster, "--initial-cluster-state", "new",
+                 "--initial-cluster", initial_cluster, "--initial-cluster-state", state,
                  "--initial-cluster-token", "three-members", *more],
-                stdout=log, stderr=log, env=clean_environment(), preexec_fn=die_with_parent)
+                stdout=log, stderr=log, env=clean_environment(**(environment or {})), preexec_fn=die_with_parent)
 
     def running(self):
         return self.process is not None and self.process.poll() is None
