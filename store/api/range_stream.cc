@@ -52,7 +52,7 @@ void RangeStreamCall::ReadNext() {
   auto read = [&context = context_, &pending, pieces = pieces_, id = waiting_.id] {
     pending.FinishWork(id, pieces->Next(context));
   };
-  if (context_.range_pool.TrySubmit(context_.range_class, std::move(read))) return;
+  if (context_.range_pool(std::move(read))) return;
   pending.FinishWork(waiting_.id, Fail(ErrorCode::kTooManyRequests));
 }
 

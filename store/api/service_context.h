@@ -18,7 +18,7 @@
 #include "store/api/wire.h"
 #include "store/apply/state_machine.h"
 #include "store/base/check.h"
-#include "store/base/worker_pool.h"
+#include "store/base/executor.h"
 #include "store/replica/edge.h"
 #include "store/replica/gauges.h"
 #include "store/rpc/call.h"
@@ -45,13 +45,15 @@ struct ServiceLimits {
   int64_t unsent_bytes_max = 512 << 20;
 };
 
+// Runs a long read on another thread; false: full or stopping. In the simulator an event.
+using RangePool = absl::AnyInvocable<bool(Action&&) const>;
+
 struct ServiceContext {
   HeaderSource header;
   const replica::RaftGauges& gauges;
   const apply::StateMachine& state;
   replica::ReplicaDoor& door;
-  WorkerPool& range_pool;
-  WorkClass range_class;
+  RangePool range_pool;
   ServiceLimits limits;
   std::vector<PendingCalls*> loops;                    // index: LoopId
   const std::atomic<int64_t>* unsent_bytes = nullptr;  // of the transport; null: none
@@ -156,8 +158,8 @@ template <class Request, class Response>
 void RunInPool(const ServiceContext& context, rpc::Call<Request, Response> call, PoolWork work) {
   auto finish = std::make_shared<FinishCall>(ParkCall(context, std::move(call)));
   if (!*finish) return;
-  bool taken = context.range_pool.TrySubmit(
-      context.range_class, [finish, work = std::move(work)]() mutable { (*finish)(work()); });
+  bool taken =
+      context.range_pool([finish, work = std::move(work)]() mutable { (*finish)(work()); });
   if (!taken) (*finish)(Fail(ErrorCode::kTooManyRequests));
 }
 

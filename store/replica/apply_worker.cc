@@ -89,7 +89,7 @@ bool ApplyWorker::ApplySome(std::span<const raft::EntryPtr> entries, size_t* tak
     sinks_.fatal(outcome.error());
     return false;
   }
-  Tell(std::move(*outcome));
+  Tell(sinks_, std::move(*outcome));
   return true;
 }
 
@@ -107,13 +107,13 @@ bool ApplyWorker::WaitForSpace(const Error& error) {
 // Events before results: a client that has seen its write answered and then asks for progress must
 // be told a revision that includes it.
 // The report before them too if leases changed: who was granted one finds it in the next list.
-void ApplyWorker::Tell(apply::BatchOutcome outcome) {
+void ApplyWorker::Tell(ApplySinks& sinks, apply::BatchOutcome outcome) {
   FAILPOINT("apply-tell");
-  sinks_.events(std::move(outcome.events));
+  sinks.events(std::move(outcome.events));
   const bool leases_changed = !outcome.report.leases.empty();
-  if (leases_changed) sinks_.report(std::move(outcome.report));
-  if (!outcome.results.empty()) sinks_.results(std::move(outcome.results));
-  if (!leases_changed) sinks_.report(std::move(outcome.report));
+  if (leases_changed) sinks.report(std::move(outcome.report));
+  if (!outcome.results.empty()) sinks.results(std::move(outcome.results));
+  if (!leases_changed) sinks.report(std::move(outcome.report));
 }
 
 }  // namespace store::replica

@@ -49,6 +49,9 @@ class ApplyWorker {
   // What was posted before is dropped if it was not begun: it is in the log and replays.
   void Stop();
 
+  // What everybody is told of a batch, in the order that makes answers agree with each other.
+  static void Tell(ApplySinks& sinks, apply::BatchOutcome outcome);
+
   void Post(std::vector<raft::EntryPtr> entries);
   bool TryRun(Action&& action);
   // The same, for what the replica orders: it is not refused, and there is one at a time.
@@ -66,7 +69,6 @@ class ApplyWorker {
   bool ApplySome(std::span<const raft::EntryPtr> entries, size_t* taken);
   // False: stopped meanwhile.
   bool WaitForSpace(const Error& error);
-  void Tell(apply::BatchOutcome outcome);
 
   const ApplyWorkerLimits limits_;
   apply::StateMachine& machine_;

@@ -85,6 +85,8 @@ class Replica {
   // Executes all output of the core. Call after each event or batch of events.
   void Flush();
 
+  // For the invariants of the simulator.
+  const raft::Raft& raft() const { return raft_; }
   raft::Position position() const { return raft_.position(); }
   raft::Status status() const { return raft_.status(); }
   size_t waiting_proposals() const { return proposals_.size(); }

@@ -253,8 +253,8 @@ void Server::Parts::MakeContext() {
       .gauges = gauges_,
       .state = *member_.machine,
       .door = *env_,
-      .range_pool = range_pool_,
-      .range_class = kRangeWork,
+      .range_pool =
+          [this](Action&& action) { return range_pool_.TrySubmit(kRangeWork, std::move(action)); },
       .limits = limits,
       .loops = std::move(pending),
       .unsent_bytes = &transport_->stats().unsent_bytes});

@@ -7,6 +7,7 @@
 #include "store/api/pending_calls.h"
 #include "store/api/service_context.h"
 #include "store/apply/state_machine.h"
+#include "store/base/worker_pool.h"
 #include "store/engine/mem_engine.h"
 #include "store/rpc/call.h"
 
@@ -240,16 +241,15 @@ class Member {
     pool.Start();
     ServiceLimits limits;
     limits.quota_bytes = options.quota_bytes;
-    context = std::make_unique<ServiceContext>(
-        ServiceContext{HeaderSource({ClusterId(kCluster), kMember}, gauges),
-                       gauges,
-                       machine,
-                       door,
-                       pool,
-                       WorkClass(0),
-                       limits,
-                       {&pending},
-                       &unsent_bytes});
+    context = std::make_unique<ServiceContext>(ServiceContext{
+        HeaderSource({ClusterId(kCluster), kMember}, gauges),
+        gauges,
+        machine,
+        door,
+        [this](Action&& action) { return pool.TrySubmit(WorkClass(0), std::move(action)); },
+        limits,
+        {&pending},
+        &unsent_bytes});
   }
   // Calls that a test left open would live for ever: their callbacks hold them (store/rpc/call.h).
   ~Member() {
