@@ -2,6 +2,8 @@
 #include "tests/sim/network.h"
 
 #include <algorithm>
+#include <utility>
+#include <variant>
 
 namespace store::sim {
 
@@ -12,16 +14,36 @@ Time SimNetwork::Latency() {
   return options_.latency_min + (random_.Chance(0.01) ? 10 * time : time);
 }
 
-void SimNetwork::Launch(const raft::Envelope& envelope) {
+Time SimNetwork::ArrivalOf(const Link& link) {
   Time arrival = events_->now() + Latency();
-  auto clog = clogged_.find({envelope.from, envelope.to});
-  if (clog != clogged_.end()) arrival = std::max(arrival, clog->second);
-  events_->At(arrival, [this, envelope] {
-    if (cut_.contains({envelope.from, envelope.to})) {
-      ++lost_;
-      return;
-    }
-    deliver_(envelope);
+  auto clog = clogged_.find(link);
+  return clog == clogged_.end() ? arrival : std::max(arrival, clog->second);
+}
+
+void SimNetwork::Arrive(const Link& link, EventQueue::Event deliver) {
+  if (cut_.contains(link)) {
+    ++lost_;
+  } else {
+    deliver();
+  }
+}
+
+void SimNetwork::Launch(const raft::Envelope& envelope) {
+  Link link{envelope.from, envelope.to};
+  events_->At(ArrivalOf(link),
+              [this, link, envelope] { Arrive(link, [this, &envelope] { deliver_(envelope); }); });
+}
+
+void SimNetwork::SendOther(raft::NodeId from, raft::NodeId to, EventQueue::Event deliver) {
+  Link link{from, to};
+  if (random_.Chance(options_.loss)) {
+    ++lost_;
+    return;
+  }
+  Time& last = other_[link];
+  last = std::max(last, ArrivalOf(link));
+  events_->At(last, [this, link, deliver = std::move(deliver)]() mutable {
+    Arrive(link, std::move(deliver));
   });
 }
 
@@ -31,7 +53,10 @@ void SimNetwork::Send(const raft::Envelope& envelope) {
   } else {
     Launch(envelope);
   }
-  if (random_.Chance(options_.duplicate)) Launch(envelope);
+  // A forwarded command is no message of the protocol: like a client's request on its connection it
+  // comes once or is lost.
+  bool twice = random_.Chance(options_.duplicate);
+  if (twice && !std::holds_alternative<raft::ForwardPropose>(envelope.message)) Launch(envelope);
 }
 
 }  // namespace store::sim

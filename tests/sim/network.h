@@ -29,6 +29,8 @@ class SimNetwork {
       : events_(events), random_(random), options_(options), deliver_(std::move(deliver)) {}
 
   void Send(const raft::Envelope& envelope);
+  // Anything else: late or lost, but never twice and never before what was sent ahead of it.
+  void SendOther(raft::NodeId from, raft::NodeId to, EventQueue::Event deliver);
   void Cut(raft::NodeId from, raft::NodeId to) { cut_.insert({from, to}); }
   void Clog(raft::NodeId from, raft::NodeId to, Time until) { clogged_[{from, to}] = until; }
   void Heal() {
@@ -42,7 +44,9 @@ class SimNetwork {
  private:
   using Link = std::pair<raft::NodeId, raft::NodeId>;
   Time Latency();
+  Time ArrivalOf(const Link& link);
   void Launch(const raft::Envelope& envelope);
+  void Arrive(const Link& link, EventQueue::Event deliver);
 
   EventQueue* events_;
   Random random_;
@@ -50,6 +54,7 @@ class SimNetwork {
   Deliver deliver_;
   std::set<Link> cut_;
   std::map<Link, Time> clogged_;
+  std::map<Link, Time> other_;  // when the last of SendOther arrives
   uint64_t lost_ = 0;
 };
 

@@ -55,13 +55,26 @@ Time RaftGroup::OwnTime(const RaftMember& member) const {
 
 void RaftGroup::Later(RaftMember& member, Time delay, Step step) {
   NodeId node = member.config.id;
-  Time due = std::max(events_.now() + delay, member.paused_until);
-  events_.At(due, [this, node, life = member.life, step = std::move(step)]() mutable {
+  EventQueue::Event event = [this, node, life = member.life, step = std::move(step)]() mutable {
     RaftMember& self = At(node);
-    if (self.life != life || self.raft == nullptr) return;
-    if (self.paused_until > events_.now()) return Later(self, 0, std::move(step));
-    step(self);
+    if (self.life == life && self.raft != nullptr) step(self);
+  };
+  events_.After(delay, [this, node, event = std::move(event)]() mutable {
+    RaftMember& self = At(node);
+    if (self.paused_until > events_.now()) {
+      self.parked.push_back(std::move(event));
+    } else {
+      event();
+    }
   });
+}
+
+// What was due while it was paused comes at once and in its order.
+void RaftGroup::Release(RaftMember& member) {
+  if (member.paused_until > events_.now()) return;
+  for (EventQueue::Event& event : std::exchange(member.parked, {})) {
+    events_.After(0, std::move(event));
+  }
 }
 
 void RaftGroup::Touched(RaftMember& member) {
@@ -180,6 +193,7 @@ void RaftGroup::Crash(NodeId node) {
   if (torn >= 0 && whole < member.disk.unsynced()) ++counts_.torn;
   member.disk.Crash(whole, torn);
   member.to_apply.clear();
+  member.parked.clear();
   member.reads.clear();
   member.rounds_sent.clear();
   member.lease_until = member.paused_until = 0;
@@ -196,6 +210,7 @@ void RaftGroup::Pause(NodeId node, Time time) {
   if (member.raft == nullptr) return;
   ++counts_.pauses;
   member.paused_until = events_.now() + time;
+  events_.After(time, [this, node] { Release(At(node)); });
 }
 
 void RaftGroup::Heal() {
@@ -203,6 +218,7 @@ void RaftGroup::Heal() {
   network_.MakeReliable();
   for (auto& [node, member] : members_) {
     member.paused_until = 0;
+    Release(member);
     Restart(node);
   }
 }

@@ -35,7 +35,8 @@ struct RaftMember {
   raft::Index removed_at;  // the entry that removed it from the group
   bool retired = false;    // removed, and enough others know: never comes back
   Time paused_until = 0;
-  double clock_rate = 1;  // its own clock against virtual time
+  std::deque<EventQueue::Event> parked;  // due while it is paused
+  double clock_rate = 1;                 // its own clock against virtual time
   Applied applied;
   Applied flushed;  // what of it survives a crash
   std::deque<raft::EntryPtr> to_apply;
@@ -91,6 +92,7 @@ class RaftGroup {
   using Step = absl::AnyInvocable<void(RaftMember&)>;
   // `step` runs after `delay` if the member still lives the same life; a pause puts it off.
   void Later(RaftMember& member, Time delay, Step step);
+  void Release(RaftMember& member);
   Time Draw(Time mean);
   void Fail(const std::string& problem);
   // After every input: invariants, and an output will be taken.

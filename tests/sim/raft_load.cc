@@ -2,6 +2,7 @@
 #include "tests/sim/raft_load.h"
 
 #include "store/raft/quorum.h"
+#include "tests/sim/draw.h"
 
 #include <fmt/format.h>
 
@@ -13,14 +14,13 @@ namespace {
 
 using raft::NodeId;
 
-Time Between(Random& random, Time low, Time high) {
-  return static_cast<Time>(random.Between(static_cast<uint64_t>(low), static_cast<uint64_t>(high)));
-}
-
 }  // namespace
 
 RaftLoad::RaftLoad(const RaftOptions& options, RaftGroup* group)
-    : options_(options), group_(group), newest_member_(static_cast<uint64_t>(options.members)) {
+    : options_(options),
+      group_(group),
+      pacer_(&group->events(), options.seed),
+      newest_member_(static_cast<uint64_t>(options.members)) {
   Every(options.propose_every, "propose", &RaftLoad::Propose);
   Every(options.read_every, "read", &RaftLoad::Read);
   if (options.raft.lease_reads) Every(options.read_every, "lease read", &RaftLoad::LeaseRead);
@@ -33,16 +33,7 @@ RaftLoad::RaftLoad(const RaftOptions& options, RaftGroup* group)
 }
 
 void RaftLoad::Every(Time mean, std::string_view name, Act act) {
-  if (mean > 0) Again(mean, Random(options_.seed).Fork(name), act);
-}
-
-void RaftLoad::Again(Time mean, Random random, Act act) {
-  Time delay = Between(random, 0, 2 * mean);
-  group_->events().After(delay, [this, mean, random, act]() mutable {
-    if (stopped_) return;
-    (this->*act)(random);
-    Again(mean, random, act);
-  });
+  pacer_.Every(mean, name, [this, act](Random& random) { (this->*act)(random); });
 }
 
 NodeId RaftLoad::AnyMember(Random& random) {
@@ -107,14 +98,14 @@ void RaftLoad::Transfer(Random& random) {
 
 void RaftLoad::CrashOne(Random& random) {
   NodeId node = LeaderOrAny(random);
-  Time away = Between(random, 0, random.Chance(0.3) ? 10 * kSecond : kSecond / 4);
+  Time away = TimeBetween(random, 0, random.Chance(0.3) ? 10 * kSecond : kSecond / 4);
   group_->Crash(node);
   group_->events().After(away, [this, node] { group_->Restart(node); });
 }
 
 void RaftLoad::PauseOne(Random& random) {
   NodeId node = LeaderOrAny(random);
-  group_->Pause(node, Between(random, 0, random.Chance(0.3) ? 5 * kSecond : kSecond / 2));
+  group_->Pause(node, TimeBetween(random, 0, random.Chance(0.3) ? 5 * kSecond : kSecond / 2));
 }
 
 void RaftLoad::CutLinks(Random& random) {
@@ -128,7 +119,7 @@ void RaftLoad::CutLinks(Random& random) {
     if ((direction & 1) != 0) group_->network().Cut(node, peer);
     if ((direction & 2) != 0) group_->network().Cut(peer, node);
   }
-  Time time = Between(random, 0, random.Chance(0.3) ? 8 * kSecond : kSecond);
+  Time time = TimeBetween(random, 0, random.Chance(0.3) ? 8 * kSecond : kSecond);
   group_->events().After(time, [this] { group_->network().Heal(); });
 }
 
@@ -136,7 +127,7 @@ void RaftLoad::ClogLink(Random& random) {
   ++group_->counts().clogs;
   NodeId from = LeaderOrAny(random);
   NodeId to = AnyMember(random);
-  Time until = group_->events().now() + Between(random, 0, 3 * kSecond);
+  Time until = group_->events().now() + TimeBetween(random, 0, 3 * kSecond);
   group_->network().Clog(from, to, until);
 }
 

@@ -4,13 +4,11 @@
 #pragma once
 
 #include "store/base/random.h"
+#include "tests/sim/pacer.h"
 #include "tests/sim/raft_group.h"
 #include "tests/sim/raft_options.h"
 
-#include <absl/functional/any_invocable.h>
-
 #include <string_view>
-#include <vector>
 
 namespace store::sim {
 
@@ -18,12 +16,11 @@ class RaftLoad {
  public:
   RaftLoad(const RaftOptions& options, RaftGroup* group);
   // Ends with the load; what was begun (pauses, cuts, crashes) is undone by RaftGroup::Heal.
-  void Stop() { stopped_ = true; }
+  void Stop() { pacer_.Stop(); }
 
  private:
   using Act = void (RaftLoad::*)(Random&);
   void Every(Time mean, std::string_view name, Act act);
-  void Again(Time mean, Random random, Act act);
   raft::NodeId AnyMember(Random& random);
   // Mostly the leader: on a follower most of what one asks for is forwarded or refused.
   raft::NodeId LeaderOrAny(Random& random);
@@ -40,7 +37,7 @@ class RaftLoad {
 
   const RaftOptions options_;
   RaftGroup* group_;
-  bool stopped_ = false;
+  Pacer pacer_;
   uint64_t commands_ = 0;
   uint64_t newest_member_;
 };

@@ -7,32 +7,15 @@
 #include "store/base/random.h"
 #include "tests/sim/raft_options.h"
 #include "tests/sim/raft_run.h"
+#include "tests/sim/seed_on_abort.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include <csignal>
 #include <cstdio>
-#include <unistd.h>
 
 namespace store::sim {
 namespace {
-
-// A broken CHECK of the core ends the process: which seed it was must be known.
-char current_seed[1024];
-
-void PrintSeedOnAbort(int) {
-  size_t length = 0;
-  while (current_seed[length] != '\0') ++length;
-  if (::write(STDERR_FILENO, current_seed, length) < 0) _exit(2);
-  _exit(2);
-}
-
-void Remember(const RaftOptions& options) {
-  auto end =
-      fmt::format_to_n(current_seed, sizeof(current_seed) - 2, "raftsim: {}\n", ToString(options));
-  *end.out = '\0';
-}
 
 struct Totals {
   uint64_t events = 0, committed = 0;
@@ -85,7 +68,7 @@ struct Totals {
 };
 
 bool RunOne(const RaftOptions& options, bool twice, Totals* totals) {
-  Remember(options);
+  RememberSeed("raftsim: " + ToString(options));
   RaftResult result = RunRaft(options);
   if (result.problem.empty() && twice && RunRaft(options).trace_hash != result.trace_hash) {
     result.problem = "the same seed gave another trace";
@@ -126,7 +109,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", seeds, "how many")->excludes(only);
   app.add_option("--time", seconds, "virtual seconds of load");
   CLI11_PARSE(app, argc, argv);
-  std::signal(SIGABRT, store::sim::PrintSeedOnAbort);
+  store::sim::PrintSeedOnAbort();
   if (*only) {
     first = one;
     seeds = 1;

@@ -2,25 +2,12 @@
 #include "tests/sim/raft_options.h"
 
 #include "store/base/random.h"
+#include "tests/sim/draw.h"
 
 #include <fmt/format.h>
 
-#include <array>
-
 namespace store::sim {
 namespace {
-
-template <typename T, size_t N>
-T OneOf(Random& random, const std::array<T, N>& values) {
-  return values[random.Below(N)];
-}
-
-Time Sometimes(Random& random, double chance, Time low, Time high) {
-  bool on = random.Chance(chance);
-  auto every =
-      static_cast<Time>(random.Between(static_cast<uint64_t>(low), static_cast<uint64_t>(high)));
-  return on ? every : 0;
-}
 
 void DrawLimits(Random random, raft::Config* config) {
   config->election_ticks = static_cast<int>(random.Between(5, 20));

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one simulated process runs on. Host is the process itself: events of a killed one never run,
+// those of a paused one run when it wakes, all at once and in their order. SimClock is what it
+// believes the time is: its own rate, and a wall clock that may jump. SimThread stands for a thread
+// with a mailbox: what was posted until its turn comes runs in that turn, in order, after which
+// `on_turn_end` runs. All in the one thread of the simulation; a Host outlives what runs on it.
+#pragma once
+
+#include "store/base/clock.h"
+#include "store/base/executor.h"
+#include "store/base/random.h"
+#include "tests/sim/event_queue.h"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <utility>
+
+namespace store::sim {
+
+class SimClock final : public Clock {
+ public:
+  SimClock(const EventQueue& events, double rate) : events_(events), rate_(rate) {}
+
+  TimePoint Now() const override {
+    return TimePoint(std::chrono::seconds(1000)) + std::chrono::microseconds(OwnTime());
+  }
+  int64_t WallMicros() const override { return kWallStart + OwnTime() + jumped_; }
+
+  double rate() const { return rate_; }
+  void JumpWall(Time by) { jumped_ += by; }
+  // How long virtual time takes until `own` has passed on this clock.
+  Time VirtualFor(Duration own) const {
+    auto micros = std::chrono::duration_cast<std::chrono::microseconds>(own).count();
+    return static_cast<Time>(static_cast<double>(micros) / rate_) + 1;
+  }
+
+ private:
+  static constexpr int64_t kWallStart = 1'700'000'000'000'000;
+  Time OwnTime() const { return static_cast<Time>(static_cast<double>(events_.now()) * rate_); }
+
+  const EventQueue& events_;
+  const double rate_;
+  Time jumped_ = 0;
+};
+
+class Host {
+ public:
+  Host(EventQueue* events, Random random)
+      : random_(random), state_(std::make_shared<State>(State{events, true, 0, {}})) {}
+  ~Host() { Kill(); }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  void Later(Time delay, EventQueue::Event event) {
+    state_->events->After(delay, Guarded(std::move(event)));
+  }
+  void PauseUntil(Time time) {
+    state_->paused_until = std::max(state_->paused_until, time);
+    state_->events->At(time, [state = state_] { Release(state); });
+  }
+  void Wake() {
+    state_->paused_until = 0;
+    Release(state_);
+  }
+  void Kill() {
+    state_->alive = false;
+    state_->parked.clear();
+  }
+  bool paused() const { return state_->paused_until > state_->events->now(); }
+  Random& random() { return random_; }
+  // Uniform around `mean`.
+  Time Draw(Time mean) {
+    return static_cast<Time>(random_.Below(2 * static_cast<uint64_t>(mean) + 1));
+  }
+  EventQueue& events() { return *state_->events; }
+
+ private:
+  struct State {
+    EventQueue* events;
+    bool alive;
+    Time paused_until;
+    std::deque<EventQueue::Event> parked;  // due while it is paused
+  };
+  EventQueue::Event Guarded(EventQueue::Event event) {
+    return [state = state_, event = std::move(event)]() mutable {
+      if (!state->alive) return;
+      if (state->paused_until > state->events->now()) {
+        state->parked.push_back(std::move(event));
+      } else {
+        event();
+      }
+    };
+  }
+  static void Release(const std::shared_ptr<State>& state) {
+    if (state->paused_until > state->events->now()) return;
+    for (EventQueue::Event& event : std::exchange(state->parked, {})) {
+      state->events->After(0, [state, event = std::move(event)]() mutable {
+        if (state->alive) event();
+      });
+    }
+  }
+
+  Random random_;
+  std::shared_ptr<State> state_;
+};
+
+class SimThread final : public Executor {
+ public:
+  // A turn comes `turn_mean` after the first post; one in a hundred twenty times as late.
+  SimThread(Host& host, const SimClock& clock, Time turn_mean, Action on_turn_end = {})
+      : host_(host), clock_(clock), turn_mean_(turn_mean), on_turn_end_(std::move(on_turn_end)) {}
+
+  void Post(Action action) override {
+    posted_.push_back(std::move(action));
+    if (std::exchange(due_, true)) return;
+    Time delay = host_.Draw(turn_mean_);
+    if (host_.random().Chance(0.01)) delay *= 20;
+    host_.Later(delay, [this] { RunTurn(); });
+  }
+  TimerId After(Duration delay, Action action) override {
+    TimerId id = next_timer_++;
+    timers_.emplace(id, std::move(action));
+    host_.Later(clock_.VirtualFor(delay), [this, id] {
+      auto timer = timers_.find(id);
+      if (timer == timers_.end()) return;
+      Post(std::move(timer->second));
+      timers_.erase(timer);
+    });
+    return id;
+  }
+  void Cancel(TimerId timer) override { timers_.erase(timer); }
+  TimePoint Now() const override { return clock_.Now(); }
+  bool idle() const { return posted_.empty(); }
+
+ private:
+  void RunTurn() {
+    due_ = false;
+    for (Action& action : std::exchange(posted_, {})) action();
+    if (on_turn_end_) on_turn_end_();
+  }
+
+  Host& host_;
+  const SimClock& clock_;
+  const Time turn_mean_;
+  Action on_turn_end_;
+  std::deque<Action> posted_;
+  bool due_ = false;
+  std::map<TimerId, Action> timers_;
+  TimerId next_timer_ = 1;
+};
+
+}  // namespace store::sim

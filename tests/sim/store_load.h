@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// StoreLoad: what clients ask of a simulated group: puts, deletes, ranges, transactions, leases,
+// watches, compactions, hashes, each at its pace, at any member. Values are unique, so an
+// answer can be told from any other. What comes back goes to ClientChecks at once. One thread;
+// bounded by StoreOptions.
+#pragma once
+
+#include "tests/sim/pacer.h"
+#include "tests/sim/store_group.h"
+#include "tests/sim/watch_follower.h"
+
+#include <etcd/rpc.pb.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace store::sim {
+
+class StoreLoad {
+ public:
+  StoreLoad(const StoreOptions& options, StoreGroup* group, Pacer* pacer);
+
+  // Calls that wait for their answer.
+  uint64_t open() const { return *open_; }
+  const std::vector<std::shared_ptr<WatchFollower>>& watches() const { return watches_; }
+  // One put at that member; true once one of them was acknowledged.
+  void PutLast(raft::NodeId node);
+  bool last_done() const { return last_done_; }
+
+ private:
+  struct OpenCall;
+  struct LeaseRow {
+    int64_t id = 0;
+    bool kept = true;  // its client still keeps it alive
+  };
+
+  StoreProcess* AnyProcess(Random& random);
+  std::string Key(Random& random);
+  std::string Value(Random& random);
+  int64_t SomeLease(Random& random);
+  void DrawRange(Random& random, std::string* key, std::string* range_end);
+  int64_t SomeRevision(Random& random);
+  etcdserverpb::RequestOp DrawOp(Random& random, const std::string& key);
+  etcdserverpb::Compare DrawCompare(Random& random);
+
+  // Calls `done(start, status, response)` unless the member goes away before.
+  template <class Response, class Request, class Done>
+  void Call(StoreProcess* process, std::string_view path, const Request& request, Done done);
+
+  void Put(Random& random);
+  void Delete(Random& random);
+  void Range(Random& random);
+  void Txn(Random& random);
+  void Grant(Random& random);
+  void KeepAlive(Random& random);
+  void Revoke(Random& random);
+  void Watch(Random& random);
+  void Compact(Random& random);
+  void Hash(Random& random);
+
+  const StoreOptions& options_;
+  StoreGroup& group_;
+  std::shared_ptr<uint64_t> open_ = std::make_shared<uint64_t>(0);
+  uint64_t values_ = 0;
+  std::vector<LeaseRow> leases_;
+  std::vector<std::shared_ptr<WatchFollower>> watches_;
+  bool last_done_ = false;
+};
+
+}  // namespace store::sim

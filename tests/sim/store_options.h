@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one run of the full-stack simulator is made of. As raft_options.h: everything is drawn from
+// the seed, whole classes of faults and requests are on or off, limits are tiny, usual or huge.
+// Values.
+#pragma once
+
+#include "store/api/service_context.h"
+#include "store/apply/state_machine.h"
+#include "store/replica/replica.h"
+#include "store/watch/watch_hub.h"
+#include "tests/sim/event_queue.h"
+#include "tests/sim/network.h"
+
+#include <cstdint>
+#include <string>
+
+namespace store::sim {
+
+struct StoreOptions {
+  uint64_t seed = 0;
+  Time load_time = 20 * kSecond;  // the phase with faults
+  int members = 3;
+  int loops = 1;  // io loops of each member
+  Time tick = 20 * kMillisecond;
+  double drift_max = 0;      // of each member's clock, both ways
+  Time wall_jump_every = 0;  // of a member's wall clock
+  NetworkOptions network;
+
+  // A member's threads and disk.
+  Time turn_mean = 50;  // until a thread that was woken runs
+  Time sync_mean = 1 * kMillisecond;
+  double disk_stall = 0;  // chance that a sync takes a hundred times as long
+  Time apply_mean = 300;  // of a slice
+  uint64_t slice_entries_max = 20;
+  Time flush_every = 500 * kMillisecond;  // the applied state becomes durable
+  Time collect_every = 50 * kMillisecond;
+  double refuse = 0;   // chance that the replica's mailbox is full
+  double buggify = 0;  // chance of a rare branch at each point that has one
+
+  // Limits of the member.
+  replica::ReplicaConfig replica;  // without id and seed
+  apply::ApplyLimits apply;
+  watch::WatchLimits watch;
+  size_t pending_calls_max = 20'000;
+  Duration request_timeout = std::chrono::seconds(3);
+
+  // Mean time between two of a kind; 0 is never.
+  Time put_every = 20 * kMillisecond;
+  Time delete_every = 0;
+  Time range_every = 20 * kMillisecond;
+  Time txn_every = 0;
+  Time lease_every = 0;  // grant; each lease is kept alive for a while
+  Time keep_alive_every = 0;
+  Time watch_every = 0;
+  Time compact_every = 0;
+  Time hash_every = 0;
+  uint64_t keys = 10;
+  uint64_t value_bytes_max = 40;
+  size_t watches_max = 6;
+  bool slow_readers = false;
+
+  // Faults.
+  Time crash_every = 0;
+  Time crash_all_every = 0;  // power cut
+  Time pause_every = 0;
+  Time cut_every = 0;
+  Time clog_every = 0;
+  Time full_every = 0;  // the disk of a state has no room for a while
+};
+
+StoreOptions DrawStoreOptions(uint64_t seed);
+std::string ToString(const StoreOptions& options);
+
+}  // namespace store::sim

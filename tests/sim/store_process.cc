@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/store_process.h"
+
+#include "store/api/wire.h"
+#include "store/base/check.h"
+#include "store/base/failpoint.h"
+#include "store/raft/conf_change.h"
+#include "tests/sim/store_services.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace store::sim {
+namespace {
+
+store::Random StreamOf(const StoreOptions& options, const ProcessSelf& self) {
+  return store::Random(options.seed).Fork(fmt::format("member {} life {}", self.node, self.life));
+}
+
+constexpr Time kNoSpaceRetry = 100 * kMillisecond;
+
+// A rare branch of production code for the length of one call.
+class RareBranch {
+ public:
+  RareBranch(bool on, const char* name) : on_(on) {
+    if (on_) CHECK(Failpoints::Parse(fmt::format("{}=branch", name)).has_value());
+  }
+  ~RareBranch() {
+    if (on_) Failpoints::DisarmAll();
+  }
+  RareBranch(const RareBranch&) = delete;
+  RareBranch& operator=(const RareBranch&) = delete;
+
+ private:
+  const bool on_;
+};
+
+}  // namespace
+
+StoreProcess::StoreProcess(const StoreOptions& options, const ProcessSelf& self, StoreDisk& disk,
+                           const apply::InitialState& initial, StoreWorld& world,
+                           EventQueue* events, double clock_rate)
+    : options_(options),
+      self_(self),
+      disk_(disk),
+      world_(world),
+      host_(events, StreamOf(options, self)),
+      clock_(*events, clock_rate),
+      config_(options.replica),
+      replica_thread_(host_, clock_, options.turn_mean, [this] { EndReplicaTurn(); }),
+      hub_thread_(host_, clock_, options.turn_mean),
+      sinks_(MakeSinks()) {
+  config_.raft.id = self_.node;
+  config_.raft.seed = StreamOf(options, self).Fork("core").Next();
+  OpenState(initial);
+  hub_ = std::make_unique<watch::WatchHub>(options_.watch, machine_->mvcc(), clock_,
+                                           api::EncodeWatchEvents);
+  hub_->SetWake([this] {
+    if (!std::exchange(hub_due_, true)) hub_thread_.Post([this] { RunHub(); });
+  });
+  services_ = std::make_unique<StoreServices>(*this);
+  replica_ =
+      std::make_unique<replica::Replica>(config_, static_cast<replica::Env&>(*this), LoadBoot());
+  before_ = replica_->status();
+  Input([this] { replica_->OnBoot(); });
+  host_.Later(host_.Draw(options_.tick), [this] { Tick(); });
+  host_.Later(host_.Draw(options_.flush_every), [this] { FlushState(); });
+  host_.Later(host_.Draw(options_.collect_every), [this] { CollectSome(); });
+  ArmNotices();
+}
+
+// Calls first: what they hold calls back into the services.
+StoreProcess::~StoreProcess() {
+  host_.Kill();
+  services_.reset();
+}
+
+void StoreProcess::OpenState(const apply::InitialState& initial) {
+  bool fresh = disk_.state == nullptr;
+  disk_.state = fresh ? std::make_shared<engine::MemEngine>()
+                      : std::shared_ptr<engine::MemEngine>(disk_.state->AfterCrash());
+  machine_ = std::make_unique<apply::StateMachine>(
+      options_.apply, apply::ApplySelf{self_.node, self_.boot_nonce}, disk_.state);
+  Status opened = fresh ? machine_->Bootstrap(initial) : machine_->Restore();
+  if (!opened) {
+    return world_.Fail(
+        fmt::format("member {} cannot open its state: {}", self_.node, opened.error().ToString()));
+  }
+  auto row = apply::StateMachine::ReadApplied(*disk_.state, engine::Tier::kPersisted);
+  applied_ = disk_.durable = (*row)->index;
+  conf_ = (*row)->conf;
+  collector_ = std::make_unique<mvcc::Collector>(machine_->mvcc());
+}
+
+replica::Boot StoreProcess::LoadBoot() {
+  replica::Boot boot;
+  boot.raft = disk_.log.Load(applied_, conf_);
+  for (const auto& [id, lease] : machine_->leases().leases()) {
+    boot.leases.push_back({id, lease.ttl_seconds, lease.remaining_seconds});
+  }
+  return boot;
+}
+
+void StoreProcess::Receive(raft::Envelope envelope) {
+  Input([this, envelope = std::move(envelope)]() mutable {
+    replica_->OnPeerMessage(std::move(envelope));
+  });
+}
+
+void StoreProcess::ReceiveOther(raft::NodeId from, replica::PeerMessage message) {
+  Input([this, from, message = std::move(message)] { replica_->OnPeerOther(from, message); });
+}
+
+void StoreProcess::Unreachable(raft::NodeId peer) {
+  Input([this, peer] { replica_->OnUnreachable(peer); });
+}
+
+std::string StoreProcess::Waiting() const {
+  if (!to_apply_.empty()) return "entries wait for apply";
+  if (disk_.log.unsynced() > 0) return "the log has units to sync";
+  if (replica_->waiting_proposals() > 0) return "proposals wait for a leader";
+  if (size_t calls = services_->waiting(); calls > 0) return fmt::format("{} calls wait", calls);
+  watch::WatchStats watchers = hub_->stats();
+  if (watchers.queue_bytes > 0) return "the watch hub has batches to hand out";
+  if (watchers.lagging > 0) return fmt::format("{} watchers lag", watchers.lagging);
+  return {};
+}
+
+// ---- the replica's thread ----
+
+// The rules are looked at after every event, also when a turn brings several: a member may commit
+// as leader and be deposed in one turn.
+void StoreProcess::Input(Action event) {
+  replica_thread_.Post([this, event = std::move(event)]() mutable {
+    event();
+    world_.OnInput(*this);
+  });
+}
+
+void StoreProcess::Tick() {
+  Input([this] { replica_->OnTick(Now()); });
+  host_.Later(clock_.VirtualFor(std::chrono::microseconds(options_.tick)), [this] { Tick(); });
+}
+
+void StoreProcess::EndReplicaTurn() {
+  replica_->Flush();
+  gauges_.Publish(replica_->position());
+  world_.OnInput(*this);
+}
+
+void StoreProcess::Persist(raft::PersistUnit unit) {
+  world_.OnUnit(*this, unit);
+  disk_.log.Write(std::move(unit));
+  SyncSome();
+}
+
+// Everything written by then with one sync, as the log writer does.
+void StoreProcess::SyncSome() {
+  if (syncing_ || disk_.log.unsynced() == 0) return;
+  syncing_ = true;
+  Time time = host_.Draw(options_.sync_mean);
+  if (host_.random().Chance(options_.disk_stall)) time = 100 * options_.sync_mean;
+  host_.Later(time, [this, units = disk_.log.unsynced()] {
+    syncing_ = false;
+    uint64_t last = 0;
+    std::vector<raft::Envelope> release;
+    for (size_t i = 0; i < units; ++i) {
+      raft::PersistUnit unit = disk_.log.SyncOne();
+      last = unit.id;
+      std::move(unit.release.begin(), unit.release.end(), std::back_inserter(release));
+    }
+    for (raft::Envelope& envelope : release) Send(std::move(envelope));
+    Input([this, last] { replica_->OnPersisted(last); });
+    SyncSome();
+  });
+}
+
+void StoreProcess::Send(raft::Envelope envelope) { world_.Send(*this, envelope); }
+
+void StoreProcess::FetchLog(raft::Fetch fetch) {
+  ++fetches_;
+  host_.Later(host_.Draw(options_.sync_mean), [this, fetch] {
+    std::vector<raft::EntryPtr> entries;
+    size_t bytes = 0;
+    for (raft::Index i = fetch.from; i <= fetch.to; ++i) {
+      const raft::EntryPtr* entry = disk_.log.Find(i);
+      if (entry == nullptr) break;
+      bytes += (*entry)->data.size();
+      if (!entries.empty() && bytes > fetch.bytes_max) break;
+      entries.push_back(*entry);
+    }
+    Input([this, fetch, entries = std::move(entries)]() mutable {
+      replica_->OnFetched(fetch.peer, fetch.from, std::move(entries));
+    });
+  });
+}
+
+void StoreProcess::TruncateLog(raft::Index through, raft::Term term) {
+  host_.Later(host_.Draw(options_.sync_mean), [this, through, term] {
+    if (through <= disk_.log.truncated) return;
+    disk_.log.TruncatePrefix(through);
+    if (disk_.log.truncated_term != term) {
+      world_.Fail(fmt::format("member {} cuts its log at {} with term {}, the entry has term {}",
+                              self_.node, through, term, disk_.log.truncated_term));
+    }
+  });
+}
+
+void StoreProcess::SendSnapshot(raft::SnapshotOrder order) {
+  world_.Fail(fmt::format("member {} is to send a snapshot to {}", self_.node, order.peer));
+}
+
+void StoreProcess::InstallSnapshot(raft::SnapshotMeta meta) {
+  world_.Fail(fmt::format("member {} is to install a snapshot of {}", self_.node, meta.index));
+}
+
+void StoreProcess::SendPeer(raft::NodeId to, replica::PeerMessage message) {
+  world_.SendPeer(*this, to, std::move(message));
+}
+
+void StoreProcess::OnRole(const raft::RoleChange& change) {
+  bool has_leader = change.leader != raft::NodeId(0);
+  gauges_.leader.store(change.leader.value());
+  gauges_.term.store(change.term.value());
+  gauges_.is_leader.store(change.role == raft::Role::kLeader);
+  if (has_leader) gauges_.leader_changes.fetch_add(1);
+}
+
+// ---- between the loops and the replica ----
+
+void StoreProcess::GrantReads(LoopId loop, uint64_t through) {
+  services_->Post(loop, [through](replica::Edge& edge) { edge.OnReadsGranted(through); });
+}
+
+void StoreProcess::FailReads(LoopId loop, uint64_t through, ErrorCode code) {
+  services_->Post(loop,
+                  [through, code](replica::Edge& edge) { edge.OnReadsFailed(through, code); });
+}
+
+void StoreProcess::FailProposals(LoopId loop, std::span<const apply::RequestId> ids,
+                                 ErrorCode code) {
+  services_->Post(loop, [ids = std::vector(ids.begin(), ids.end()), code](replica::Edge& edge) {
+    edge.OnProposalsFailed(ids, code);
+  });
+}
+
+void StoreProcess::AnswerLeases(LoopId loop, std::span<const replica::LeaseAnswer> answers) {
+  services_->Post(loop, [answers = std::vector(answers.begin(), answers.end())](
+                            replica::Edge& edge) { edge.OnLeaseAnswers(answers); });
+}
+
+bool StoreProcess::TryPropose(replica::ProposalBundle& bundle) {
+  if (Refuses()) return false;
+  Input([this, taken = std::move(bundle)]() mutable { replica_->OnProposals(std::move(taken)); });
+  return true;
+}
+
+bool StoreProcess::TryReadTickets(LoopId loop, uint64_t through) {
+  if (Refuses()) return false;
+  Input([this, loop, through] { replica_->OnReadTickets(loop, through); });
+  return true;
+}
+
+bool StoreProcess::TryLease(LoopId loop, std::vector<replica::LeaseRequest>& requests) {
+  if (Refuses()) return false;
+  Input([this, loop, taken = std::move(requests)] { replica_->OnLeaseRequests(loop, taken); });
+  requests.clear();
+  return true;
+}
+
+bool StoreProcess::TryRunOnApply(Action action) {
+  if (Refuses()) return false;
+  to_apply_.emplace_back(std::move(action));
+  ScheduleApply();
+  return true;
+}
+
+// ---- apply ----
+
+void StoreProcess::Apply(std::vector<raft::EntryPtr> entries) {
+  to_apply_.emplace_back(std::move(entries));
+  ScheduleApply();
+}
+
+void StoreProcess::ScheduleApply() {
+  if (applying_ || to_apply_.empty()) return;
+  applying_ = true;
+  host_.Later(host_.Draw(options_.apply_mean), [this] { ApplyStep(); });
+}
+
+void StoreProcess::ApplyStep() {
+  applying_ = false;
+  auto* entries = std::get_if<std::vector<raft::EntryPtr>>(&to_apply_.front());
+  if (entries == nullptr) {
+    Action action = std::move(std::get<Action>(to_apply_.front()));
+    to_apply_.pop_front();
+    action();
+  } else {
+    if (!ApplySlice(*entries)) return;
+    if (entries->empty()) to_apply_.pop_front();
+  }
+  ScheduleApply();
+}
+
+// How many of them may be one batch: none may lie on both sides of an index where states are
+// compared, and a change of members ends one.
+size_t StoreProcess::SliceOf(const std::vector<raft::EntryPtr>& entries) {
+  size_t most = 1 + host_.random().Below(options_.slice_entries_max);
+  size_t count = 0;
+  while (count < std::min(most, entries.size())) {
+    const raft::Entry& entry = *entries[count++];
+    bool ends = entry.index.value() % kBatchEndsEvery == 0;
+    if (ends || entry.kind == raft::EntryKind::kConfChange) break;
+  }
+  return count;
+}
+
+// False: it goes on later, or never.
+bool StoreProcess::ApplySlice(std::vector<raft::EntryPtr>& entries) {
+  bool again = machine_->write_pending();
+  auto outcome = again ? machine_->RetryWrite()
+                       : machine_->Apply(std::span(entries).first(SliceOf(entries)), &taken_);
+  if (outcome) {
+    EndSlice(entries, std::move(*outcome));
+    return true;
+  }
+  if (outcome.error().code() != ErrorCode::kNoSpace) {
+    world_.Fail(fmt::format("member {} cannot apply {}: {}", self_.node, applied_ + 1,
+                            outcome.error().ToString()));
+    return false;
+  }
+  applying_ = true;
+  host_.Later(kNoSpaceRetry, [this] { ApplyStep(); });
+  return false;
+}
+
+void StoreProcess::EndSlice(std::vector<raft::EntryPtr>& entries, apply::BatchOutcome outcome) {
+  for (const raft::ConfChange& change : outcome.report.conf_changes) {
+    conf_ = raft::Changed(conf_, change);
+  }
+  for (size_t i = 0; i < taken_; ++i) {
+    if (entries[i]->index <= applied_) continue;
+    world_.OnEntry(*this, *entries[i], conf_);
+    applied_ = entries[i]->index;
+  }
+  entries.erase(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(taken_));
+  world_.OnBatch(*this, applied_);
+  replica::ApplyWorker::Tell(sinks_, std::move(outcome));
+}
+
+replica::ApplySinks StoreProcess::MakeSinks() {
+  return {
+      .events = [this](mvcc::EventBatchPtr events) { PublishEvents(std::move(events)); },
+      .results =
+          [this](std::vector<apply::LoopResults> results) {
+            for (apply::LoopResults& loop : results) {
+              for (const apply::CallResult& result : loop.results) {
+                world_.OnResult(*this, loop.loop, result);
+              }
+              services_->Post(loop.loop,
+                              [taken = std::move(loop.results)](replica::Edge& edge) mutable {
+                                edge.OnResults(std::move(taken));
+                              });
+            }
+          },
+      .report =
+          [this](apply::ApplyReport report) {
+            Input([this, report = std::move(report)] { replica_->OnApplied(report); });
+          },
+      .fatal = [this](const Error& error) { world_.Fail(error.ToString()); },
+  };
+}
+
+// ---- watch hub and maintenance ----
+
+void StoreProcess::PublishEvents(mvcc::EventBatchPtr events) {
+  RareBranch rare(host_.random().Chance(options_.buggify), "hub-drop");
+  hub_->Publish(std::move(events));
+}
+
+void StoreProcess::RunHub() {
+  hub_due_ = false;
+  if (hub_->RunTurn() && !std::exchange(hub_due_, true)) hub_thread_.Post([this] { RunHub(); });
+}
+
+// Progress notices: the hub is looked at now and then, as its thread's deadline would do.
+void StoreProcess::ArmNotices() {
+  host_.Later(options_.tick, [this] {
+    if (hub_->NextDeadline() <= Now() && !std::exchange(hub_due_, true)) {
+      hub_thread_.Post([this] { RunHub(); });
+    }
+    ArmNotices();
+  });
+}
+
+void StoreProcess::FlushState() {
+  host_.Later(host_.Draw(options_.flush_every), [this] { FlushState(); });
+  Status flushed = disk_.state->Flush();
+  if (!flushed && flushed.error().code() == ErrorCode::kNoSpace) return;
+  auto row = apply::StateMachine::ReadApplied(*disk_.state, engine::Tier::kPersisted);
+  if (!flushed || !row || !*row) return world_.Fail("the state cannot be flushed");
+  disk_.durable = (*row)->index;
+  Input([this, durable = disk_.durable] { replica_->OnFlushed(durable); });
+}
+
+void StoreProcess::CollectSome() {
+  host_.Later(host_.Draw(options_.collect_every), [this] { CollectSome(); });
+  if (machine_->mvcc().compacted() <= machine_->mvcc().collected()) return;
+  RareBranch rare(host_.random().Chance(10 * options_.buggify), "mvcc-collect-one");
+  auto step = collector_->Step(Now());
+  if (!step && step.error().code() == ErrorCode::kNoSpace) return;
+  if (!step) return world_.Fail("collection: " + step.error().ToString());
+  if (step->trim.keys.empty()) return;
+  auto trim = std::make_shared<mvcc::TrimBatch>(std::move(step->trim));
+  (void)TryRunOnApply([this, trim] { machine_->mvcc().Trim(*trim); });
+}
+
+}  // namespace store::sim
