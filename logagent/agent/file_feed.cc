@@ -128,7 +128,7 @@ FileFeed::Outcome FileFeed::Offer(FileTask& task) {
     task.behind_since = clock_.Now();
   }
   task.tracker.Begin(waiting.end);
-  task.marks.emplace_back(waiting.end, waiting.mark);
+  task.marks.insert_or_assign(waiting.end, waiting.mark);
   task.entry.lines += lines;
   task.entry.bytes += waiting.bytes;
   task.lines += lines;
@@ -157,7 +157,7 @@ FileFeed::Outcome FileFeed::Spool(FileTask& task, const ReadStep& step) {
   if (!spooled) {
     task.error = spooled.error().message();
     task.retry_at = clock_.Now() + kRetryAfterError;
-    TailMark before = task.marks.empty() ? task.low_mark : task.marks.back().second;
+    TailMark before = task.marks.empty() ? task.low_mark : task.marks.rbegin()->second;
     return task.reader->Rewind(step.begin, before) ? Outcome::kLater : Outcome::kTruncated;
   }
   ++task.entry.lines_dead;
@@ -168,15 +168,15 @@ FileFeed::Outcome FileFeed::Spool(FileTask& task, const ReadStep& step) {
 // A range that does not go through the sink counts as acknowledged at once.
 void FileFeed::Settle(FileTask& task, const ReadStep& step) {
   RangeId range = task.tracker.Begin(step.end);
-  task.marks.emplace_back(step.end, step.mark);
+  task.marks.insert_or_assign(step.end, step.mark);
   task.tracker.Ack(range);
   MoveMarks(task);
 }
 
 void FileFeed::MoveMarks(FileTask& task) {
-  while (!task.marks.empty() && task.marks.front().first <= task.tracker.low_water()) {
-    task.low_mark = task.marks.front().second;
-    task.marks.pop_front();
+  while (!task.marks.empty() && task.marks.begin()->first <= task.tracker.low_water()) {
+    task.low_mark = task.marks.begin()->second;
+    task.marks.erase(task.marks.begin());
   }
 }
 

@@ -60,9 +60,9 @@ struct FileTask {
   Path target;  // where it really is, when that name is a symbolic link
   std::unique_ptr<Reader> reader;
   State state = State::kStarting;
-  AckTracker tracker;  // ranges are numbered from a TaskId << 40 that is used once
-  std::deque<std::pair<uint64_t, TailMark>> marks;  // ends of the ranges in flight
-  TailMark low_mark;                                // of the bytes before tracker.low_water()
+  AckTracker tracker;                  // ranges are numbered from a TaskId << 40 that is used once
+  std::map<uint64_t, TailMark> marks;  // by the ends of the ranges in flight
+  TailMark low_mark;                   // of the bytes before tracker.low_water()
   std::optional<WaitingBatch> waiting;
   bool detached = false;  // no name of it matches any more
   bool away = false;      // neither is its directory there: it may come back

@@ -291,7 +291,16 @@ void Shard::Loop::SaveStarts(Entry& entry, const std::vector<TaskId>& opened,
   if (applied) {
     changes.entries.push_back(entry.key);
   }
-  BeginReading(durable);
+  for (TaskId id : durable) {
+    FileTask& task = *set_.Find(id);
+    // Of ten thousand files that were left at their end none is looked at again before the first
+    // line of another: whatever happened since the look is heard of as news.
+    task.state = FileTask::State::kActive;
+    task.at_end = task.reader->offset() == task.reader->size_seen();
+    if (!task.at_end) {
+      Ready(task);
+    }
+  }
   if (changes.empty()) {
     return;
   }

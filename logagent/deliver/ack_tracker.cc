@@ -3,22 +3,24 @@
 
 #include "store/base/check.h"
 
+#include <iterator>
+
 namespace logagent {
 
 RangeId AckTracker::Begin(uint64_t end) {
   CHECK(end >= high_water_, "range ends at {} before {}", end, high_water_);
-  ranges_.push_back({end, State::kWaiting});
+  RangeId range = next_;
+  next_ = next_ + 1;
+  ranges_.emplace_hint(ranges_.end(), range, Range{end, State::kWaiting});
   high_water_ = end;
   ++unanswered_;
-  return first_ + (ranges_.size() - 1);
+  return range;
 }
 
 AckTracker::Range* AckTracker::Find(RangeId range) {
-  if (range < first_ || range - first_ >= ranges_.size()) {
-    return nullptr;
-  }
-  Range& found = ranges_[range - first_];
-  return found.state == State::kWaiting ? &found : nullptr;
+  auto found = ranges_.find(range);
+  bool waits = found != ranges_.end() && found->second.state == State::kWaiting;
+  return waits ? &found->second : nullptr;
 }
 
 std::optional<uint64_t> AckTracker::Ack(RangeId range) {
@@ -29,10 +31,9 @@ std::optional<uint64_t> AckTracker::Ack(RangeId range) {
   found->state = State::kAcked;
   --unanswered_;
   uint64_t before = low_water_;
-  while (!ranges_.empty() && ranges_.front().state == State::kAcked) {
-    low_water_ = ranges_.front().end;
-    ranges_.pop_front();
-    ++first_;
+  while (!ranges_.empty() && ranges_.begin()->second.state == State::kAcked) {
+    low_water_ = ranges_.begin()->second.end;
+    ranges_.erase(ranges_.begin());
   }
   CHECK(low_water_ <= high_water_);
   return low_water_ == before ? std::nullopt : std::optional(low_water_);
@@ -46,11 +47,11 @@ uint64_t AckTracker::Reject(RangeId range) {
   found->state = State::kRejected;
   --unanswered_;
   rejected_ = true;
-  return found->end - (range == first_ ? low_water_ : ranges_[range - first_ - 1].end);
+  auto at = ranges_.find(range);
+  return found->end - (at == ranges_.begin() ? low_water_ : std::prev(at)->second.end);
 }
 
 void AckTracker::Reset(uint64_t offset) {
-  first_ = first_ + ranges_.size();
   ranges_.clear();
   low_water_ = offset;
   high_water_ = offset;

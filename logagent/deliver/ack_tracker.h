@@ -9,7 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <optional>
 
 namespace logagent {
@@ -17,11 +17,10 @@ namespace logagent {
 class AckTracker {
  public:
   // Ids begin at `first`, so that those of two trackers never meet.
-  AckTracker(uint64_t start, RangeId first)
-      : first_(first), low_water_(start), high_water_(start) {}
+  AckTracker(uint64_t start, RangeId first) : next_(first), low_water_(start), high_water_(start) {}
 
   // What Begin will return next.
-  RangeId NextRange() const { return first_ + ranges_.size(); }
+  RangeId NextRange() const { return next_; }
   // The next range, [high water, end).
   RangeId Begin(uint64_t end);
   // New low-water mark, if it moved. Unknown ranges (answered before a Reset) are ignored.
@@ -48,9 +47,11 @@ class AckTracker {
 
   Range* Find(RangeId range);
 
-  std::deque<Range> ranges_;  // file order; the front is not acknowledged
-  RangeId first_;             // of ranges_.front(); ids grow by one and are never reused
-  uint64_t low_water_;        // <= high_water_
+  // File order; the first is not acknowledged. A map, for an empty deque holds half a kilobyte, and
+  // there are ten thousand trackers of idle files.
+  std::map<RangeId, Range> ranges_;
+  RangeId next_;        // ids grow by one and are never reused
+  uint64_t low_water_;  // <= high_water_
   uint64_t high_water_;
   size_t unanswered_ = 0;
   bool rejected_ = false;

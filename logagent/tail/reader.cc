@@ -55,6 +55,7 @@ Status Reader::Begin(const std::optional<Resume>& resume, Start start, const Fil
     resumed_ = *same;
     key_.generation = *same ? resume->generation : resume->generation + 1;
     offset_ = *same ? resume->offset : 0;
+    head_ = *same ? resume->head : HeadHash();
   } else if (start == Start::kEnd) {
     auto end = EndOfLastLine(facts.size);
     RETURN_IF_ERROR(end);
@@ -127,7 +128,8 @@ Result<bool> Reader::CheckHead(uint64_t size) {
 
 // `size` is what the new content was seen with: it may be gone again before it is read.
 ReadStep Reader::BeginGeneration(uint64_t size) {
-  former_ = {key_, offset_, size_before_, head_, MarkOf(mark_), std::exchange(trail_, {})};
+  former_ = std::make_unique<FormerContent>(
+      FormerContent{key_, offset_, size_before_, head_, MarkOf(mark_), std::exchange(trail_, {})});
   ++key_.generation;
   head_ = {};
   offset_ = 0;
@@ -362,7 +364,7 @@ bool Reader::Rewind(uint64_t offset, const TailMark& mark) {
   offset_ = offset;
   if (before && MarkOf(*before) != mark) {
     BeginGeneration(0);
-    former_.mark = mark;
+    former_->mark = mark;
     return false;
   }
   mark_ = before ? std::move(*before) : std::string();

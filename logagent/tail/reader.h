@@ -115,7 +115,7 @@ class Reader {
     return {key_, offset_, size_seen_, head_, MarkOf(mark_), trail_};
   }
   // What was there before the last kTruncated.
-  const FormerContent& former() const { return former_; }
+  const FormerContent& former() const { return *former_; }
   const FileKey& key() const { return key_; }
   const HeadHash& head() const { return head_; }
   // Of the bytes before offset().
@@ -155,8 +155,8 @@ class Reader {
   uint64_t size_seen_ = 0;
   uint64_t size_before_ = 0;  // as of the read before the last, of what was there then
   int64_t modified_ns_seen_ = 0;
-  bool in_hole_ = false;  // everything before offset_ is NULs
-  FormerContent former_;
+  bool in_hole_ = false;                   // everything before offset_ is NULs
+  std::unique_ptr<FormerContent> former_;  // few files ever have one
   ReadTrail trail_;
   std::string mark_;  // the up to 64 bytes before offset_
   // Not 0: the line at offset_ is too long, and its end was searched for up to here.
