@@ -269,6 +269,7 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
       scanned.changed.push_back(task.id);
     }
   }
+  SettleReplaced(entry, scanned);
   OpenFresh(entry, std::move(fresh), scanned);
   std::erase_if(entry.held, [&](const auto& held) { return !present.contains(held.first); });
   for (auto& [id, task] : entry.tasks) {
@@ -279,6 +280,7 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
   if (!entry.scanned) {
     OpenRotatedAway(entry, scanned);
   }
+  SettleReplaced(entry, scanned);
   entry.scanned = true;
   entry.events_lost = false;
   entry.first_applied = false;
@@ -290,10 +292,10 @@ FileSet::Known FileSet::KnownOf(const Entry& entry) const {
   for (SavedFile& row : checkpointer_.RowsOf(entry.key)) {
     known.rows[row.file.inode].push_back(std::move(row));
   }
+  // Also those whose names are gone: what was copied from one may have been cut off since, and that
+  // is noticed when it is read next.
   for (const auto& [id, task] : entry.tasks) {
-    if (!task->detached) {
-      known.families[FamilyOf(task->path)].push_back(task.get());
-    }
+    known.families[FamilyOf(task->path)].push_back(task->id);
   }
   return known;
 }
@@ -315,7 +317,12 @@ void FileSet::OpenFresh(Entry& entry, std::vector<FoundFile> fresh, Scanned& sca
     if (row == nullptr) {
       unknown.push_back(std::move(file));
     } else if (FileTask* task = Open(entry, file, row, begin, scanned)) {
-      known.families[FamilyOf(file.path)].push_back(task);
+      if (!task->reader->resumed() && HoldBack(entry, file, known)) {
+        std::erase(scanned.opened, task->id);
+        Close(*task);
+      } else {
+        known.families[FamilyOf(file.path)].push_back(task->id);
+      }
     }
   }
   for (const FoundFile& file : unknown) {
@@ -324,7 +331,7 @@ void FileSet::OpenFresh(Entry& entry, std::vector<FoundFile> fresh, Scanned& sca
       continue;
     }
     if (FileTask* task = Open(entry, file, nullptr, begin, scanned)) {
-      known.families[FamilyOf(file.path)].push_back(task);
+      known.families[FamilyOf(file.path)].push_back(task->id);
     }
   }
 }

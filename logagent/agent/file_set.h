@@ -23,6 +23,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace logagent {
@@ -57,6 +58,8 @@ class FileSet {
     std::vector<TaskId> changed;  // to be looked at: they grew, shrank or were detached
     std::vector<FileKey> gone;    // rows whose file no longer exists
     bool watched = true;          // every directory is watched
+    // Contents whose inodes are other files by now, with their last names: not settled yet.
+    std::vector<std::pair<FormerContent, Path>> replaced;
   };
   Scanned Scan(Entry& entry);
   // A file the entry should have seen under `was`, which was renamed before anybody looked.
@@ -76,7 +79,7 @@ class FileSet {
   // What a new file of an entry is compared with; made once per scan that finds one.
   struct Known {
     absl::flat_hash_map<uint64_t, std::vector<SavedFile>> rows;  // by inode
-    absl::flat_hash_map<std::string, std::vector<FileTask*>> families;
+    absl::flat_hash_map<std::string, std::vector<TaskId>> families;
   };
 
   Found Look(Entry& entry, bool* watched);
@@ -86,6 +89,7 @@ class FileSet {
   Known KnownOf(const Entry& entry) const;
   // A file that was closed is another one by now, with its inode: it was deleted and reused.
   bool Replaced(FileTask& task, Scanned& scanned);
+  void SettleReplaced(Entry& entry, Scanned& scanned);
   void OpenRotatedAway(Entry& entry, Scanned& scanned);
   void OpenMissed(Entry& entry, const Path& was, const Path& now, Scanned& scanned);
   bool OpenDetached(Entry& entry, const Path& path, const SavedFile* row, Scanned& scanned);

@@ -22,6 +22,21 @@ std::string StemOf(const Path& path) {
   return name.empty() ? name : name.substr(0, name.find('.', 1));
 }
 
+// `name` is a rotation of `other`, or both are of the same name: the original may have been rotated
+// once more since it was copied.
+bool AreRotations(std::string_view name, std::string_view other) {
+  if (IsRotatedName(name, other)) {
+    return true;
+  }
+  for (size_t end = 1; end < other.size(); ++end) {
+    std::string_view base = other.substr(0, end);
+    if (IsRotatedName(other, base) && IsRotatedName(name, base)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool SameBytes(FileSystem& files, const FileHandle& a, const FileHandle& b, uint64_t offset,
                size_t length) {
   std::string bytes_a(length, '\0');
@@ -79,6 +94,11 @@ bool FileSet::OpenDetached(Entry& entry, const Path& path, const SavedFile* row,
     return false;
   }
   if (row != nullptr) {
+    // Nothing is known of what it held: only a name that rotation gives speaks for it.
+    if (row->head.length == 0 && row->offset == 0 &&
+        (FamilyOf(path) != FamilyOf(row->path) || IsCompressed(path.native()))) {
+      return false;
+    }
     auto file = files_.Open(path);
     auto same =
         file ? Matches(files_, **file, row->offset, row->head, row->mark) : Result<bool>(false);
@@ -144,6 +164,11 @@ FileTask* FileSet::OpenCopy(Entry& entry, const FormerContent& former, const Pat
     }
     Path path = DirectoryOf(near) / name.name;
     auto row = RowOfCopy(path, former);
+    auto stale = row ? entry.tasks.find({row->file.device, row->file.inode}) : entry.tasks.end();
+    bool settled = stale != entry.tasks.end() && stale->second->state != FileTask::State::kStarting;
+    if (settled && Replaced(*stale->second, scanned)) {
+      Close(*stale->second);  // the copy has the inode of a deleted file that was not open
+    }
     if (row && OpenDetached(entry, path, &*row, scanned)) {
       FileTask* task = entry.tasks.at({row->file.device, row->file.inode}).get();
       task->detached = !PatternMeans(entry.spec.path, path);
@@ -208,13 +233,24 @@ bool FileSet::Replaced(FileTask& task, Scanned& scanned) {
     return false;
   }
   const FormerContent known = task.reader->present();
+  // Nothing is known of what it held: what is there now is looked at like a new file.
+  bool blank = known.offset == 0 && known.head.length == 0;
   auto same = Matches(files_, task.reader->file(), known.offset, known.head, known.mark);
-  if (!same || *same) {
+  if (!same || (*same && !blank)) {
     return false;
   }
   scanned.gone.push_back(known.key);
-  task.entry.lost.deleted += known.lost();
+  scanned.replaced.emplace_back(known, task.path);
   return true;
+}
+
+// When none of them stands in the way of a copy of another any more.
+void FileSet::SettleReplaced(Entry& entry, Scanned& scanned) {
+  while (!scanned.replaced.empty()) {
+    auto [former, path] = std::move(scanned.replaced.back());
+    scanned.replaced.pop_back();
+    LoseFormer(entry, former, path, /*deleted=*/true, scanned);
+  }
 }
 
 FileTask* FileSet::SucceedFormer(FileTask& task, Scanned& scanned) {
@@ -224,6 +260,7 @@ FileTask* FileSet::SucceedFormer(FileTask& task, Scanned& scanned) {
   auto marks = std::exchange(task.marks, {});
   TailMark low_mark = std::exchange(task.low_mark, {});
   FileTask* heir = OpenCopy(entry, former, task.path, scanned);
+  SettleReplaced(entry, scanned);
   uint64_t end = tracker.high_water();
   if (heir == nullptr || heir->reader->offset() != former.offset) {
     entry.lost.truncated += former.lost();
@@ -261,16 +298,19 @@ bool FileSet::HoldBack(Entry& entry, const FoundFile& file, const Known& known) 
   auto count = files_.ReadAt(**copy, 0, head);
   head.resize(count ? *count : 0);
   Likeness likeness = Likeness::kNone;
-  for (FileTask* task : family->second) {
-    likeness = std::max(likeness, CompareWith(*task, file, **copy, head));
+  for (TaskId original : family->second) {
+    if (FileTask* task = Find(original)) {
+      likeness = std::max(likeness, CompareWith(*task, file, **copy, head));
+    }
   }
   if (likeness == Likeness::kNone) {
     entry.held.erase(id);
     return false;
   }
-  auto [held, added] = entry.held.try_emplace(id, HeldCopy{file.facts.size, clock_.Now()});
+  auto [held, added] =
+      entry.held.try_emplace(id, HeldCopy{file.path, file.facts.size, clock_.Now()});
   if (added || held->second.size != file.facts.size) {
-    held->second = {file.facts.size, clock_.Now()};
+    held->second = {file.path, file.facts.size, clock_.Now()};
     return true;
   }
   if (likeness == Likeness::kOfFormer ||
@@ -288,7 +328,7 @@ bool FileSet::IsCopyOfOther(FileTask& task) {
     return false;
   }
   Known known = KnownOf(task.entry);
-  std::erase(known.families[FamilyOf(task.path)], &task);
+  std::erase(known.families[FamilyOf(task.path)], task.id);
   return HoldBack(task.entry, {task.path, *facts, task.target}, known);
 }
 
@@ -297,7 +337,7 @@ FileSet::Likeness FileSet::CompareWith(FileTask& original, const FoundFile& file
   const Reader& reader = *original.reader;
   size_t known = reader.head().length;
   bool young = head.size() < known;  // the copy has only begun, or the original grew since
-  bool named = IsRotatedName(file.path.filename().string(), original.path.filename().string());
+  bool named = AreRotations(file.path.filename().string(), original.path.filename().string());
   bool gone = false;
   if (((young || known == 0) && !named) || !EnsureOpen(original, &gone) ||
       (!young && known > 0 && HashHead(head.substr(0, known)) != reader.head())) {

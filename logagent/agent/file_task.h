@@ -80,6 +80,7 @@ struct FileTask {
 
 // A new file that so far equals the beginning of another one: copytruncate may be making it.
 struct HeldCopy {
+  Path path;
   uint64_t size = 0;
   store::TimePoint since;  // when it last grew
 };

@@ -212,6 +212,7 @@ void DescribeState(const Entry& entry, EntryStats& stats) {
     stats.text = "no file matches " + entry.spec.path;
   } else {
     stats.state = EntryState::kRunning;
+    stats.text = entry.unwatched;
   }
 }
 
@@ -243,6 +244,16 @@ void Shard::Loop::Describe(Entry& entry, ShardSnapshot& snapshot) const {
       stats.text = file.error;
     }
     snapshot.files.push_back(std::move(file));
+  }
+  for (const auto& [inode, held] : entry.held) {
+    FileStats& file = snapshot.files.emplace_back();
+    file.entry = entry.spec.id;
+    file.path = held.path.string();
+    file.file = {inode.first, inode.second, 0};
+    file.size = held.size;
+    file.open = false;
+    file.state = "held back";
+    file.error = "equals the beginning of a file that is read: a copytruncate may be making it";
   }
   snapshot.entries.push_back(std::move(stats));
 }

@@ -277,12 +277,13 @@ void Shard::Loop::SaveStarts(Entry& entry, const std::vector<TaskId>& opened,
   SavedChanges changes;
   for (TaskId id : opened) {
     FileTask& task = *set_.Find(id);
+    SavedFile row = task.Row();
     // A copy was resumed too, but no row of its own says so yet.
-    if (task.reader->resumed() && checkpointer_.HasRow(entry.key, task.reader->key())) {
-      durable.push_back(id);
-    } else {
-      fresh.push_back(id);
-      changes.files.push_back(task.Row());
+    auto [there, same] = checkpointer_.StateOf(row);
+    bool known = task.reader->resumed() && there;
+    (known ? durable : fresh).push_back(id);
+    if (!known || !same) {
+      changes.files.push_back(std::move(row));
     }
   }
   for (const FileKey& file : gone) {

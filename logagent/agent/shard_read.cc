@@ -185,6 +185,7 @@ void Shard::Loop::After(FileTask& task, const FileFeed::Fed& fed) {
 void Shard::Loop::OnTruncated(FileTask& task) {
   FileSet::Scanned scanned;
   FormerContent former = task.reader->former();
+  task.state = FileTask::State::kStarting;
   FileTask* copy = set_.SucceedFormer(task, scanned);
   log_.Info("file was truncated; reading from its beginning",
             {{"path", task.path.native()},
@@ -192,7 +193,6 @@ void Shard::Loop::OnTruncated(FileTask& task) {
              {"seen", former.size},
              {"copy", copy == nullptr ? std::string("none") : copy->path.string()}});
   task.waiting.reset();
-  task.state = FileTask::State::kStarting;
   task.quiet_since = clock_.Now();
   scanned.gone.push_back(former.key);
   Entry& entry = task.entry;
@@ -301,12 +301,13 @@ void Shard::Loop::CheckDetached(FileTask& task) {
 void Shard::Loop::CheckPinned() {
   for (auto& [id, entry] : set_.entries()) {
     FileTask* oldest = nullptr;
-    entry->bytes_pinned = 0;
+    uint64_t before = std::exchange(entry->bytes_pinned, 0);
     for (auto& [key, task] : entry->tasks) {
       entry->bytes_pinned += task->pinned;
       bool older = oldest == nullptr || task->detached_since < oldest->detached_since;
       oldest = task->pinned > 0 && older ? task.get() : oldest;
     }
+    changed_ = changed_ || entry->bytes_pinned != before;
     bool near = entry->bytes_pinned > options_.pinned_bytes_max / 4 * 3;
     if (near && !entry->pinned_warned) {
       log_.Warn("deleted files that are not read yet fill the disk",

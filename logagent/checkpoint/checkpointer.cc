@@ -90,9 +90,13 @@ std::vector<SavedFile> Checkpointer::RowsOf(std::string_view entry) const {
   return rows;
 }
 
-bool Checkpointer::HasRow(std::string_view entry, const FileKey& file) const {
+Checkpointer::RowState Checkpointer::StateOf(const SavedFile& row) const {
   store::MutexLock lock(mutex_);
-  return rows_.contains(RowId{std::string(entry), file});
+  auto at = rows_.find(RowId{row.entry, row.file});
+  if (at == rows_.end()) {
+    return {};
+  }
+  return {true, at->second.path == row.path && at->second.head == row.head};
 }
 
 std::optional<std::string> Checkpointer::LastGoodConfig() const {

@@ -64,7 +64,11 @@ class Checkpointer {
 
   bool Applied(std::string_view entry) const;
   std::vector<SavedFile> RowsOf(std::string_view entry) const;
-  bool HasRow(std::string_view entry, const FileKey& file) const;
+  struct RowState {
+    bool there = false;  // a row of this file and entry
+    bool same = false;   // it says what this one says of name and content
+  };
+  RowState StateOf(const SavedFile& row) const;
   std::optional<std::string> LastGoodConfig() const;
 
   // A row moved on. Ignored if the row is gone.

@@ -42,19 +42,24 @@ Result<TailMark> ReadMark(FileSystem& files, const FileHandle& file, uint64_t of
 
 Result<bool> Matches(FileSystem& files, const FileHandle& file, uint64_t offset,
                      const HeadHash& head, const TailMark& mark) {
-  auto facts = files.Stat(file);
-  RETURN_IF_ERROR(facts);
-  if (facts->size < offset || facts->size < head.length) {
+  if (head.length > 0) {
+    auto head_now = ReadHead(files, file, head.length);
+    RETURN_IF_ERROR(head_now);
+    if (*head_now != head) {
+      return false;
+    }
+  }
+  if (offset == 0) {
+    return true;
+  }
+  // Without a mark the file must be long enough at least.
+  std::string before(std::max<size_t>(mark.length, 1), '\0');
+  if (before.size() > offset) {
     return false;
   }
-  auto head_now = ReadHead(files, file, head.length);
-  RETURN_IF_ERROR(head_now);
-  if (head.length > 0 && *head_now != head) {
-    return false;
-  }
-  auto mark_now = ReadMark(files, file, offset);
-  RETURN_IF_ERROR(mark_now);
-  return mark.length == 0 || *mark_now == mark;
+  auto count = files.ReadAt(file, offset - before.size(), before);
+  RETURN_IF_ERROR(count);
+  return *count == before.size() && (mark.length == 0 || MarkOf(before) == mark);
 }
 
 }  // namespace logagent

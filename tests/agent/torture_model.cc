@@ -123,11 +123,12 @@ bool TortureModel::OnRejected() {
 void TortureModel::OnKilled(store::Duration window) {
   for (Content& content : contents_) {
     for (auto& [topic, seen] : content.by_topic) {
-      size_t saved = 0;
       for (const auto& [when, acked] : seen.history) {
-        saved = when + window <= clock_.Now() ? acked : saved;
+        seen.saved = when + window <= clock_.Now() ? acked : seen.saved;
       }
-      seen.repeat = std::min(seen.repeat, saved);
+      seen.acked = seen.saved;  // what was acknowledged since was told to nobody
+      seen.history.clear();
+      seen.repeat = std::min(seen.repeat, seen.saved);
       seen.in_flight.clear();
     }
   }
@@ -149,16 +150,40 @@ uint64_t TortureModel::TakenBytes(size_t content, const std::string& topic) cons
   return lines > at.ends.size() ? at.size : lines == 0 ? 0 : at.ends[lines - 1];
 }
 
-uint64_t TortureModel::ExpectedLoss(const std::string& topic) const {
-  uint64_t lost = 0;
+TortureModel::Loss TortureModel::ExpectedLoss() const {
+  Loss lost;
   for (size_t i = 0; i < contents_.size(); ++i) {
-    const Content& at = contents_[i];
-    if (at.gone) {
-      uint64_t kept = std::max(TakenBytes(i, topic), at.copied);
-      lost += at.shown - std::min(at.shown, kept);
+    for (const std::string& topic : topics_) {
+      Loss one = LossOf(i, topic);
+      lost.least += one.least;
+      lost.most += one.most;
     }
   }
   return lost;
+}
+
+TortureModel::Loss TortureModel::LossOf(size_t content, const std::string& topic) const {
+  const Content& at = contents_[content];
+  auto seen = at.by_topic.find(topic);
+  if (!at.gone) {
+    return {};
+  }
+  size_t given = seen == at.by_topic.end() ? 0 : std::min(seen->second.most, at.ends.size());
+  uint64_t shown = topics_.size() == 1 ? at.shown : given == 0 ? 0 : at.ends[given - 1];
+  uint64_t kept = std::max(TakenBytes(content, topic), at.copied);
+  return {shown - std::min(shown, kept), at.shown - std::min(at.shown, kept)};
+}
+
+void TortureModel::ExplainLoss() const {
+  for (size_t i = 0; i < contents_.size(); ++i) {
+    for (const std::string& topic : topics_) {
+      Loss lost = LossOf(i, topic);
+      if (lost.most > 0) {
+        fmt::print("{}: c{} lost {} to {} of {} bytes seen\n", topic, i, lost.least, lost.most,
+                   contents_[i].shown);
+      }
+    }
+  }
 }
 
 void TortureModel::Check() {

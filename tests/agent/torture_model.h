@@ -30,6 +30,7 @@ struct Arrived {
   size_t next = 0;    // number of the next line in order
   size_t most = 0;    // lines that arrived at least once
   size_t acked = 0;   // all before it are acknowledged
+  size_t saved = 0;   // what a row told at the last kill
   size_t repeat = 0;  // from here on a line may come again, once
   size_t kept = 0;    // lines that arrived and were not refused since
   std::map<size_t, int> in_flight;
@@ -79,10 +80,18 @@ class TortureModel {
   const std::string& failure() const { return failure_; }
   uint64_t repeats() const { return repeats_; }
   uint64_t lines() const { return lines_; }
-  // Bytes the agent must say it lost.
-  uint64_t ExpectedLoss(const std::string& topic) const;
+  // Bytes the agent must say it lost. With two topics what was shown was shown to one of them at
+  // least, so there is a choice.
+  struct Loss {
+    uint64_t least = 0;
+    uint64_t most = 0;
+  };
+  Loss ExpectedLoss() const;
+  // Prints of which contents they are.
+  void ExplainLoss() const;
 
  private:
+  Loss LossOf(size_t content, const std::string& topic) const;
   static std::string LineText(size_t content, size_t number, size_t length);
 
   const store::Clock& clock_;

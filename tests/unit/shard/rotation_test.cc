@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names that change while files wait, in virtual time on a simulated file system: each test is a
 // sequence that once lost or repeated lines.
-#include "logagent/agent/shard.h"
-#include "logagent/checkpoint/checkpointer.h"
-#include "logagent/model/model.h"
-#include "tests/agent/sim_file_system.h"
+#include "tests/unit/shard/sim_rig.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
 namespace logagent {
 namespace {
@@ -22,81 +15,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
-// Takes every line, unless it is paused, and answers at the next step.
-class ListSink final : public Sink {
- public:
-  void Prepare(std::string_view) override {}
-  Offer Produce(Batch& batch) override {
-    if (paused) {
-      return Offer::kPaused;
-    }
-    for (const Line& line : batch.lines) {
-      lines.emplace_back(batch.chunk->data() + line.begin, line.length);
-    }
-    Delivery answer;
-    answer.entry = batch.entry;
-    answer.file = batch.file;
-    answer.range = batch.range;
-    answers.push_back(std::move(answer));
-    Batch taken = std::move(batch);
-    return Offer::kTaken;
-  }
-  TopicStatus Topic(std::string_view) const override {
-    return {paused ? TopicStatus::State::kError : TopicStatus::State::kReady, 1, "paused"};
-  }
-  void Poll(absl::FunctionRef<void(Delivery)>) override {}
-
-  bool paused = false;
-  std::vector<std::string> lines;
-  std::vector<Delivery> answers;
-};
-
-class Rotation : public ::testing::Test {
- protected:
-  Rotation() {
-    files_.MakeDirectory("/logs");
-    files_.MakeDirectory("/real");
-    EXPECT_TRUE(checkpointer_.Load().has_value());
-    ShardOptions options;
-    options.finish_quiet = std::chrono::seconds(1);
-    options.open_files_max = 1;  // so that what may be closed is closed
-    shard_ = std::make_unique<Shard>(options, files_, sink_, checkpointer_, spool_,
-                                     std::make_shared<Budget>(1 << 20, 1 << 16), clock_);
-  }
-  void Start(const std::string& path) {
-    EntrySpec spec;
-    spec.id = EntryId(++entries_);
-    spec.path = path;
-    spec.topic = "t";
-    shard_->StartEntry(std::move(spec), false);
-    Steps(5);
-  }
-  void Steps(int count) {
-    for (int i = 0; i < count; ++i) {
-      clock_.Advance(std::chrono::milliseconds(10));
-      shard_->Deliver(std::exchange(sink_.answers, {}));
-      checkpointer_.Step();
-      shard_->Step();
-    }
-  }
-  uint64_t Lost() {
-    uint64_t lost = 0;
-    Steps(50);  // until it is published
-    for (const EntryStats& entry : shard_->Snapshot()->entries) {
-      lost += entry.lost.total();
-    }
-    return lost;
-  }
-
-  testing::VirtualClock clock_;
-  testing::SimFileSystem files_{clock_};
-  ListSink sink_;
-  DeadLetterSpool spool_{"/nonexistent/dead-letters", 1 << 20, clock_};
-  Checkpointer checkpointer_{std::make_unique<MemoryCheckpointStore>(), CheckpointerOptions(),
-                             clock_};
-  std::unique_ptr<Shard> shard_;
-  uint64_t entries_ = 0;
-};
+class Rotation : public SimShard {};
 
 TEST_F(Rotation, FilesThatAreNotReadYetOutliveTheirNamesWhileTheTopicIsPaused) {
   Start("/logs/*.log");
@@ -172,6 +91,66 @@ TEST_F(Rotation, ClosedFileThatWasTruncatedAndThenRenamedIsReadUnderItsNewName) 
   Steps(200);
   EXPECT_THAT(sink_.lines, ElementsAre("former", "b", "longer than the former"));
   EXPECT_EQ(Lost(), 0U);
+}
+
+TEST_F(Rotation, ClosedFileThatWasCopiedAndTruncatedGoesOnInItsCopy) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/a.log");
+  files_.Append("/logs/b.log", "other\n");
+  Start("/logs/b.log");
+  ASSERT_EQ(files_.open_files(), 1U);
+  files_.Append("/logs/a.log", "two\n");
+  files_.Copy("/logs/a.log", "/logs/a.log.1");
+  files_.Truncate("/logs/a.log");
+  files_.Append("/logs/a.log", "three, longer than what was there\n");
+  Steps(200);
+  EXPECT_THAT(sink_.lines,
+              UnorderedElementsAre("one", "other", "two", "three, longer than what was there"));
+  EXPECT_EQ(Lost(), 0U);
+}
+
+TEST_F(Rotation, CopyUnderTheInodeOfAnEmptyFileIsReadOnce) {
+  files_.Append("/logs/b.log", "");
+  Start("/logs/*.log*");
+  files_.Append("/logs/a.log", "one\n");
+  Steps(20);
+  ASSERT_EQ(files_.open_files(), 1U);
+  files_.Remove("/logs/b.log");
+  files_.Copy("/logs/a.log", "/logs/a.log.1");
+  files_.Truncate("/logs/a.log");
+  files_.Append("/logs/a.log", "two\n");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "two"));
+}
+
+TEST_F(Rotation, CheckpointOfAnEmptyFileSpeaksForNoOtherFile) {
+  files_.Append("/logs/b.log", "");
+  Start("/logs/*.log");
+  Restart();
+  files_.Remove("/logs/b.log");
+  files_.Append("/logs/a.txt.gz", "compressed\n");  // has its inode
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/*.log");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, ElementsAre("one"));
+}
+
+TEST_F(Rotation, CheckpointFollowsTheFileThatGotTheInodeOfAnEmptyOne) {
+  files_.Append("/logs/b.log", "");
+  Start("/logs/*.log");
+  Restart();
+  files_.Remove("/logs/b.log");
+  files_.Append("/real/x.log", "one\n");  // has its inode
+  files_.Append("/real/y.log", "two\n");
+  files_.Link("/real/x.log", "/logs/cur.log");
+  sink_.paused = true;
+  Start("/logs/*.log");
+  Restart();
+  files_.Link("/real/y.log", "/logs/cur.log");
+  sink_.paused = false;
+  Start("/logs/*.log");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, UnorderedElementsAre("one", "two"));
 }
 
 }  // namespace

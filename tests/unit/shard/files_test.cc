@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// What files may be and become, but for rotation (rotation_test.cc): holes, long lines, equal ones,
+// deleted, unreadable and away.
+#include "tests/unit/shard/sim_rig.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+
+namespace logagent {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+class Files : public SimShard {};
+
+TEST_F(Files, HoleThatAWriterLeavesAfterATruncationIsSkippedAndCounted) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/a.log");
+  files_.Truncate("/logs/a.log");
+  files_.Append("/logs/a.log", std::string(100, '\0') + "two\n");
+  Steps(20);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "two"));
+  EXPECT_EQ(Stats().bytes_skipped, 100U);
+}
+
+TEST_F(Files, TooManyBytesOfDeletedFilesGiveUpTheOneThatWaitedLongest) {
+  options_.pinned_bytes_max = 1000;
+  Restart();
+  sink_.paused = true;
+  files_.Append("/logs/a.log", std::string(799, 'a') + "\n");
+  files_.Append("/logs/b.log", std::string(799, 'b') + "\n");
+  Start("/logs/*.log");
+  files_.Remove("/logs/a.log");
+  Steps(50);
+  EXPECT_EQ(Stats().bytes_pinned, 800U);
+  EXPECT_EQ(Lost(), 0U);
+  files_.Remove("/logs/b.log");
+  Steps(50);
+  EntryStats stats = Stats();
+  EXPECT_EQ(stats.lost.given_up, 800U);
+  EXPECT_EQ(stats.bytes_pinned, 800U);
+  sink_.paused = false;
+  Steps(200);
+  EXPECT_THAT(sink_.lines, ElementsAre(std::string(799, 'b')));
+  EXPECT_EQ(files_.open_files(), 0U);
+}
+
+TEST_F(Files, UnreadableFileIsToldAndCollectedWhenItBecomesReadable) {
+  files_.Append("/logs/a.log", "one\n");
+  files_.Append("/logs/b.log", "other\n");
+  files_.SetReadable("/logs/a.log", false);
+  Start("/logs/*.log");
+  EntryStats stats = Stats();
+  EXPECT_EQ(stats.state, EntryState::kDenied);
+  EXPECT_THAT(stats.text, HasSubstr("/logs/a.log"));
+  EXPECT_THAT(sink_.lines, ElementsAre("other"));
+  files_.SetReadable("/logs/a.log", true);
+  Steps(200);
+  EXPECT_THAT(sink_.lines, ElementsAre("other", "one"));
+  EXPECT_EQ(Stats().state, EntryState::kRunning);
+}
+
+TEST_F(Files, FilesThatAreEqualAreAllRead) {
+  files_.Append("/logs/a.log", "same\n");
+  files_.Append("/logs/b.log", "same\n");
+  Start("/logs/*.log*");
+  EXPECT_THAT(sink_.lines, ElementsAre("same", "same"));
+  // Under a rotated name it could be the copy of a copytruncate, until it is plain that it is none.
+  files_.Append("/logs/a.log.1", "same\n");
+  Steps(50);
+  EXPECT_EQ(sink_.lines.size(), 2U);
+  EXPECT_EQ(shard_->Snapshot()->files.back().state, "held back");
+  Steps(200);
+  EXPECT_EQ(sink_.lines.size(), 3U);
+}
+
+TEST_F(Files, FileOfTwoEntriesIsReadOnceForEach) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/a.log");
+  Start("/logs/*.log");
+  files_.Append("/logs/a.log", "two\n");
+  Steps(20);
+  EXPECT_THAT(sink_.lines, UnorderedElementsAre("one", "one", "two", "two"));
+}
+
+TEST_F(Files, LineOfTenMebibytesGoesToTheSpoolUnlessTheLimitAllowsIt) {
+  const std::string line(10 << 20, 'x');
+  files_.Append("/logs/a.log", line + "\nafter\n");
+  Start("/logs/a.log");
+  Steps(50);
+  EXPECT_THAT(sink_.lines, ElementsAre("after"));
+  EXPECT_EQ(Stats().lines_dead, 1U);
+  EXPECT_GT(spool_.size_bytes(), line.size());
+
+  sink_.lines.clear();
+  budget_bytes_ = 64 << 20;
+  Restart();
+  Start("/logs/*.log", 16 << 20);
+  Steps(50);
+  ASSERT_EQ(sink_.lines.size(), 2U);
+  EXPECT_TRUE(sink_.lines[0] == line);
+  EXPECT_EQ(sink_.lines[1], "after");
+}
+
+TEST_F(Files, DirectoryThatIsUnmountedGoesOnWhereItWasLeft) {
+  options_.rescan = std::chrono::seconds(1);
+  Restart();
+  files_.MakeDirectory("/logs/disk");
+  files_.Mount("/logs/disk");
+  files_.Append("/logs/disk/a.log", "one\n");
+  Start("/logs/disk/*.log");
+  Steps(200);
+  files_.Unmount("/logs/disk");
+  Steps(1000);
+  EXPECT_EQ(Stats().state, EntryState::kNoMatch);
+  files_.Mount("/logs/disk");
+  files_.Append("/logs/disk/a.log", "two\n");
+  Steps(300);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "two"));
+  EXPECT_EQ(Lost(), 0U);
+}
+
+TEST_F(Files, DirectoriesThatAppearAreCollected) {
+  Start("/logs/*/new/*.log");
+  files_.MakeDirectory("/logs/app");
+  Steps(10);
+  files_.MakeDirectory("/logs/app/new");
+  files_.Append("/logs/app/new/a.log", "one\n");
+  Steps(10);
+  EXPECT_THAT(sink_.lines, ElementsAre("one"));
+}
+
+TEST_F(Files, WithoutWatchesNothingIsMissed) {
+  files_.watches_max = 0;
+  Start("/logs/*.log");
+  files_.Append("/logs/a.log", "one\n");
+  Steps(150);
+  EXPECT_THAT(sink_.lines, ElementsAre("one"));
+  EXPECT_THAT(Stats().text, HasSubstr("/logs"));
+  files_.watches_max = 10;
+  Steps(150);
+  EXPECT_EQ(Stats().text, "");
+}
+
+}  // namespace
+}  // namespace logagent
