@@ -158,6 +158,10 @@ Status Agent::StartAdmin() {
     return HttpPage{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                     .body = MetricsText(*view())};
   });
+  admin_.Add("/metrics/files", [this] {
+    return HttpPage{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                    .body = FileMetricsText(*view())};
+  });
   admin_.Add("/healthz", [this] {
     store::Duration since = clock_.Now().time_since_epoch() - store::Duration(beat_ns_.load());
     if (since > kBeatLimit) return HttpPage{.status = 503, .body = "the control thread hangs\n"};

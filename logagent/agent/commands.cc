@@ -2,6 +2,7 @@
 #include "logagent/agent/commands.h"
 
 #include "logagent/agent/agent.h"
+#include "logagent/agent/explain_command.h"
 #include "logagent/agent/kafka_settings.h"
 #include "logagent/agent/state_commands.h"
 #include "logagent/agent/version.h"
@@ -43,6 +44,7 @@ struct Options {
   std::string ip;
   std::string state_dir;
   std::string admin;
+  std::string explained;
   bool no_admin = false;
 };
 
@@ -199,6 +201,8 @@ int RunCommandLine(int argc, const char* const* argv, std::ostream& out, std::os
   app.add_subcommand("run", "follow the list until SIGTERM (the default)");
   auto* check = app.add_subcommand("check", "read settings and a list, say what is wrong, stop");
   check->add_option("-f,--file", options.list_file, "a list (JSON) to check; - is stdin");
+  auto* explain = app.add_subcommand("explain", "why a file is or is not collected");
+  explain->add_option("path", options.explained, "the file")->required();
   StateCommands state(app);
   try {
     app.parse(argc, argv);
@@ -207,8 +211,9 @@ int RunCommandLine(int argc, const char* const* argv, std::ostream& out, std::os
     return code == 0 ? kOk : kUsage;
   }
   if (check->parsed()) return Check(options, out, err);
-  if (state.parsed()) {
+  if (state.parsed() || explain->parsed()) {
     auto loaded = Load(options);
+    if (loaded && explain->parsed()) return RunExplain(loaded->config, options.explained, out, err);
     if (loaded) return state.Run(loaded->config.settings, out, err);
     fmt::print(err, "sluice-agent: {}\n", loaded.error().message());
     return kFailed;

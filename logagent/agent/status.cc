@@ -107,6 +107,23 @@ Json DocumentJson(const AgentView& view, bool stable) {
   return json;
 }
 
+// For the machine's own operator: the store is not written for each line.
+void AddCounters(const AgentView& view, Json* entries) {
+  StatsById stats = IndexStats(view);
+  for (size_t i = 0; i < view.rows.size(); ++i) {
+    auto found = stats.find(view.rows[i].id.value());
+    if (found == stats.end()) continue;
+    const EntryStats& of = *found->second;
+    Json& entry = (*entries)[i];
+    entry["lines"] = of.lines;
+    entry["bytes"] = of.bytes;
+    entry["dead_lines"] = of.lines_dead;
+    entry["window_bytes"] = of.window_bytes;
+    entry["pinned_bytes"] = of.bytes_pinned;
+    entry["open_files"] = of.files_open;
+  }
+}
+
 std::string Label(std::string_view text) {
   std::string out;
   for (char c : text) {
@@ -159,6 +176,29 @@ constexpr EntryMetric kEntryMetrics[] = {
      [](const EntryStats& s) { return s.state == EntryState::kRunning ? 1.0 : 0.0; }},
 };
 
+struct FileMetric {
+  std::string_view name;
+  std::string_view kind;
+  std::string_view help;
+  double (*read)(const FileStats& stats);
+};
+constexpr FileMetric kFileMetrics[] = {
+    {"sluice_agent_file_size_bytes", "gauge", "Size when it was last looked at.",
+     [](const FileStats& s) { return static_cast<double>(s.size); }},
+    {"sluice_agent_file_read_offset_bytes", "gauge", "Read up to here.",
+     [](const FileStats& s) { return static_cast<double>(s.read_offset); }},
+    {"sluice_agent_file_acked_offset_bytes", "gauge", "Acknowledged by Kafka up to here.",
+     [](const FileStats& s) { return static_cast<double>(s.acked_offset); }},
+    {"sluice_agent_file_window_bytes", "gauge", "Bytes a crash now may repeat.",
+     [](const FileStats& s) { return static_cast<double>(s.window_bytes); }},
+    {"sluice_agent_file_lag_seconds", "gauge", "Time since nothing was waiting.",
+     [](const FileStats& s) { return s.lag_seconds; }},
+    {"sluice_agent_file_lines_total", "counter", "Lines handed to Kafka since it was opened.",
+     [](const FileStats& s) { return static_cast<double>(s.lines); }},
+    {"sluice_agent_file_bytes_total", "counter", "Bytes handed to Kafka since it was opened.",
+     [](const FileStats& s) { return static_cast<double>(s.bytes); }},
+};
+
 void AppendMetric(std::string* out, std::string_view name, std::string_view kind,
                   std::string_view help, double value) {
   fmt::format_to(std::back_inserter(*out), "# HELP {0} {2}\n# TYPE {0} {1}\n{0} {3}\n", name, kind,
@@ -196,10 +236,14 @@ std::string StatusPage(const AgentView& view, const std::string& now) {
   if (!view.state_error.empty()) json["state_error"] = view.state_error;
   if (!view.checkpointer.error.empty()) json["checkpoint_error"] = view.checkpointer.error;
   if (!view.kafka.error.empty()) json["kafka_error"] = view.kafka.error;
+  if (view.shard != nullptr && !view.shard->notify_fallback.empty()) {
+    json["watch_error"] = view.shard->notify_fallback;
+  }
   json["memory_used"] = view.memory_used;
   json["memory_limit"] = view.memory_limit;
   json["in_flight_bytes"] = view.kafka.in_flight_bytes;
   Json document = DocumentJson(view, /*stable=*/false);
+  AddCounters(view, &document["entries"]);
   for (auto& [name, value] : document.items()) json[name] = value;
   json["updated"] = now;
   return Dump(json, 2) + "\n";
@@ -207,9 +251,15 @@ std::string StatusPage(const AgentView& view, const std::string& now) {
 
 std::string FilesPage(const AgentView& view) {
   Json files = Json::array();
+  std::unordered_map<uint64_t, const EntryTable::Row*> rows;
+  for (const auto& row : view.rows) rows[row.id.value()] = &row;
   if (view.shard != nullptr) {
     for (const FileStats& stats : view.shard->files) {
+      auto row = rows.find(stats.entry.value());
+      bool listed = row != rows.end();
       files.push_back({{"entry", stats.entry.value()},
+                       {"pattern", listed ? row->second->config.path : ""},
+                       {"topic", listed ? row->second->config.topic : ""},
                        {"path", stats.path},
                        {"device", stats.file.device},
                        {"inode", stats.file.inode},
@@ -270,6 +320,23 @@ std::string MetricsText(const AgentView& view) {
       if (found == stats.end() || row.phase != EntryTable::Phase::kActive) continue;
       fmt::format_to(std::back_inserter(out), "{}{{path=\"{}\",topic=\"{}\"}} {}\n", metric.name,
                      Label(row.config.path), Label(row.config.topic), metric.read(*found->second));
+    }
+  }
+  return out;
+}
+
+std::string FileMetricsText(const AgentView& view) {
+  std::string out;
+  std::unordered_map<uint64_t, std::string> topics;
+  for (const auto& row : view.rows) topics[row.id.value()] = Label(row.config.topic);
+  for (const FileMetric& metric : kFileMetrics) {
+    fmt::format_to(std::back_inserter(out), "# HELP {0} {2}\n# TYPE {0} {1}\n", metric.name,
+                   metric.kind, metric.help);
+    if (view.shard == nullptr) continue;
+    for (const FileStats& file : view.shard->files) {
+      fmt::format_to(std::back_inserter(out), "{}{{path=\"{}\",topic=\"{}\",inode=\"{}\"}} {}\n",
+                     metric.name, Label(file.path), topics[file.entry.value()], file.file.inode,
+                     metric.read(file));
     }
   }
   return out;

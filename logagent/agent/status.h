@@ -62,6 +62,8 @@ StatusDocument MakeStatusDocument(const AgentView& view, const std::string& now)
 std::string StatusPage(const AgentView& view, const std::string& now);
 std::string FilesPage(const AgentView& view);
 std::string MetricsText(const AgentView& view);
+// Apart from the others, for there may be ten thousand files.
+std::string FileMetricsText(const AgentView& view);
 
 // SHA-256 in hex; of a list: of its canonical form (FormatEntryList).
 std::string Sha256(std::string_view bytes);

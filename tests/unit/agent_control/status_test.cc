@@ -65,6 +65,37 @@ TEST(StatusTest, LagAndTimeAloneAreNoNews) {
   EXPECT_EQ(before.stable, after.stable);
 }
 
+TEST(StatusTest, EntriesAndFilesShowWhatWasReadSentAndMayComeAgain) {
+  AgentView view = ViewOf(EntryState::kRunning);
+  auto snapshot = std::make_shared<ShardSnapshot>(*view.shard);
+  snapshot->entries[0].lines = 4;
+  snapshot->entries[0].window_bytes = 12;
+  snapshot->notify_fallback = "/logs: no inotify watch left";
+  FileStats file;
+  file.entry = snapshot->entries[0].id;
+  file.path = "/logs/x";
+  file.file.inode = 77;
+  file.read_offset = 30;
+  file.acked_offset = 18;
+  file.window_bytes = 12;
+  file.state = "reading";
+  snapshot->files.push_back(file);
+  view.shard = snapshot;
+  json page = json::parse(StatusPage(view, "now"));
+  EXPECT_EQ(page["entries"][0]["lines"], 4);
+  EXPECT_EQ(page["entries"][0]["window_bytes"], 12);
+  EXPECT_EQ(page["watch_error"], "/logs: no inotify watch left");
+  // The store is not written for each line.
+  EXPECT_FALSE(json::parse(MakeStatusDocument(view, "now").text)["entries"][0].contains("lines"));
+  json files = json::parse(FilesPage(view));
+  EXPECT_EQ(files[0]["pattern"], "/a \"b\".log");
+  EXPECT_EQ(files[0]["topic"], "t");
+  EXPECT_EQ(files[0]["acked"], 18);
+  EXPECT_THAT(FileMetricsText(view),
+              HasSubstr("sluice_agent_file_read_offset_bytes{path=\"/logs/x\",topic=\"t\","
+                        "inode=\"77\"} 30\n"));
+}
+
 TEST(StatusTest, MetricsQuoteTheirLabels) {
   EXPECT_THAT(MetricsText(ViewOf(EntryState::kRunning)),
               HasSubstr("sluice_agent_entry_lag_bytes{path=\"/a \\\"b\\\".log\",topic=\"t\"} 5\n"));
