@@ -12,10 +12,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <malloc.h>
 #include <string_view>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -32,6 +32,8 @@ constexpr size_t kShareBytesMin = 512 << 10;
 constexpr uint64_t kDeadLetterBytesMax = uint64_t{1} << 30;
 // By then the store and Kafka were asked and the first lines were read.
 constexpr store::Duration kStartOver = std::chrono::seconds(5);
+// Connections, RocksDB, HTTP, events; seen: 21 when idle, a scrape and a broker more each.
+constexpr size_t kDescriptorsOfOthers = 40;
 constexpr store::Duration kBeatLimit = std::chrono::seconds(30);
 
 std::string Stripped(std::string text) {
@@ -60,6 +62,15 @@ size_t DescriptorsMax() {
   rlimit limit{};
   bool limited = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
   return limited ? limit.rlim_cur : SIZE_MAX;
+}
+
+// What is left when connections, the state and HTTP have theirs.
+ShardOptions LimitDescriptors(ShardOptions options, size_t descriptors) {
+  size_t files =
+      descriptors > 2 * kDescriptorsOfOthers ? descriptors - kDescriptorsOfOthers : descriptors / 2;
+  options.unread_files_max = std::min(options.unread_files_max, files);
+  options.open_files_max = std::min(options.open_files_max, files / 2);
+  return options;
 }
 
 }  // namespace
@@ -115,9 +126,9 @@ Status Agent::OpenState() {
     return Fail(opened.error().WithContext(fmt::format("state directory {}", directory)));
   } else {
     state_error_ = opened.error().ToString();
-    log_.Error("the state directory cannot be used: a restart will repeat or miss lines",
+    log_.Error("the state directory cannot be used now: a restart would repeat or miss lines",
                {{"directory", directory}, opened.error()});
-    state = std::make_unique<MemoryCheckpointStore>();
+    state = MakeLateCheckpoint(Path(directory) / "checkpoint");
   }
   checkpointer_ =
       std::make_unique<Checkpointer>(std::move(state), CheckpointerOptions(), clock_, log_);
@@ -134,8 +145,7 @@ Status Agent::StartDelivery() {
   if (!sink) return Fail(sink.error().WithContext("kafka"));
   sink_ = std::move(*sink);
   budget_ = std::make_shared<Budget>(LineBudget(settings.memory_bytes_max), kShareBytesMin);
-  ShardOptions reading;
-  reading.unread_files_max = std::min(reading.unread_files_max, DescriptorsMax() / 2);
+  ShardOptions reading = LimitDescriptors(ShardOptions(), DescriptorsMax());
   shard_ = std::make_unique<Shard>(reading, files_, *sink_, *checkpointer_, *spool_, budget_,
                                    clock_, log_);
   poller_ = std::make_unique<Poller>(*sink_, std::vector<Shard*>{shard_.get()});
@@ -360,6 +370,10 @@ void Agent::Publish() {
   for (const auto& [id, row] : table_.rows()) view_.rows.push_back(row);
   view_.shard = shard_->Snapshot();
   view_.checkpointer = checkpointer_->Stats();
+  if (!state_error_.empty() && view_.checkpointer.saves > 0) {
+    log_.Info("the state directory can be used by now");
+    state_error_.clear();
+  }
   view_.kafka = sink_->Stats();
   view_.state_error = state_error_;
   view_.memory_used = budget_->used();

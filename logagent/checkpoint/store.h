@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // CheckpointStore: what the agent must remember over a restart: where each file was left, which
 // entries were ever applied, the last good configuration. RocksCheckpointStore keeps it in a
-// RocksDB of a few megabytes; MemoryCheckpointStore serves tests and an agent whose state directory
-// cannot be used. Called by the checkpointer thread only (LoadAll before it starts). Errors are
-// returned, never fatal: the agent keeps shipping and says what a crash could repeat.
+// RocksDB of a few megabytes; MemoryCheckpointStore serves tests. Called by the checkpointer thread
+// only (LoadAll before it starts). Errors are returned, never fatal: the agent keeps shipping and
+// says what a crash could repeat.
 #pragma once
 
 #include "logagent/checkpoint/codec.h"
@@ -56,6 +56,10 @@ struct OpenedCheckpoint {
 // `<directory>.corrupt-N` and a new state is begun, as on a new installation. Held by another
 // process: kBusy.
 Result<OpenedCheckpoint> OpenRocksCheckpoint(const Path& directory);
+
+// For a directory that cannot be opened now (read-only, full, not mounted): loads the rows that can
+// be read, and each Save and Sync tries to open it, until it can be used.
+std::unique_ptr<CheckpointStore> MakeLateCheckpoint(const Path& directory);
 
 // All rows, also while another process holds the state. Changes nothing.
 Result<SavedState> ReadRocksCheckpoint(const Path& directory);
