@@ -22,18 +22,30 @@ void ApplyWorker::Start() {
   thread_ = Thread("apply", [this] { Work(); });
 }
 
-void ApplyWorker::Stop() {
+void ApplyWorker::StopWaiting() {
   {
     MutexLock lock(stop_mutex_);
     stopping_ = true;
   }
   stop_signal_.NotifyAll();
+}
+
+void ApplyWorker::Stop() {
+  StopWaiting();
   mailbox_.Close();
   thread_.Join();
 }
 
 void ApplyWorker::Post(std::vector<raft::EntryPtr> entries) {
   mailbox_.PostReserved(Item(std::move(entries)));
+}
+
+bool ApplyWorker::TryApplyHere(std::vector<raft::EntryPtr>* entries) {
+  if (busy_.exchange(true, std::memory_order_acquire)) return false;
+  const bool idle = mailbox_.items() == 0 && !mailbox_.closed();
+  if (idle) (void)ApplyAll(entries);
+  End();
+  return idle;
 }
 
 bool ApplyWorker::TryRun(Action&& action) {
@@ -49,6 +61,7 @@ void ApplyWorker::Work() {
   std::vector<Item> items;
   std::vector<raft::EntryPtr> entries;
   while (mailbox_.Wait() && !mailbox_.closed()) {
+    Begin();
     items.clear();
     mailbox_.Drain(&items);
     for (Item& item : items) {
@@ -61,7 +74,17 @@ void ApplyWorker::Work() {
       std::get<Action>(item)();
     }
     if (!ApplyAll(&entries)) return;
+    End();
   }
+}
+
+void ApplyWorker::Begin() {
+  while (busy_.exchange(true, std::memory_order_acquire)) busy_.wait(true);
+}
+
+void ApplyWorker::End() {
+  busy_.store(false, std::memory_order_release);
+  busy_.notify_one();
 }
 
 bool ApplyWorker::ApplyAll(std::vector<raft::EntryPtr>* entries) {

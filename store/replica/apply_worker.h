@@ -53,6 +53,11 @@ class ApplyWorker {
   static void Tell(ApplySinks& sinks, apply::BatchOutcome outcome);
 
   void Post(std::vector<raft::EntryPtr> entries);
+  // The replica thread as the apply thread, for a moment: false, and nothing is done, unless that
+  // one has nothing to do.
+  bool TryApplyHere(std::vector<raft::EntryPtr>* entries);
+  // From now on a full disk is not waited out. Any thread.
+  void StopWaiting();
   bool TryRun(Action&& action);
   // The same, for what the replica orders: it is not refused, and there is one at a time.
   void Run(Action action);
@@ -64,6 +69,8 @@ class ApplyWorker {
   using Item = std::variant<std::vector<raft::EntryPtr>, Action>;
 
   void Work();
+  void Begin();
+  void End();
   // False: the thread must end.
   bool ApplyAll(std::vector<raft::EntryPtr>* entries);
   bool ApplySome(std::span<const raft::EntryPtr> entries, size_t* taken);
@@ -76,6 +83,8 @@ class ApplyWorker {
   const Clock& clock_;
   Logger log_;
   Mailbox<Item> mailbox_;
+  // Whether a thread is the apply thread now: from the moment it takes items, or finds none.
+  std::atomic<bool> busy_{false};
   std::atomic<bool> out_of_space_{false};
 
   Mutex stop_mutex_;

@@ -26,7 +26,7 @@ ThreadEnv::ThreadEnv(const ThreadEnvLimits& limits, ThreadEnvParts parts, uint64
       log_writer_(parts_.log_store,
                   {.on_durable =
                        [this](uint64_t unit, std::vector<raft::Envelope> release) {
-                         for (raft::Envelope& envelope : release) Send(std::move(envelope));
+                         for (raft::Envelope& envelope : release) SendNow(std::move(envelope));
                          mailbox_.PostReserved(Persisted{unit});
                        },
                    .on_failed =
@@ -63,6 +63,7 @@ void ThreadEnv::Start(const ReplicaConfig& config, Boot boot) {
 void ThreadEnv::Stop() {
   if (!started_) return;
   started_ = false;
+  apply_.StopWaiting();
   mailbox_.Close();
   thread_.Join();
   log_writer_.Stop();
@@ -147,13 +148,15 @@ void ThreadEnv::Run() {
   TimePoint next_tick = Now() + limits_.tick;
   replica_->OnBoot();
   while (!mailbox_.closed()) {
-    replica_->Flush();
+    Flush();
     parts_.gauges.Publish(replica_->position());
     parts_.gauges.proposals_waiting.store(replica_->waiting_proposals(), std::memory_order_relaxed);
     (void)mailbox_.Wait(next_tick);
     events.clear();
     mailbox_.Drain(&events);
+    turn_proposals_ = 0;
     for (Event& event : events) Dispatch(std::move(event));
+    if (turn_proposals_ > 0) lone_.OnProposals(turn_proposals_);
     TimePoint now = Now();
     if (now < next_tick) continue;
     replica_->OnTick(now);
@@ -165,22 +168,42 @@ void ThreadEnv::Run() {
   replica_->OnStop();
 }
 
+void ThreadEnv::Flush() {
+  replica_->Flush();
+  // What this thread has persisted is told when the core's output, of which it was a part, has been
+  // executed.
+  while (persisted_here_) {
+    Handle(Persisted{*std::exchange(persisted_here_, std::nullopt)});
+    replica_->Flush();
+  }
+}
+
+// On a disk that may be full it must not wait: reads and the member's end would wait with it.
+bool ThreadEnv::MayWaitHere() const {
+  return lone_.there() && mailbox_.items() == 0 &&
+         parts_.gauges.disk_room.load(std::memory_order_relaxed) == DiskRoom::kEnough;
+}
+
 void ThreadEnv::Dispatch(Event event) {
   std::visit([this](auto& one) { Handle(one); }, event);
 }
 
 void ThreadEnv::Handle(ProposalBundle& bundle) {
   const TimePoint posted = bundle.posted;
+  turn_proposals_ += bundle.proposals.size();
   replica_->OnProposals(std::move(bundle));
   parts_.stages.propose.End(posted);
 }
 void ThreadEnv::Handle(const ReadTickets& tickets) {
+  lone_.OnOthers();
   replica_->OnReadTickets(tickets.loop, tickets.through);
 }
 void ThreadEnv::Handle(const LeaseCalls& calls) {
+  lone_.OnOthers();
   replica_->OnLeaseRequests(calls.loop, calls.requests);
 }
 void ThreadEnv::Handle(const Persisted& persisted) {
+  durable_unit_ = persisted.unit;
   persisting_.EndThrough(persisted.unit, parts_.stages.persist);
   replica_->OnPersisted(persisted.unit);
 }
@@ -216,15 +239,23 @@ void ThreadEnv::Handle(SnapshotEvent& event) {
 
 void ThreadEnv::Persist(raft::PersistUnit unit) {
   if (unit.must_sync) persisting_.Begin(unit.id, parts_.stages.persist);
-  log_writer_.Submit(std::move(unit));
+  const bool idle = std::exchange(last_unit_, unit.id) == durable_unit_;
+  if (!idle || !unit.release.empty() || !MayWaitHere()) return log_writer_.Submit(std::move(unit));
+  if (log_writer_.AppendHere(unit)) persisted_here_ = unit.id;
 }
 
 void ThreadEnv::Apply(std::vector<raft::EntryPtr> entries) {
   applying_.Begin(entries.back()->index.value(), parts_.stages.apply);
+  if (MayWaitHere() && apply_.TryApplyHere(&entries)) return;
   apply_.Post(std::move(entries));
 }
 
 void ThreadEnv::Send(raft::Envelope envelope) {
+  lone_.OnOthers();
+  SendNow(std::move(envelope));
+}
+
+void ThreadEnv::SendNow(raft::Envelope envelope) {
   CHECK(parts_.peers != nullptr, "a message to member {:x} of a member alone", envelope.to);
   parts_.peers->Send(std::move(envelope));
 }

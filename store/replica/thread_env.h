@@ -18,6 +18,7 @@
 #include "store/replica/env.h"
 #include "store/replica/gauges.h"
 #include "store/replica/hub_thread.h"
+#include "store/replica/lone_writer.h"
 #include "store/replica/maintenance.h"
 #include "store/replica/peer_transport.h"
 #include "store/replica/replica.h"
@@ -143,6 +144,9 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
 
   // Replica thread.
   void Run();
+  void Flush();
+  // Whether this thread may do the work of the log writer and of apply: see LoneWriter.
+  bool MayWaitHere() const;
   void Dispatch(Event event);
   void Handle(ProposalBundle& bundle);
   void Handle(const ReadTickets& tickets);
@@ -178,6 +182,8 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
 
   ApplySinks MakeApplySinks();
   MaintenanceHooks MakeMaintenanceHooks();
+  // Also from the log writer's thread.
+  void SendNow(raft::Envelope envelope);
   void Fatal(const Error& error);
   template <class Tell>
   void PostTo(LoopId loop, Tell tell);
@@ -191,6 +197,11 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   // Replica thread.
   InFlight persisting_;  // units
   InFlight applying_;    // indexes
+  LoneWriter lone_;
+  size_t turn_proposals_ = 0;  // of clients, in the running turn
+  uint64_t last_unit_ = 0;     // handed to the log
+  uint64_t durable_unit_ = 0;
+  std::optional<uint64_t> persisted_here_;  // to be told to the core
 
   Mailbox<Event> mailbox_;
   PeerMail peer_mail_;

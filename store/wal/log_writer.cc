@@ -35,6 +35,18 @@ void LogWriter::Submit(raft::PersistUnit unit) {
   queue_.PostReserved(std::move(unit), bytes);
 }
 
+bool LogWriter::AppendHere(const raft::PersistUnit& unit) {
+  CHECK(unit.release.empty() && queue_.items() == 0);
+  const raft::PersistUnit* pointer = &unit;
+  return AppendOnce({&pointer, 1});
+}
+
+bool LogWriter::AppendOnce(std::span<const raft::PersistUnit* const> units) {
+  Status appended = log_.Append(units);
+  if (!appended) callbacks_.on_failed(appended.error());
+  return appended.has_value();
+}
+
 void LogWriter::Run() {
   std::vector<raft::PersistUnit> units;
   while (queue_.Wait()) {
@@ -62,10 +74,7 @@ bool LogWriter::AppendGroup(std::span<raft::PersistUnit> group) {
   std::vector<const raft::PersistUnit*> pointers;
   pointers.reserve(group.size());
   for (const raft::PersistUnit& unit : group) pointers.push_back(&unit);
-  if (Status appended = log_.Append(pointers); !appended) {
-    callbacks_.on_failed(appended.error());
-    return false;
-  }
+  if (!AppendOnce(pointers)) return false;
   std::vector<raft::Envelope> release;
   for (raft::PersistUnit& unit : group) {
     std::move(unit.release.begin(), unit.release.end(), std::back_inserter(release));

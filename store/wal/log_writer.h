@@ -2,9 +2,9 @@
 // LogWriter: the thread between the replica and the disk. It takes all units that queue, appends
 // them as one group with one fsync, and then, on its own thread, tells which id is durable and
 // hands over the messages that had waited for it. While the fsync runs the next group collects, so
-// the group grows with the load. Submit and Stop from one thread. Bounded by what raft may have
-// uncommitted (Config::uncommitted_bytes_max): a unit cannot be refused, only the proposal before
-// it. The first error ends the writing for good: on_failed is called once and nothing is
+// the group grows with the load. Submit, AppendHere and Stop from one thread. Bounded by what raft
+// may have uncommitted (Config::uncommitted_bytes_max): a unit cannot be refused, only the proposal
+// before it. The first error ends the writing for good: on_failed is called once and nothing is
 // acknowledged any more.
 #pragma once
 
@@ -42,6 +42,10 @@ class LogWriter {
   // Appends what is queued and ends the thread. Idempotent.
   void Stop();
   void Submit(raft::PersistUnit unit);
+  // Appends on the caller's thread, for one that has nothing else to do: it must be Submit's
+  // thread, and on_durable must have told all that was submitted. on_durable is not called for this
+  // unit, which must release nothing. False: on_failed was called.
+  bool AppendHere(const raft::PersistUnit& unit);
 
   // Gauges, any thread.
   size_t queued_units() const { return queue_.items(); }
@@ -52,6 +56,7 @@ class LogWriter {
   // False after an error.
   bool Append(std::vector<raft::PersistUnit>* units);
   bool AppendGroup(std::span<raft::PersistUnit> group);
+  bool AppendOnce(std::span<const raft::PersistUnit* const> units);
 
   LogStore& log_;
   Callbacks callbacks_;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log retention and automatic compaction by themselves.
+// Log retention, automatic compaction and the lone writer by themselves.
 #include "store/apply/command.h"
 #include "store/replica/log_retention.h"
+#include "store/replica/lone_writer.h"
 #include "tests/unit/replica/fake_env.h"
 
 #include <gtest/gtest.h>
@@ -10,6 +11,24 @@ namespace store::replica {
 namespace {
 
 using raft::Index;
+
+TEST(LoneWriter, IsThereAfterTurnsOfOneProposalAndUntilAnybodyElseComes) {
+  LoneWriter lone;
+  const auto settle = [&lone] {
+    for (size_t i = 0; i < LoneWriter::kTurnsMin; ++i) {
+      EXPECT_FALSE(lone.there());
+      lone.OnProposals(1);
+    }
+    EXPECT_TRUE(lone.there());
+  };
+  settle();
+  lone.OnProposals(1);
+  EXPECT_TRUE(lone.there());
+  lone.OnProposals(2);
+  settle();
+  lone.OnOthers();
+  settle();
+}
 
 TEST(LogRetention, KeepsTheNewestEntries) {
   LogRetention retention({.entries = 100, .bytes = 1 << 30, .step_entries = 10});

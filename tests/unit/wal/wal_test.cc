@@ -174,5 +174,33 @@ TEST(LogWriterTest, ReleasesOnlyWhatIsDurable) {
   EXPECT_EQ(released, 3u);
 }
 
+TEST(LogWriterTest, AppendsOnTheCallersThreadBetweenUnitsOfItsOwn) {
+  MemLogStore log;
+  Mutex mutex;
+  CondVar changed;
+  uint64_t durable = 0;
+  LogWriter writer(log, {.on_durable =
+                             [&](uint64_t id, const std::vector<raft::Envelope>&) {
+                               MutexLock lock(mutex);
+                               durable = id;
+                               changed.NotifyAll();
+                             },
+                         .on_failed = [](const Error&) { FAIL(); }});
+  writer.Start();
+  for (uint64_t id = 1; id <= 100; id += 2) {
+    writer.Submit(MakeUnit(id, 1, 1));
+    {
+      MutexLock lock(mutex);
+      while (durable != id) changed.Wait(mutex);
+    }
+    ASSERT_TRUE(writer.AppendHere(MakeUnit(id + 1, 1, 1)));
+    auto entries = log.Read(raft::Index(id), raft::Index(id + 2), 1 << 20);
+    ASSERT_TRUE(entries);
+    EXPECT_EQ(entries->size(), 2u) << "durable when it returns";
+    EXPECT_EQ(durable, id) << "its caller knows";
+  }
+  writer.Stop();
+}
+
 }  // namespace
 }  // namespace store::wal
