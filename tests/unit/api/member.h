@@ -235,7 +235,7 @@ class Member {
     self.client_urls = {"http://localhost:2379"};
     raft::ConfState conf;
     conf.voters = {raft::NodeId(kMember)};
-    EXPECT_TRUE(machine.Bootstrap({{self}, conf}));
+    EXPECT_TRUE(machine.Bootstrap({{}, {}, {self}, conf}));
     gauges.term = kTerm;
     gauges.leader = kMember;
     pool.Start();
