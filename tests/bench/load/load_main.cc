@@ -137,7 +137,9 @@ struct Spent {
   double own_cpu;
 };
 Spent Now(const LoadOptions& options, const store::Clock& clock) {
-  return {clock.Now(), CpuSeconds(options.server_pid), OwnCpuSeconds()};
+  double server_cpu = 0;
+  for (int pid : options.server_pids) server_cpu += CpuSeconds(pid);
+  return {clock.Now(), server_cpu, OwnCpuSeconds()};
 }
 
 void Print(const LoadOptions& options, const Tally& tally, const Spent& from, const Spent& to) {
@@ -237,7 +239,8 @@ int Main(int argc, char** argv) {
   app.add_option("--window", options.window, "watch: puts under way; lease: per stream");
   app.add_option("--seed", options.seed, "of keys and values");
   app.add_option("--rate", options.rate, "soak: operations a second, 0: all that are answered");
-  app.add_option("--server-pid", options.server_pid, "whose CPU time is read");
+  app.add_option("--server-pid", options.server_pids, "whose CPU time is read, with commas")
+      ->delimiter(',');
   CLI11_PARSE(app, argc, argv);
   try {
     RunLoad(options);

@@ -38,7 +38,7 @@ struct LoadOptions {
   int window = 16;
   uint64_t seed = 1;
   uint64_t rate = 0;  // soak: operations a second; 0: as fast as they are answered
-  int server_pid = 0;
+  std::vector<int> server_pids;  // whose CPU time is read, together
 };
 
 struct Tally {
