@@ -3,7 +3,7 @@
 // The clients of the kill loop of the store, on Debian's packaged clientv3: writers, leases and watchers that go on while
 // the store is killed and started again, and the audit of what it then says.
 //
-//	killclients ENDPOINT [-writers N] [-watchers N] [-leases N] [-keys N] [-value BYTES]
+//	killclients ENDPOINT[,ENDPOINT…] [-writers N] [-watchers N] [-leases N] [-keys N] [-value BYTES]
 //
 // Each line on standard input is a command, answered by one line:
 //
@@ -44,7 +44,7 @@ type options struct {
 // A killed store is back in a fraction of a second: the default back-off of a second would leave it idle.
 func dial(endpoint string) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{
-		Endpoints: []string{endpoint},
+		Endpoints: strings.Split(endpoint, ","),
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: reconnectDelay, Multiplier: 1.2, MaxDelay: 5 * reconnectDelay},
 			MinConnectTimeout: time.Second,
