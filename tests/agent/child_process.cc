@@ -48,14 +48,14 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-ScratchDirectory::ScratchDirectory() {
+ScratchDirectory::ScratchDirectory(bool keep_if_failed) : keep_if_failed_(keep_if_failed) {
   std::string name = (std::filesystem::temp_directory_path() / "sluice_agent_XXXXXX").string();
   EXPECT_NE(::mkdtemp(name.data()), nullptr);
   path_ = name;
 }
 
 ScratchDirectory::~ScratchDirectory() {
-  if (::testing::Test::HasFailure()) {
+  if (keep_if_failed_ && ::testing::Test::HasFailure()) {
     fprintf(stderr, "kept for a look: %s\n", path_.c_str());
     return;
   }
@@ -113,7 +113,7 @@ int FreePort() {
 Finished RunProgram(const std::vector<std::string>& argv,
                     const std::vector<std::string>& environment, const std::string& input,
                     std::chrono::milliseconds timeout) {
-  ScratchDirectory scratch;
+  ScratchDirectory scratch(/*keep_if_failed=*/false);
   std::vector<std::string> command = argv;
   if (!input.empty()) {
     Append(scratch / "input", input);

@@ -14,10 +14,10 @@
 
 namespace logagent::testing {
 
-// Removed with everything in it, unless the test failed.
+// Removed with everything in it, unless the test failed and there is something to look at.
 class ScratchDirectory {
  public:
-  ScratchDirectory();
+  explicit ScratchDirectory(bool keep_if_failed = true);
   ~ScratchDirectory();
   ScratchDirectory(const ScratchDirectory&) = delete;
   ScratchDirectory& operator=(const ScratchDirectory&) = delete;
@@ -26,6 +26,7 @@ class ScratchDirectory {
 
  private:
   std::string path_;
+  const bool keep_if_failed_;
 };
 
 class ChildProcess {

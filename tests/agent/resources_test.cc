@@ -56,6 +56,13 @@ class ResourcesTest : public ::testing::Test {
     EXPECT_EQ(done.exit_code, 0) << script << ": " << done.output;
     return done.exit_code == 0;
   }
+  // What a restart in the namespace would go on with.
+  std::string SavedRows() const {
+    return RunProgram({"nsenter", "-t", std::to_string(agent_->pid()), "-U", "-m",
+                       "--preserve-credentials", Program("sluice-agent"), "-c",
+                       scratch_ / "settings.yaml", "checkpoint", "list"})
+        .output;
+  }
   // A file as the agent sees it.
   std::string Inside(const std::string& name) const {
     return fmt::format("/proc/{}/root{}", agent_->pid(), scratch_ / name);
@@ -147,6 +154,7 @@ TEST_F(ResourcesTest, FullStateDirectoryIsToldAndWaitedOut) {
   ExpectArrived("web", wanted);
   std::filesystem::remove(Inside("state/fill"));
   EXPECT_TRUE(WaitUntil([&] { return Text("checkpoint_error").empty(); })) << Status().dump(1);
+  EXPECT_TRUE(WaitUntil([&] { return SavedRows().find("logs/99.log") != std::string::npos; }));
   wanted.insert("after");
   Append(scratch_ / "logs/1.log", "after\n");
   ExpectArrived("web", wanted);
@@ -163,12 +171,7 @@ TEST_F(ResourcesTest, ReadOnlyStateDirectoryIsToldAndUsedOnceItCanBeWritten) {
     return Text("state_error").empty() && Text("checkpoint_error").empty();
   })) << Status().dump(1);
   // What was read before is in it.
-  EXPECT_TRUE(WaitUntil([&] {
-    Finished rows = RunProgram({"nsenter", "-t", std::to_string(agent_->pid()), "-U", "-m",
-                                "--preserve-credentials", Program("sluice-agent"), "-c",
-                                scratch_ / "settings.yaml", "checkpoint", "list"});
-    return rows.output.find("logs/a.log") != std::string::npos;
-  }));
+  EXPECT_TRUE(WaitUntil([&] { return SavedRows().find("logs/a.log") != std::string::npos; }));
 }
 
 TEST_F(ResourcesTest, DirectoryThatVanishesAndComesBackIsCollectedAgain) {

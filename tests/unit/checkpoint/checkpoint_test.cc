@@ -5,10 +5,18 @@
 #include "store/base/file.h"
 #include "tests/unit/shard/temp_dir.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sys/mount.h>
+#include <unistd.h>
 
 namespace logagent {
 namespace {
@@ -86,6 +94,69 @@ TEST(RocksCheckpoint, DamagedStateIsPutAsideWithANotice) {
   ASSERT_TRUE(opened.has_value()) << opened.error().message();
   EXPECT_THAT(opened->notice, ::testing::HasSubstr("damaged"));
   EXPECT_TRUE(store::FileExists((dir / "state.corrupt-1").string()));
+}
+
+// A small tmpfs over the temporary directory, in a namespace of the process's own.
+bool MountSmallDisk(const Path& over) {
+  std::string user = fmt::format("0 {} 1", ::getuid());
+  std::string group = fmt::format("0 {} 1", ::getgid());
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
+    return false;
+  }
+  std::ofstream("/proc/self/setgroups") << "deny";
+  std::ofstream("/proc/self/uid_map") << user;
+  std::ofstream("/proc/self/gid_map") << group;
+  return ::mount("tmpfs", over.c_str(), "tmpfs", 0, "size=1m") == 0;
+}
+
+// Fills the disk, gives one page of room back at a time until a save succeeds; true when each
+// attempt before was an error that says why, and the state then has what was saved.
+bool SurvivesAFullDisk(const Path& state, CheckpointStore& store, uint64_t offset) {
+  Path fill = state.parent_path() / "fill";
+  Append(fill, std::string(2 << 20, 'x'));
+  SavedChanges changes;
+  for (uint64_t inode = 0; inode < 200; ++inode) {
+    changes.files.push_back(Row(inode, offset));
+  }
+  int failures = 0;
+  for (Status saved; !(saved = store.Save(changes, failures % 2 == 0)); ++failures) {
+    uintmax_t filled = std::filesystem::file_size(fill);
+    if (!::testing::Value(saved.error().message(), ::testing::HasSubstr("No space left")) ||
+        filled < 4096) {
+      fmt::print(stderr, "{} bytes filled: {}\n", filled, saved.error().message());
+      return false;
+    }
+    std::filesystem::resize_file(fill, filled - 4096);
+  }
+  std::filesystem::remove(fill);
+  auto read = store.LoadAll();
+  std::filesystem::directory_iterator files(state);
+  auto count = std::distance(begin(files), end(files));
+  fmt::print(stderr, "offset {}: {} failures, {} files\n", offset, failures, count);
+  return failures > 0 && count < 20 && store.Sync() && read && read->files.size() == 200 &&
+         std::ranges::all_of(read->files, [=](auto& row) { return row.offset == offset; });
+}
+
+TEST(RocksCheckpointDeathTest, RoomThatReturnsPageByPageIsUsedOnceItIsEnough) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  auto survive = [] {
+    Path temp = std::filesystem::temp_directory_path();
+    if (!MountSmallDisk(temp)) {
+      return 2;
+    }
+    auto opened = OpenRocksCheckpoint(temp / "state");
+    bool survived = opened.has_value();
+    if (!opened) {
+      fmt::print(stderr, "{}\n", opened.error().message());
+    }
+    for (uint64_t round = 1; survived && round <= 10; ++round) {
+      survived = SurvivesAFullDisk(temp / "state", *opened->store, round);
+    }
+    opened->store.reset();
+    auto read = ReadRocksCheckpoint(temp / "state");
+    return survived && read && read->files.size() == 200 && read->files[0].offset == 10 ? 0 : 1;
+  };
+  EXPECT_EXIT(std::exit(survive()), ::testing::ExitedWithCode(0), "offset 10");
 }
 
 // Refuses while told to.
