@@ -105,7 +105,9 @@ class SnapshotTransferTest : public testing::Test {
     options.buffered_bytes_max = buffered;
     receiver_ = std::make_unique<SnapshotReceiver>(std::move(options), events_, Logger());
     receiver_->Register(methods_);
-    server_ = std::make_unique<rpc::Server>(methods_, router_, std::vector{&peer_loop_});
+    rpc::ServerOptions server;
+    server.stop_grace = Duration(0);  // as in the member
+    server_ = std::make_unique<rpc::Server>(methods_, router_, std::vector{&peer_loop_}, server);
     ASSERT_TRUE(server_->Listen("127.0.0.1:0"));
     server_->Start();
     address_ = server_->addresses().front().ToString();
@@ -312,6 +314,8 @@ TEST_F(SnapshotTransferTest, AReceiverThatGoesAwayFailsIt) {
   ASSERT_TRUE(WaitFor([&] { return receiver_->stats().bytes.load() > 0; }));
   StopServer();
   ASSERT_TRUE(WaitSent());
+  EXPECT_FALSE(events_.sent()->ok);
+  EXPECT_FALSE(events_.received());
   EXPECT_TRUE(NothingIsLeft());
 }
 
