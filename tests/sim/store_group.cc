@@ -73,6 +73,7 @@ void StoreCounts::Add(const StoreCounts& o) {
   watches += o.watches;
   events_seen += o.events_seen;
   leases_expired += o.leases_expired;
+  leases_unjudged += o.leases_unjudged;
 }
 
 StoreGroup::StoreGroup(const StoreOptions& options)

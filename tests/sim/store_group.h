@@ -36,6 +36,8 @@ struct StoreCounts {
            full_disks = 0;
   uint64_t elections = 0, fetches = 0, hub_drops = 0, states_compared = 0;
   uint64_t calls = 0, answered = 0, watches = 0, events_seen = 0, leases_expired = 0;
+  // Because leaders changed too often.
+  uint64_t leases_unjudged = 0;
   void Add(const StoreCounts& other);
 };
 

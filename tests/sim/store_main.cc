@@ -39,13 +39,14 @@ struct Totals {
     const StoreCounts& c = counts;
     fmt::print(
         "{} events, {} entries committed, {} calls ({} answered), {} watches with {} events, {} "
-        "leases expired; {} elections, {} crashes ({} torn), {} power cuts, {} pauses, {} cuts, {} "
+        "leases expired ({} runs without a leader that lasts); {} elections, {} crashes ({} torn), "
+        "{} power cuts, {} pauses, {} cuts, {} "
         "clogs, {} full disks, {} clock jumps, {} fetches, {} batches the hub had no room for; {} "
         "states "
         "compared\n",
         events, committed, c.calls, c.answered, c.watches, c.events_seen, c.leases_expired,
-        c.elections, c.crashes, c.torn, c.power_cuts, c.pauses, c.cuts, c.clogs, c.full_disks,
-        c.wall_jumps, c.fetches, c.hub_drops, c.states_compared);
+        c.leases_unjudged, c.elections, c.crashes, c.torn, c.power_cuts, c.pauses, c.cuts, c.clogs,
+        c.full_disks, c.wall_jumps, c.fetches, c.hub_drops, c.states_compared);
   }
   // A fault that was never injected proves nothing.
   std::string NeverSeen() const {
