@@ -68,6 +68,7 @@ size_t DescriptorsMax() {
 ShardOptions LimitDescriptors(ShardOptions options, size_t descriptors) {
   size_t files =
       descriptors > 2 * kDescriptorsOfOthers ? descriptors - kDescriptorsOfOthers : descriptors / 2;
+  options.read_files_max = files;
   options.unread_files_max = std::min(options.unread_files_max, files);
   options.open_files_max = std::min(options.open_files_max, files / 2);
   return options;

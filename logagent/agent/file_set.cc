@@ -195,6 +195,14 @@ void FileSet::CloseIdle() {
   CloseDownTo(std::max(options_.open_files_max, options_.unread_files_max), true);
 }
 
+bool FileSet::MayRead(const FileTask& task) {
+  if (task.reader->is_open() || by_use_.size() < options_.read_files_max) {
+    return true;
+  }
+  CloseDownTo(options_.read_files_max - 1, true);
+  return by_use_.size() < options_.read_files_max;
+}
+
 void FileSet::CloseDownTo(size_t open_max, bool unread) {
   for (auto at = by_use_.begin(); at != by_use_.end() && by_use_.size() > open_max;) {
     FileTask& task = *tasks_.at(at->second);

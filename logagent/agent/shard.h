@@ -113,6 +113,8 @@ struct ShardOptions {
   size_t open_files_max = 48;
   // Those with bytes to read are held open so far, whatever happens to their names meanwhile.
   size_t unread_files_max = 512;
+  // None is opened for reading beyond; a file with lines in flight stays open.
+  size_t read_files_max = SIZE_MAX;
   // Per entry: beyond it the deleted file that has waited longest is given up.
   uint64_t pinned_bytes_max = uint64_t{1} << 30;
 };

@@ -11,6 +11,7 @@ namespace logagent {
 namespace {
 
 constexpr store::Duration kReadRetry = std::chrono::seconds(1);
+constexpr store::Duration kDescriptorRetry = std::chrono::milliseconds(20);
 constexpr store::Duration kLookInterval = std::chrono::milliseconds(10);
 constexpr store::Duration kDetachedInterval = std::chrono::milliseconds(250);
 constexpr int kTurnsPerRound = 64;
@@ -143,6 +144,11 @@ void Shard::Loop::ReadSome() {
 // A file that was closed while it was idle and cannot be opened any more is tried again; when no
 // name leads to it, it was deleted, and all of it but an unfinished line had been delivered.
 bool Shard::Loop::Open(FileTask& task) {
+  if (!set_.MayRead(task)) {
+    task.retry_at = clock_.Now() + kDescriptorRetry;
+    later_.insert(task.id);
+    return false;
+  }
   bool gone = false;
   if (set_.EnsureOpen(task, &gone)) {
     return true;

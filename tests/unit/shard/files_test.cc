@@ -7,8 +7,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace logagent {
 namespace {
@@ -49,6 +52,26 @@ TEST_F(Files, TooManyBytesOfDeletedFilesGiveUpTheOneThatWaitedLongest) {
   Steps(200);
   EXPECT_THAT(sink_.lines, ElementsAre(std::string(799, 'b')));
   EXPECT_EQ(files_.open_files(), 0U);
+}
+
+TEST_F(Files, FilesWithLinesInFlightLeaveDescriptorsToConnections) {
+  options_.unread_files_max = options_.read_files_max = 3;
+  Restart();
+  Start("/logs/*.log");
+  for (int i = 0; i < 10; ++i) {
+    files_.Append(fmt::format("/logs/{}.log", i), fmt::format("line {}\n", i));
+  }
+  std::vector<Delivery> unanswered;
+  for (int i = 0; i < 50; ++i) {
+    Steps(1);
+    std::ranges::move(std::exchange(sink_.answers, {}), std::back_inserter(unanswered));
+    EXPECT_LE(files_.open_files(), 3U);
+  }
+  EXPECT_EQ(sink_.lines.size(), 3U);
+  sink_.answers = std::move(unanswered);
+  Steps(200);
+  EXPECT_EQ(sink_.lines.size(), 10U);
+  EXPECT_EQ(Lost(), 0U);
 }
 
 TEST_F(Files, UnreadableFileIsToldAndCollectedWhenItBecomesReadable) {
