@@ -37,7 +37,7 @@ struct LoadOptions {
   int leases = 10'000;
   int window = 16;
   uint64_t seed = 1;
-  uint64_t rate = 0;  // soak: operations a second; 0: as fast as they are answered
+  uint64_t rate = 0;             // soak: operations a second; 0: as fast as they are answered
   std::vector<int> server_pids;  // whose CPU time is read, together
 };
 
