@@ -4,6 +4,8 @@
 #include "store/apply/sys_rows.h"
 #include "store/engine/sys_keys.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <utility>
 
@@ -15,6 +17,7 @@ using engine::SysSection;
 using engine::Table;
 using etcdserverpb::AlarmRequest;
 using etcdserverpb::AlarmResponse;
+using sluice::store::MembershipChange;
 
 // kNone for NONE and for kinds this release does not know: such requests change nothing.
 AlarmKind KindOf(etcdserverpb::AlarmType type) {
@@ -34,22 +37,37 @@ void AddTo(AlarmResponse* response, const cluster::Alarm& alarm) {
   member->set_alarm(static_cast<etcdserverpb::AlarmType>(alarm.kind));
 }
 
-Result<cluster::Member> MemberOf(const raft::ConfChange& change) {
-  membershippb::Member message;
-  if (!message.ParseFromString(change.context)) {
-    return Fail(ErrorCode::kCorruption, "a configuration change does not describe a member");
-  }
+cluster::Member MemberOf(const raft::ConfChange& change, const membershippb::Member& message) {
   cluster::Member member;
   member.id = change.node;
   member.name = message.member_attributes().name();
-  for (const std::string& url : message.raft_attributes().peer_urls()) {
-    member.peer_urls.push_back(url);
-  }
-  for (const std::string& url : message.member_attributes().client_urls()) {
-    member.client_urls.push_back(url);
-  }
+  const auto& peer_urls = message.raft_attributes().peer_urls();
+  member.peer_urls.assign(peer_urls.begin(), peer_urls.end());
+  const auto& client_urls = message.member_attributes().client_urls();
+  member.client_urls.assign(client_urls.begin(), client_urls.end());
   member.learner = change.kind == raft::ConfChangeKind::kAddLearner;
   return member;
+}
+
+bool Fits(MembershipChange::Verb verb, raft::ConfChangeKind kind) {
+  using Kind = raft::ConfChangeKind;
+  switch (verb) {
+    case MembershipChange::ADD:
+      return kind == Kind::kAddVoter || kind == Kind::kAddLearner;
+    case MembershipChange::PROMOTE:
+      return kind == Kind::kAddVoter;
+    case MembershipChange::REMOVE:
+      return kind == Kind::kRemove;
+    default:
+      return false;
+  }
+}
+
+template <class Response>
+std::unique_ptr<Response> WithMembers(const cluster::MemberList& members) {
+  auto response = std::make_unique<Response>();
+  for (const cluster::Member& member : members) ToProto(member, response->add_members());
+  return response;
 }
 
 }  // namespace
@@ -118,26 +136,95 @@ CallResult Cluster::SetVersion(const CommandScope& scope,
   return Done(scope.store.pending_current());
 }
 
-Result<raft::ConfChange> Cluster::Decide(const raft::ConfChange& change,
-                                         engine::WriteBatch& batch) {
-  raft::ConfChange refused;
-  refused.node = change.node;
-  switch (change.kind) {
-    case raft::ConfChangeKind::kNone:
-      return refused;
-    case raft::ConfChangeKind::kRemove:
-      return table_.Remove(change.node, batch) ? change : refused;
-    case raft::ConfChangeKind::kAddVoter:
-      if (table_.Find(change.node) != nullptr) {
-        return table_.Promote(change.node, batch) ? change : refused;
-      }
-      break;
-    case raft::ConfChangeKind::kAddLearner:
-      break;
+CallResult Cluster::UpdateMember(const CommandScope& scope,
+                                 const etcdserverpb::MemberUpdateRequest& request) {
+  CallResult result = Done(scope.store.pending_current());
+  raft::NodeId id(request.id());
+  std::vector<std::string> urls(request.peerurls().begin(), request.peerurls().end());
+  if (table_.Find(id) == nullptr) {
+    result.error = ErrorCode::kMemberNotFound;
+  } else if (table_.UrlTaken(urls, id)) {
+    result.error = ErrorCode::kPeerUrlExists;
+  } else {
+    table_.SetPeerUrls(id, std::move(urls), scope.batch);
+    if (scope.answer) {
+      result.response = WithMembers<etcdserverpb::MemberUpdateResponse>(*table_.members());
+    }
   }
-  auto member = MemberOf(change);
-  RETURN_IF_ERROR(member);
-  return table_.Add(*member, batch) ? change : refused;
+  return result;
+}
+
+ErrorCode Cluster::Add(const raft::ConfChange& change, const MembershipChange& command,
+                       engine::WriteBatch& batch) {
+  cluster::Member member = MemberOf(change, command.member());
+  if (table_.Find(change.node) != nullptr) return ErrorCode::kMemberExists;
+  if (table_.UrlTaken(member.peer_urls, change.node)) return ErrorCode::kPeerUrlExists;
+  if (member.learner && table_.learners() + 1 > command.learners_max()) {
+    return ErrorCode::kTooManyLearners;
+  }
+  table_.Add(member, batch);
+  return ErrorCode::kOk;
+}
+
+ErrorCode Cluster::Promote(raft::NodeId id, engine::WriteBatch& batch) {
+  if (table_.Find(id) == nullptr) return ErrorCode::kMemberNotFound;
+  return table_.Promote(id, batch) ? ErrorCode::kOk : ErrorCode::kMemberNotLearner;
+}
+
+ErrorCode Cluster::Remove(raft::NodeId id, const raft::ConfState& conf, engine::WriteBatch& batch) {
+  // Raft keeps its last voter, so membership must too.
+  bool last_voter = conf.voters.size() == 1 && conf.voters.front() == id;
+  if (last_voter) return ErrorCode::kMemberNotEnoughStarted;
+  return table_.Remove(id, batch) ? ErrorCode::kOk : ErrorCode::kMemberNotFound;
+}
+
+Result<Cluster::Decision> Cluster::Decide(const raft::ConfChange& change,
+                                          const MembershipChange& command,
+                                          const raft::ConfState& conf, engine::WriteBatch& batch) {
+  if (!Fits(command.verb(), change.kind)) {
+    return Fail(
+        ErrorCode::kCorruption,
+        fmt::format("a configuration change of kind {} says it is {}",
+                    static_cast<int>(change.kind), MembershipChange::Verb_Name(command.verb())));
+  }
+  Decision decision{change, ErrorCode::kOk};
+  if (table_.WasRemoved(change.node)) {
+    decision.error = ErrorCode::kMemberNotFound;
+  } else if (command.verb() == MembershipChange::REMOVE) {
+    decision.error = Remove(change.node, conf, batch);
+  } else if (command.verb() == MembershipChange::PROMOTE) {
+    decision.error = Promote(change.node, batch);
+  } else {
+    decision.error = Add(change, command, batch);
+  }
+  // The context has done its work; raft and the replica need only the rest.
+  decision.change.context.clear();
+  if (decision.error != ErrorCode::kOk) decision.change.kind = raft::ConfChangeKind::kNone;
+  return decision;
+}
+
+std::unique_ptr<google::protobuf::MessageLite> Cluster::ResponseOf(const MembershipChange& command,
+                                                                   raft::NodeId node) const {
+  const cluster::MemberList& members = *table_.members();
+  if (command.verb() == MembershipChange::REMOVE) {
+    return WithMembers<etcdserverpb::MemberRemoveResponse>(members);
+  }
+  if (command.verb() == MembershipChange::PROMOTE) {
+    return WithMembers<etcdserverpb::MemberPromoteResponse>(members);
+  }
+  auto response = WithMembers<etcdserverpb::MemberAddResponse>(members);
+  if (const cluster::Member* added = table_.Find(node)) {
+    ToProto(*added, response->mutable_member());
+  }
+  return response;
+}
+
+void ToProto(const cluster::Member& from, etcdserverpb::Member* to) {
+  to->set_id(from.id.value());
+  to->set_name(from.name);
+  for (const std::string& url : from.peer_urls) to->add_peerurls(url);
+  for (const std::string& url : from.client_urls) to->add_clienturls(url);
+  to->set_islearner(from.learner);
 }
 
 }  // namespace store::apply

@@ -9,9 +9,11 @@
 #include "store/cluster/alarm_table.h"
 #include "store/cluster/cluster_table.h"
 #include "store/raft/types.h"
+#include "store_command.pb.h"
 
 #include <etcd/membership.pb.h>
 #include <etcd/rpc.pb.h>
+#include <google/protobuf/message_lite.h>
 
 #include <memory>
 
@@ -34,12 +36,28 @@ class Cluster {
   CallResult SetVersion(const CommandScope& scope,
                         const membershippb::ClusterVersionSetRequest& request);
 
-  // Decides a configuration change whose context is a membershippb.Member: what raft may do with it
-  // (kNone when membership refuses: a removed id, a second add). kCorruption when the context is no
-  // member.
-  Result<raft::ConfChange> Decide(const raft::ConfChange& change, engine::WriteBatch& batch);
+  CallResult UpdateMember(const CommandScope& scope,
+                          const etcdserverpb::MemberUpdateRequest& request);
+
+  // Decides a configuration change when it is applied: `conf` is the configuration it would change.
+  // What raft may do with it is decision.change, kNone when membership refuses (decision.error
+  // says why). kCorruption when the context and the kind do not fit together.
+  struct Decision {
+    raft::ConfChange change;
+    ErrorCode error = ErrorCode::kOk;
+  };
+  Result<Decision> Decide(const raft::ConfChange& change,
+                          const sluice::store::MembershipChange& command,
+                          const raft::ConfState& conf, engine::WriteBatch& batch);
+  // The response of a change that was made, to the member that waits for it.
+  std::unique_ptr<google::protobuf::MessageLite> ResponseOf(
+      const sluice::store::MembershipChange& command, raft::NodeId node) const;
 
  private:
+  ErrorCode Add(const raft::ConfChange& change, const sluice::store::MembershipChange& command,
+                engine::WriteBatch& batch);
+  ErrorCode Promote(raft::NodeId id, engine::WriteBatch& batch);
+  ErrorCode Remove(raft::NodeId id, const raft::ConfState& conf, engine::WriteBatch& batch);
   // true: something changed.
   bool ChangeAlarm(const etcdserverpb::AlarmRequest& request, cluster::Alarm alarm,
                    engine::WriteBatch& batch);
@@ -48,5 +66,8 @@ class Cluster {
   cluster::AlarmTable alarms_;
   std::shared_ptr<const cluster::AlarmTable> shared_alarms_;
 };
+
+// As the API shows a member.
+void ToProto(const cluster::Member& from, etcdserverpb::Member* to);
 
 }  // namespace store::apply

@@ -36,6 +36,11 @@ std::string EncodeCommand(const RequestId& id, sluice::store::Command& command) 
   return bytes;
 }
 
+std::string EncodeMembershipChange(const RequestId& id, sluice::store::MembershipChange& command) {
+  *command.mutable_header() = MakeHeader(id);
+  return command.SerializeAsString();
+}
+
 std::string EncodeLeaseExpiry(std::span<const LeaseId> ids) {
   sluice::store::Command command;
   for (LeaseId id : ids) command.mutable_lease_revoke()->add_ids(id.value());

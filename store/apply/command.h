@@ -25,6 +25,9 @@ RequestId IdOf(const sluice::store::CommandHeader& header);
 // Sets format and header and encodes.
 std::string EncodeCommand(const RequestId& id, sluice::store::Command& command);
 
+// The context of a configuration change; sets its header.
+std::string EncodeMembershipChange(const RequestId& id, sluice::store::MembershipChange& command);
+
 // Revoke of overdue leases by the leader itself.
 std::string EncodeLeaseExpiry(std::span<const LeaseId> ids);
 

@@ -83,6 +83,11 @@ class StateMachine::Impl {
   Status ApplyEntry(const raft::Entry& entry);
   Status ApplyCommand(const raft::Entry& entry);
   Status ApplyConfChange(const raft::Entry& entry);
+  // A call of this process waits for it.
+  bool IsOwn(const RequestId& id) const {
+    return id.counter != 0 && id.member == self_.member.value() &&
+           id.boot_nonce == self_.boot_nonce;
+  }
   ErrorCode Gate(int64_t cost) const;
   bool HasRoom(int64_t cost) const;
   Result<CallResult> Run(CommandScope& scope);
@@ -229,6 +234,15 @@ void StateMachine::Impl::BeginBatch() {
 Status StateMachine::Impl::ApplyEntry(const raft::Entry& entry) {
   CHECK(entry.index == applied_.index + 1, "entry {} after applied {}", entry.index,
         applied_.index);
+  // A member that joins begins with a snapshot; the founders would be missing from all that
+  // follows.
+  if (applied_.conf.voters.empty()) {
+    return Fail(
+        ErrorCode::kUnsupported,
+        fmt::format("log index {}: an early build has made this cluster, its log begins without "
+                    "the founders, and no member can join it by the log",
+                    entry.index));
+  }
   switch (entry.kind) {
     case raft::EntryKind::kNoop:
       break;
@@ -250,8 +264,7 @@ Status StateMachine::Impl::ApplyCommand(const raft::Entry& entry) {
     return Fail(decoded.error().WithContext(fmt::format("log index {}", entry.index)));
   }
   RequestId id = IdOf(command_.header());
-  bool waited_for =
-      id.counter != 0 && id.member == self_.member.value() && id.boot_nonce == self_.boot_nonce;
+  bool waited_for = IsOwn(id);
   CommandScope scope{*store_, *batch_, leases_, outcome_.report, bytes_written_, waited_for};
   if (command_.has_lease_revoke() && id.counter == 0) ++outcome_.report.expiry_entries;
   auto result = Run(scope);
@@ -268,14 +281,24 @@ Status StateMachine::Impl::ApplyCommand(const raft::Entry& entry) {
 
 Status StateMachine::Impl::ApplyConfChange(const raft::Entry& entry) {
   auto change = raft::DecodeConfChange(entry.data);
-  if (!change) {
+  sluice::store::MembershipChange command;
+  if (!change || !command.ParseFromString(change->context)) {
     return Fail(ErrorCode::kCorruption,
                 fmt::format("log index {} is not a configuration change", entry.index));
   }
-  auto decided = cluster_.Decide(*change, *batch_);
-  RETURN_IF_ERROR(decided);
-  applied_.conf = raft::Changed(applied_.conf, *decided);
-  outcome_.report.conf_changes.push_back(std::move(*decided));
+  auto decided = cluster_.Decide(*change, command, applied_.conf, *batch_);
+  if (!decided) {
+    return Fail(decided.error().WithContext(fmt::format("log index {}", entry.index)));
+  }
+  applied_.conf = raft::Changed(applied_.conf, decided->change);
+  outcome_.report.conf_changes.push_back(decided->change);
+  RequestId id = IdOf(command.header());
+  if (!IsOwn(id)) return Ok();
+  CallResult answer = Done(store_->pending_current());
+  answer.error = decided->error;
+  answer.counter = id.counter;
+  if (answer.error == ErrorCode::kOk) answer.response = cluster_.ResponseOf(command, change->node);
+  Collect(&outcome_.results, id.loop, std::move(answer));
   return Ok();
 }
 
@@ -329,6 +352,8 @@ Result<CallResult> StateMachine::Impl::Dispatch(CommandScope& scope) {
       return cluster_.PublishMember(scope, command_.member_attributes());
     case Command::kClusterVersion:
       return cluster_.SetVersion(scope, command_.cluster_version());
+    case Command::kMemberUpdate:
+      return cluster_.UpdateMember(scope, command_.member_update());
     case Command::BODY_NOT_SET:
       break;
   }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -139,6 +140,15 @@ bool ClusterTable::Promote(raft::NodeId id, engine::WriteBatch& batch) {
   return true;
 }
 
+bool ClusterTable::SetPeerUrls(raft::NodeId id, std::vector<std::string> urls,
+                               engine::WriteBatch& batch) {
+  auto found = members_.find(id);
+  if (found == members_.end()) return false;
+  found->second.peer_urls = std::move(urls);
+  Write(found->second, batch);
+  return true;
+}
+
 bool ClusterTable::Publish(raft::NodeId id, std::string name, std::vector<std::string> client_urls,
                            engine::WriteBatch& batch) {
   auto found = members_.find(id);
@@ -157,6 +167,21 @@ void ClusterTable::SetVersion(std::string version, engine::WriteBatch& batch) {
 const Member* ClusterTable::Find(raft::NodeId id) const {
   auto found = members_.find(id);
   return found == members_.end() ? nullptr : &found->second;
+}
+
+bool ClusterTable::UrlTaken(std::span<const std::string> urls, raft::NodeId except) const {
+  for (const auto& [id, member] : members_) {
+    if (id == except) continue;
+    auto taken = std::find_first_of(member.peer_urls.begin(), member.peer_urls.end(), urls.begin(),
+                                    urls.end());
+    if (taken != member.peer_urls.end()) return true;
+  }
+  return false;
+}
+
+size_t ClusterTable::learners() const {
+  return static_cast<size_t>(std::count_if(members_.begin(), members_.end(),
+                                           [](const auto& row) { return row.second.learner; }));
 }
 
 void ClusterTable::Write(const Member& member, engine::WriteBatch& batch) {

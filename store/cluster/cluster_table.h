@@ -44,6 +44,8 @@ class ClusterTable {
   bool Remove(raft::NodeId id, engine::WriteBatch& batch);
   // A learner becomes a voter. false: no such member or no learner.
   bool Promote(raft::NodeId id, engine::WriteBatch& batch);
+  // false: no such member.
+  bool SetPeerUrls(raft::NodeId id, std::vector<std::string> urls, engine::WriteBatch& batch);
   // What a member says about itself. false: no such member.
   bool Publish(raft::NodeId id, std::string name, std::vector<std::string> client_urls,
                engine::WriteBatch& batch);
@@ -51,6 +53,9 @@ class ClusterTable {
 
   const Member* Find(raft::NodeId id) const;
   bool WasRemoved(raft::NodeId id) const { return removed_.contains(id); }
+  // One of these peer URLs belongs to a member other than `except`.
+  bool UrlTaken(std::span<const std::string> urls, raft::NodeId except) const;
+  size_t learners() const;
   // Never null.
   const std::shared_ptr<const MemberList>& members() const { return shared_; }
   const std::shared_ptr<const RemovedList>& removed() const { return shared_removed_; }

@@ -18,7 +18,7 @@ namespace store::cluster {
 struct Member {
   raft::NodeId id;
   std::string name;                    // empty until the member has started and published itself
-  std::vector<std::string> peer_urls;  // sorted
+  std::vector<std::string> peer_urls;  // sorted, unless MemberUpdate gave another order
   std::vector<std::string> client_urls;
   bool learner = false;
   friend bool operator==(const Member&, const Member&) = default;

@@ -104,6 +104,15 @@ class Machine {
     if (!last_.results.empty()) result = std::move(last_.results[0].results[0]);
     return result;
   }
+  // Applies one configuration change.
+  BatchOutcome ApplyOne(std::string data) {
+    std::vector<raft::EntryPtr> entries = {
+        MakeEntry(++applied_, std::move(data), raft::EntryKind::kConfChange)};
+    size_t taken = 0;
+    auto outcome = state_->Apply(entries, &taken);
+    EXPECT_TRUE(outcome) << outcome.error().ToString();
+    return outcome ? std::move(*outcome) : BatchOutcome();
+  }
   // Feeds entries above the applied index until none is left; descriptions of all results.
   std::vector<std::string> Feed(std::span<const raft::EntryPtr> log) {
     std::vector<std::string> results;
