@@ -18,6 +18,16 @@ bool IsStream(std::string_view method) {
   return std::find(kStreams.begin(), kStreams.end(), method) != kStreams.end();
 }
 
+// Of Range only what is serializable: KvService looks at the request.
+constexpr std::array<std::string_view, 3> kServedByLearners = {
+    "/etcdserverpb.KV/Range", "/etcdserverpb.Maintenance/Status",
+    "/etcdserverpb.Maintenance/Snapshot"};
+
+bool ServedByLearner(std::string_view method) {
+  return std::find(kServedByLearners.begin(), kServedByLearners.end(), method) !=
+         kServedByLearners.end();
+}
+
 // Bytes of the sequence that starts with `lead`, and the range its second byte must be in (that
 // excludes overlong forms, surrogates and what is above U+10FFFF); 0: no start.
 struct Sequence {
@@ -72,12 +82,26 @@ void HeaderSource::Fill(Revision revision, etcdserverpb::ResponseHeader* header)
   header->set_raft_term(fields.term);
 }
 
-bool IsLearner(const apply::StateView& state, uint64_t member) {
-  if (state.members == nullptr) return false;
+namespace {
+
+const cluster::Member* FindMember(const apply::StateView& state, uint64_t member) {
+  if (state.members == nullptr) return nullptr;
   for (const cluster::Member& row : *state.members) {
-    if (row.id.value() == member) return row.learner;
+    if (row.id.value() == member) return &row;
   }
-  return false;
+  return nullptr;
+}
+
+}  // namespace
+
+bool IsLearner(const apply::StateView& state, uint64_t member) {
+  const cluster::Member* row = FindMember(state, member);
+  return row != nullptr && row->learner;
+}
+
+bool IsVoter(const apply::StateView& state, uint64_t member) {
+  const cluster::Member* row = FindMember(state, member);
+  return row != nullptr && !row->learner;
 }
 
 bool WantsLeader(const rpc::CallInfo& info) {
@@ -96,6 +120,9 @@ Gate::~Gate() {
 }
 
 std::optional<rpc::RpcStatus> Gate::Check(const rpc::CallInfo& info) const {
+  if (gauges_.is_learner.load(std::memory_order_relaxed) && !ServedByLearner(info.method)) {
+    return StatusOf(ErrorCode::kNotSupportedForLearner);
+  }
   std::string_view version = info.metadata.Find("client-api-version").value_or("unknown");
   if (!IsValidUtf8(version)) return StatusOf(ErrorCode::kInvalidClientApiVersion);
   Count(version, IsStream(info.method));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands before every call and on every answer. Gate is the interceptor of the MethodTable:
-// client API version, then `hasleader`. HeaderSource fills response headers from the member's
-// identity and the gauges that the replica publishes. IsLearner reads a fact of this member from a
-// StateView. Any thread. Bounds: the gate remembers eight client versions without a lock; further
-// ones take the metric family's mutex and its limit of rows.
+// what a learner serves, client API version, then `hasleader`. HeaderSource fills response headers
+// from the member's identity and the gauges that the replica publishes. IsLearner reads a fact of
+// this member from a StateView. Any thread. Bounds: the gate remembers eight client versions
+// without a lock; further ones take the metric family's mutex and its limit of rows.
 #pragma once
 
 #include "store/api/wire.h"
@@ -48,6 +48,9 @@ class HeaderSource {
 
 // A member that is not (yet) in the list is no learner.
 bool IsLearner(const apply::StateView& state, uint64_t member);
+
+// A member that may lead.
+bool IsVoter(const apply::StateView& state, uint64_t member);
 
 // The value of metadata `hasleader` is the word true.
 bool WantsLeader(const rpc::CallInfo& info);

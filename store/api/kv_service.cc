@@ -61,6 +61,10 @@ void KvService::Register(rpc::MethodTable& table) const {
 }
 
 void KvService::Range(RangeCall call) const {
+  bool learner = context_.gauges.is_learner.load(std::memory_order_relaxed);
+  if (learner && !call.request().serializable()) {
+    return call.Fail(StatusOf(ErrorCode::kNotSupportedForLearner));
+  }
   if (Status valid = CheckRange(call.request()); !valid) {
     return call.Fail(StatusOf(valid.error()));
   }

@@ -79,6 +79,9 @@ void MaintenanceService::Register(rpc::MethodTable& table) const {
   table.AddUnary<DefragmentRequest, DefragmentResponse>(
       "/etcdserverpb.Maintenance/Defragment",
       [this](DefragmentCall call) { Defragment(std::move(call)); });
+  table.AddUnary<MoveLeaderRequest, MoveLeaderResponse>(
+      "/etcdserverpb.Maintenance/MoveLeader",
+      [this](MoveCall call) { MoveLeader(std::move(call)); });
 }
 
 void MaintenanceService::FillSizes(const apply::StateView& state,
@@ -145,6 +148,32 @@ void MaintenanceService::Defragment(DefragmentCall call) const {
     (*finish)(rpc::MessageBody());
   });
   if (!taken) (*finish)(Fail(ErrorCode::kTooManyRequests));
+}
+
+// The answer has no header, as etcd's.
+void MaintenanceService::MoveLeader(MoveCall call) const {
+  if (!context_.gauges.is_leader.load(std::memory_order_relaxed)) {
+    return call.Fail(StatusOf(ErrorCode::kNotLeader));
+  }
+  raft::NodeId to(call.request().targetid());
+  if (!IsVoter(*context_.state.Read(), to.value())) {
+    return call.Fail(StatusOf(ErrorCode::kBadLeaderTransferee));
+  }
+  rpc::RawCallPtr raw = call.raw();
+  PendingCalls& pending = context_.At(call.info().loop);
+  auto done = [call = std::move(call)](apply::CallResult result) mutable {
+    ErrorCode told = result.error;
+    if (told == ErrorCode::kOk) return call.Reply(rpc::MessageBody());
+    // Whichever clock was first: the call's or the replica's.
+    bool late = told == ErrorCode::kTimeout || told == ErrorCode::kTimeoutLeaderFailure;
+    call.Fail(StatusOf(late ? ErrorCode::kTimeoutLeaderTransfer : told));
+  };
+  CallHandle handle = pending.Admin(
+      [to](const apply::RequestId&) -> decltype(replica::AdminRequest::what) {
+        return replica::LeaderMove{to};
+      },
+      raw->info().deadline, std::move(done));
+  DropOnCancel(raw, pending, handle);
 }
 
 }  // namespace store::api

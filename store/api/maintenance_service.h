@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// MaintenanceService: Status, Alarm, Hash, HashKV and Defragment of etcdserverpb.Maintenance.
-// Status is answered at once from what this member knows; alarms go through the log; hashes and
-// defragmentation run on the maintenance threads, which the server lends as MaintenanceHooks.
-// Handlers on the loops; bounded by PendingCalls and by what the hooks take.
+// MaintenanceService: Status, Alarm, Hash, HashKV, Defragment and MoveLeader of
+// etcdserverpb.Maintenance. Status is answered at once from what this member knows; alarms go
+// through the log; hashes and defragmentation run on the maintenance threads, which the server
+// lends as MaintenanceHooks. Handlers on the loops; bounded by PendingCalls and by what the hooks
+// take.
 #pragma once
 
 #include "store/api/service_context.h"
@@ -37,12 +38,15 @@ class MaintenanceService {
   using DefragmentCall =
       rpc::Call<etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>;
 
+  using MoveCall = rpc::Call<etcdserverpb::MoveLeaderRequest, etcdserverpb::MoveLeaderResponse>;
+
   void Status(StatusCall call) const;
   void FillSizes(const apply::StateView& state, etcdserverpb::StatusResponse* response) const;
   void Alarm(AlarmCall call) const;
   void Hash(HashCall call) const;
   void HashKv(HashKvCall call) const;
   void Defragment(DefragmentCall call) const;
+  void MoveLeader(MoveCall call) const;
 
   const ServiceContext& context_;
   const MaintenanceHooks hooks_;

@@ -112,6 +112,21 @@ CallHandle PendingCalls::Read(ReadDone done, size_t bytes) {
   return {WaitKind::kRead, id};
 }
 
+CallHandle PendingCalls::Admin(const MakeAdmin& make, std::optional<TimePoint> deadline,
+                               WriteDone done) {
+  if (!budget_.TryTake(kCallOverhead)) {
+    FailWrite(std::move(done), ErrorCode::kTooManyRequests);
+    return {};
+  }
+  uint64_t id = Insert(writes_, std::move(done), kCallOverhead);
+  apply::RequestId request{options_.member, options_.boot_nonce, options_.loop, id};
+  TimePoint own = executor_.Now() + options_.request_timeout;
+  admin_requests_.push_back({request, deadline ? std::min(*deadline, own) : own, make(request)});
+  ScheduleFlush();
+  ArmDeadline();
+  return {WaitKind::kWrite, id};
+}
+
 CallHandle PendingCalls::Lease(replica::LeaseRequest::Kind kind, LeaseId lease, LeaseDone done) {
   if (!budget_.TryTake(kCallOverhead)) {
     replica::LeaseAnswer refused;
@@ -176,6 +191,7 @@ void PendingCalls::Flush() {
   bool all_taken = OfferBundles();
   all_taken = OfferTickets() && all_taken;
   all_taken = OfferLeases() && all_taken;
+  all_taken = OfferAdmin() && all_taken;
   if (all_taken || retry_timer_) return;
   retry_timer_ = executor_.After(options_.retry, [this] {
     retry_timer_.reset();
@@ -223,6 +239,16 @@ bool PendingCalls::OfferLeases() {
   return true;
 }
 
+bool PendingCalls::OfferAdmin() {
+  while (!admin_requests_.empty()) {
+    replica::AdminRequest& request = admin_requests_.front();
+    bool waited_for = writes_.contains(request.id.counter);
+    if (waited_for && !door_.TryAdmin(request)) return false;
+    admin_requests_.pop_front();
+  }
+  return true;
+}
+
 void PendingCalls::OnReadsGranted(uint64_t through) { AnswerReads(through, ErrorCode::kOk); }
 
 void PendingCalls::OnReadsFailed(uint64_t through, ErrorCode code) { AnswerReads(through, code); }
@@ -248,6 +274,13 @@ void PendingCalls::OnLeaseAnswers(const std::vector<replica::LeaseAnswer>& answe
   for (const replica::LeaseAnswer& answer : answers) {
     if (auto done = Take(leases_, answer.tag)) (*done)(answer);
   }
+}
+
+void PendingCalls::OnAdminAnswer(uint64_t counter, ErrorCode code) {
+  auto found = writes_.find(counter);
+  if (found == writes_.end()) return;
+  ErrorCode told = code == ErrorCode::kTimeout ? TimeoutCode(found->second) : code;
+  FailWrite(*Take(writes_, counter), told);
 }
 
 void PendingCalls::OnResults(std::vector<apply::CallResult> results) {
@@ -330,6 +363,7 @@ ErrorCode PendingCalls::TimeoutCode(const Entry<Done>& entry) const {
 void PendingCalls::FailAll(ErrorCode code) {
   bundles_.clear();
   lease_requests_.clear();
+  admin_requests_.clear();
   while (!writes_.empty()) FailWrite(*Take(writes_, writes_.begin()->first), code);
   AnswerReads(next_id_ - 1, code);
   while (!leases_.empty()) {

@@ -79,6 +79,11 @@ class PendingCalls final : public replica::Edge {
                      WriteDone done);
   // `bytes`: what the waiting request holds.
   CallHandle Read(ReadDone done, size_t bytes = 0);
+  // A change of the membership, encoded with this call's id, or a leader move; the result is
+  // apply's, or what refused it.
+  using MakeAdmin =
+      absl::AnyInvocable<decltype(replica::AdminRequest::what)(const apply::RequestId& id) const>;
+  CallHandle Admin(const MakeAdmin& make, std::optional<TimePoint> deadline, WriteDone done);
   CallHandle Lease(replica::LeaseRequest::Kind kind, LeaseId id, LeaseDone done);
   // Room for a call whose answer another thread makes; the handle's id goes with the work. Without
   // room `done` gets kTooManyRequests.
@@ -99,6 +104,7 @@ class PendingCalls final : public replica::Edge {
   void OnReadsFailed(uint64_t through, ErrorCode code) override;
   void OnProposalsFailed(const std::vector<apply::RequestId>& ids, ErrorCode code) override;
   void OnLeaseAnswers(const std::vector<replica::LeaseAnswer>& answers) override;
+  void OnAdminAnswer(uint64_t counter, ErrorCode code) override;
   void OnResults(std::vector<apply::CallResult> results) override;
 
   Executor& executor() const { return executor_; }
@@ -129,6 +135,7 @@ class PendingCalls final : public replica::Edge {
   bool OfferBundles();
   bool OfferTickets();
   bool OfferLeases();
+  bool OfferAdmin();
   void PruneBundle(replica::ProposalBundle& bundle);
 
   void ArmDeadline();
@@ -157,6 +164,7 @@ class PendingCalls final : public replica::Edge {
   std::deque<replica::ProposalBundle> bundles_;
   uint64_t tickets_sent_ = 0;  // reads up to here were asked for
   std::vector<replica::LeaseRequest> lease_requests_;
+  std::deque<replica::AdminRequest> admin_requests_;
 
   bool dropped_writes_ = false;  // a write was dropped while bundles_ may hold it
   bool flush_posted_ = false;

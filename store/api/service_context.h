@@ -40,6 +40,7 @@ struct ServiceLimits {
   size_t txn_ops_max = 128;
   size_t request_bytes_max = 1'572'864;
   Duration election_timeout = std::chrono::seconds(1);
+  uint32_t learners_max = 1;
   int64_t inline_keys_max = 64;  // larger ranges go to the pool
   // Answers that wait for clients to read them; above it no range is begun.
   int64_t unsent_bytes_max = 512 << 20;

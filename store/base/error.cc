@@ -95,6 +95,7 @@ constexpr CodeName kNames[] = {
     {ErrorCode::kRequestDeadline, "request_deadline"},
     {ErrorCode::kRangeStreamSort, "range_stream_sort"},
     {ErrorCode::kRangeStreamRevisionFilter, "range_stream_revision_filter"},
+    {ErrorCode::kTimeoutLeaderTransfer, "timeout_leader_transfer"},
 };
 static_assert(std::ranges::is_sorted(kNames, {}, &CodeName::code));
 

@@ -97,6 +97,8 @@ enum class ErrorCode : uint16_t {
   kRequestDeadline,
   kRangeStreamSort,
   kRangeStreamRevisionFilter,
+  kTimeoutLeaderTransfer,
+  // New rows go to the end: members tell each other these numbers.
 };
 
 // Stable name for logs, e.g. "kCompacted" -> "compacted".

@@ -254,6 +254,39 @@ Result<pb::MemberListResponse> Client::MemberList(const pb::MemberListRequest& r
                            options);
 }
 
+Result<pb::MemberAddResponse> Client::MemberAdd(const pb::MemberAddRequest& request,
+                                                CallOptions options) {
+  return Call<pb::Cluster>(channels_, &pb::Cluster::Stub::MemberAdd, request, Repeat::kIfNeverSent,
+                           options);
+}
+
+Result<pb::MemberRemoveResponse> Client::MemberRemove(uint64_t id, CallOptions options) {
+  pb::MemberRemoveRequest request;
+  request.set_id(id);
+  return Call<pb::Cluster>(channels_, &pb::Cluster::Stub::MemberRemove, request,
+                           Repeat::kIfNeverSent, options);
+}
+
+Result<pb::MemberUpdateResponse> Client::MemberUpdate(const pb::MemberUpdateRequest& request,
+                                                      CallOptions options) {
+  return Call<pb::Cluster>(channels_, &pb::Cluster::Stub::MemberUpdate, request,
+                           Repeat::kIfNeverSent, options);
+}
+
+Result<pb::MemberPromoteResponse> Client::MemberPromote(uint64_t id, CallOptions options) {
+  pb::MemberPromoteRequest request;
+  request.set_id(id);
+  return Call<pb::Cluster>(channels_, &pb::Cluster::Stub::MemberPromote, request,
+                           Repeat::kIfNeverSent, options);
+}
+
+Result<pb::MoveLeaderResponse> Client::MoveLeader(uint64_t to, CallOptions options) {
+  pb::MoveLeaderRequest request;
+  request.set_targetid(to);
+  return Call<pb::Maintenance>(channels_, &pb::Maintenance::Stub::MoveLeader, request,
+                               Repeat::kIfNeverSent, options);
+}
+
 Result<pb::StatusResponse> Client::EndpointStatus(CallOptions options) {
   return Call<pb::Maintenance>(channels_, &pb::Maintenance::Stub::Status, pb::StatusRequest(),
                                Repeat::kAlways, options);

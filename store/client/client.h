@@ -116,6 +116,14 @@ class Client {
   // Cluster and maintenance; these answer for the endpoint that is asked.
   Result<etcdserverpb::MemberListResponse> MemberList(
       const etcdserverpb::MemberListRequest& request, CallOptions options = {});
+  Result<etcdserverpb::MemberAddResponse> MemberAdd(const etcdserverpb::MemberAddRequest& request,
+                                                    CallOptions options = {});
+  Result<etcdserverpb::MemberRemoveResponse> MemberRemove(uint64_t id, CallOptions options = {});
+  Result<etcdserverpb::MemberUpdateResponse> MemberUpdate(
+      const etcdserverpb::MemberUpdateRequest& request, CallOptions options = {});
+  Result<etcdserverpb::MemberPromoteResponse> MemberPromote(uint64_t id, CallOptions options = {});
+  // To be asked of the leader.
+  Result<etcdserverpb::MoveLeaderResponse> MoveLeader(uint64_t to, CallOptions options = {});
   Result<etcdserverpb::StatusResponse> EndpointStatus(CallOptions options = {});
   Result<etcdserverpb::HashKVResponse> HashKV(int64_t revision, CallOptions options = {});
   Result<etcdserverpb::HashResponse> Hash(CallOptions options = {});

@@ -6,6 +6,7 @@
 #include "store/ctl/config_commands.h"
 #include "store/ctl/kv_commands.h"
 #include "store/ctl/lease_commands.h"
+#include "store/ctl/member_commands.h"
 #include "store/ctl/watch_command.h"
 
 #include <iostream>
@@ -30,8 +31,8 @@ std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (std::span<const Command> part :
        {store::ctl::KvCommands(), store::ctl::WatchCommands(), store::ctl::LeaseCommands(),
-        store::ctl::ClusterCommands(), store::ctl::ConfigCommands(), store::ctl::AgentCommands(),
-        std::span<const Command>(kOwnCommands)}) {
+        store::ctl::ClusterCommands(), store::ctl::MemberCommands(), store::ctl::ConfigCommands(),
+        store::ctl::AgentCommands(), std::span<const Command>(kOwnCommands)}) {
     commands.insert(commands.end(), part.begin(), part.end());
   }
   return commands;

@@ -70,6 +70,9 @@ class ProtobufPrinter final : public Printer {
   }
   Status Leases(const pb::LeaseLeasesResponse& answer) override { return Bytes(answer.header()); }
   Status MemberList(const pb::MemberListResponse& answer) override { return Bytes(answer); }
+  Status Done(std::string_view, const google::protobuf::Message& answer) override {
+    return Bytes(answer);
+  }
   Status Alarms(const pb::AlarmResponse& answer) override { return Bytes(answer); }
 
  private:
@@ -97,6 +100,7 @@ Status Printer::LeaseKeepAlive(const pb::LeaseKeepAliveResponse&) { return Unkno
 Status Printer::LeaseTimeToLive(const pb::LeaseTimeToLiveResponse&, bool) { return Unknown(); }
 Status Printer::Leases(const pb::LeaseLeasesResponse&) { return Unknown(); }
 Status Printer::MemberList(const pb::MemberListResponse&) { return Unknown(); }
+Status Printer::Done(std::string_view, const google::protobuf::Message&) { return Unknown(); }
 Status Printer::Alarms(const pb::AlarmResponse&) { return Unknown(); }
 Status Printer::Health(const std::vector<EndpointHealth>&) { return Unknown(); }
 Status Printer::Statuses(const std::vector<EndpointStatus>&) { return Unknown(); }

@@ -13,6 +13,7 @@
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace store::ctl {
@@ -50,6 +51,8 @@ class Printer {
   virtual Status LeaseTimeToLive(const pb::LeaseTimeToLiveResponse& answer, bool keys);
   virtual Status Leases(const pb::LeaseLeasesResponse& answer);
   virtual Status MemberList(const pb::MemberListResponse& answer);
+  // An answer whose simple form is one line, and which only json and protobuf show otherwise.
+  virtual Status Done(std::string_view line, const google::protobuf::Message& answer);
   virtual Status Alarms(const pb::AlarmResponse& answer);
   virtual Status Health(const std::vector<EndpointHealth>& list);
   virtual Status Statuses(const std::vector<EndpointStatus>& list);

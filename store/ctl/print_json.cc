@@ -118,6 +118,9 @@ class JsonPrinter final : public Printer {
   Status MemberList(const pb::MemberListResponse& answer) override {
     return Line(MessageJson(answer));
   }
+  Status Done(std::string_view, const Message& answer) override {
+    return Line(MessageJson(answer));
+  }
   Status Alarms(const pb::AlarmResponse& answer) override { return Line(MessageJson(answer)); }
 
   // The Go client's own struct, not the message: no field is left out.

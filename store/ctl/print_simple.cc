@@ -89,6 +89,11 @@ class SimplePrinter final : public Printer {
     return Lines(MemberRows(answer));
   }
 
+  Status Done(std::string_view line, const google::protobuf::Message&) override {
+    fmt::print(out_, "{}\n", line);
+    return Ok();
+  }
+
   Status Alarms(const pb::AlarmResponse& answer) override {
     for (const pb::AlarmMember& alarm : answer.alarms()) {
       // The text form of the message, with the blank at its end.

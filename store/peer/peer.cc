@@ -28,6 +28,7 @@ Peer::Peer(PeerWorld& world, raft::NodeId id)
     : world_(world), id_(id), counters_(world.metrics.Of(id)) {
   links_[0].kind = ChannelKind::kControl;
   links_[1].kind = ChannelKind::kLog;
+  knock_at_ = world_.clock.Now() + world_.limits.knock_after;
 }
 
 void Peer::SetAddresses(const std::vector<std::string>& addresses) {
@@ -35,14 +36,18 @@ void Peer::SetAddresses(const std::vector<std::string>& addresses) {
   if (!dials()) return;
   for (Link& link : links_) {
     if (!link.dialer) {
-      DialOptions options = world_.dial;
-      options.seed += id_.value() * kChannels + static_cast<uint64_t>(link.kind);
       link.dialer = std::make_unique<PeerDialer>(
-          world_.loop, options,
+          world_.loop, DialOptionsFor(static_cast<uint64_t>(link.kind)),
           [this, kind = link.kind](const rpc::ClientCallPtr& call) { OnDialed(kind, call); });
     }
     link.dialer->SetAddresses(addresses);
   }
+}
+
+DialOptions Peer::DialOptionsFor(uint64_t salt) const {
+  DialOptions options = world_.dial;
+  options.seed += id_.value() * kChannels + salt;
+  return options;
 }
 
 void Peer::OnDialed(ChannelKind kind, const rpc::ClientCallPtr& call) {
@@ -132,6 +137,7 @@ void Peer::MarkUp(Link& link) {
   if (!active()) return;
   active_since_ = world_.clock.Now();
   counters_.active.Set(1);
+  world_.events->OnConnection(id_, true);
   world_.log.Info("peer became active", {{"peer-id", Hex(id_)}});
 }
 
@@ -146,6 +152,7 @@ void Peer::Detach(Link& link, const rpc::RpcStatus& why) {
   if (!was_up) return;
   if (was_active) {
     active_since_.reset();
+    world_.events->OnConnection(id_, false);
     counters_.active.Set(0);
     counters_.disconnects.Add();
     world_.log.Warn("peer became inactive (message send to peer failed)",
@@ -238,7 +245,31 @@ void Peer::OnPong(Link& link, const Pong& pong) {
   }
 }
 
+// A member that was removed while it was down is not dialled by anybody: it has to ask.
+void Peer::TickKnock(TimePoint now) {
+  if (dials()) return;
+  if (active() || knocked_) knocker_.reset();
+  knocked_ = false;
+  if (active()) knock_at_ = now + world_.limits.knock_after;
+  if (now < knock_at_ || knocker_) return;
+  knock_at_ = now + world_.limits.knock_after;
+  knocker_ = std::make_unique<PeerDialer>(world_.loop, DialOptionsFor(kChannels),
+                                          [this](const rpc::ClientCallPtr& call) { Knock(call); });
+  knocker_->SetAddresses(addresses_);
+}
+
+void Peer::Knock(const rpc::ClientCallPtr& call) {
+  call->OnFinish([weak = weak_from_this()](const rpc::RpcStatus& status) {
+    auto self = weak.lock();
+    if (!self) return;
+    self->knocked_ = true;
+    if (status.code == rpc::GrpcCode::kPermissionDenied) self->TellRefused(status);
+  });
+  call->Send(EncodeFrame(Header(), Hello{ChannelKind::kControl, world_.server_version}));
+}
+
 void Peer::Tick(TimePoint now) {
+  TickKnock(now);
   for (Link& link : links_) {
     if (!link.attached()) continue;
     if (link.heard + world_.limits.silence <= now) {
@@ -255,6 +286,7 @@ void Peer::Stop(const rpc::RpcStatus& why) {
     Detach(link, why);
     link.dialer.reset();
   }
+  knocker_.reset();
 }
 
 }  // namespace store::peer

@@ -42,6 +42,8 @@ struct PeerLimits {
   size_t control_queue_bytes = 256 << 10;
   Duration ping_interval = std::chrono::seconds(1);
   Duration silence = std::chrono::seconds(5);
+  // The other member should have opened its streams long ago: it may know why it does not.
+  Duration knock_after = std::chrono::seconds(10);
 };
 
 // What all peers of a set share; outlives them. Loop only.
@@ -109,7 +111,10 @@ class Peer final : public std::enable_shared_from_this<Peer> {
   bool dials() const { return world_.self > id_; }
   Link& LinkOf(ChannelKind kind) { return links_[static_cast<size_t>(kind)]; }
   FrameHeader Header() const { return {world_.cluster, world_.self, id_}; }
+  DialOptions DialOptionsFor(uint64_t salt) const;
   void OnDialed(ChannelKind kind, const rpc::ClientCallPtr& call);
+  void TickKnock(TimePoint now);
+  void Knock(const rpc::ClientCallPtr& call);
   void PushBody(ChannelKind kind, const Body& body);
   bool SendNow(Link& link, const rpc::MessageBody& frame);
   void Lose(Link& link);
@@ -127,6 +132,9 @@ class Peer final : public std::enable_shared_from_this<Peer> {
   std::vector<std::string> addresses_;
   std::array<Link, kChannels> links_;
   std::optional<TimePoint> active_since_;
+  std::unique_ptr<PeerDialer> knocker_;
+  TimePoint knock_at_{};
+  bool knocked_ = false;  // and was answered
 };
 
 }  // namespace store::peer

@@ -41,6 +41,8 @@ enum FrameField : uint32_t {
   kReadReply = 18,
   kLeaseCalls = 19,
   kLeaseAnswers = 20,
+  kMemberChange = 21,
+  kMemberRefusal = 22,
 };
 constexpr uint32_t kAppendEntries = 5;
 constexpr uint32_t kEntryData = 4;
@@ -278,6 +280,32 @@ void Write(const replica::PeerLeaseAnswer& answers, FrameWriter* out) {
   WriteProto(kLeaseAnswers, message, out);
 }
 
+void ToWire(const apply::RequestId& id, wire::RequestId* to) {
+  to->set_member(id.member);
+  to->set_boot_nonce(id.boot_nonce);
+  to->set_loop(id.loop.value());
+  to->set_counter(id.counter);
+}
+apply::RequestId FromWire(const wire::RequestId& id) {
+  return {id.member(), id.boot_nonce(), LoopId(id.loop()), id.counter()};
+}
+
+void Write(const replica::PeerMemberChange& change, FrameWriter* out) {
+  wire::MemberChange message;
+  ToWire(change.id, message.mutable_id());
+  message.set_patience_ns(change.patience.count());
+  message.set_verb(static_cast<wire::MemberChange::Verb>(change.what.verb));
+  message.set_change(raft::EncodeConfChange(change.what.change));
+  WriteProto(kMemberChange, message, out);
+}
+
+void Write(const replica::PeerMemberRefusal& refusal, FrameWriter* out) {
+  wire::MemberRefusal message;
+  ToWire(refusal.id, message.mutable_id());
+  message.set_error(static_cast<uint32_t>(refusal.error));
+  WriteProto(kMemberRefusal, message, out);
+}
+
 struct BodyWriter {
   FrameWriter* out;
   void operator()(const Hello& m) const { Write(m, out); }
@@ -298,6 +326,8 @@ struct BodyWriter {
   void operator()(const replica::PeerMessage& m) const { std::visit(*this, m); }
   void operator()(const replica::PeerLeaseRequest& m) const { Write(m, out); }
   void operator()(const replica::PeerLeaseAnswer& m) const { Write(m, out); }
+  void operator()(const replica::PeerMemberChange& m) const { Write(m, out); }
+  void operator()(const replica::PeerMemberRefusal& m) const { Write(m, out); }
 };
 
 // Reading. nullopt: malformed.
@@ -438,6 +468,31 @@ std::optional<Body> ReadLeaseAnswers(std::string_view bytes) {
   return replica::PeerMessage(std::move(answers));
 }
 
+std::optional<Body> ReadMemberChange(std::string_view bytes) {
+  wire::MemberChange message;
+  if (!Parse(&message, bytes)) return std::nullopt;
+  auto change = raft::DecodeConfChange(message.change());
+  bool known = message.verb() == wire::MemberChange::ADD ||
+               message.verb() == wire::MemberChange::REMOVE ||
+               message.verb() == wire::MemberChange::PROMOTE;
+  if (!change || !known) return std::nullopt;
+  replica::PeerMemberChange out;
+  out.id = FromWire(message.id());
+  out.patience = Duration(message.patience_ns());
+  out.what = {static_cast<replica::MemberChange::Verb>(message.verb()), std::move(*change)};
+  return replica::PeerMessage(std::move(out));
+}
+
+std::optional<Body> ReadMemberRefusal(std::string_view bytes) {
+  wire::MemberRefusal message;
+  if (!Parse(&message, bytes)) return std::nullopt;
+  auto error = static_cast<ErrorCode>(message.error());
+  // Of a newer release, or nonsense: the caller must hear something.
+  bool known = message.error() <= UINT16_MAX && error != ErrorCode::kOk && Name(error) != "unknown";
+  return replica::PeerMessage(
+      replica::PeerMemberRefusal{FromWire(message.id()), known ? error : ErrorCode::kInternal});
+}
+
 std::optional<Body> ReadSmall(uint32_t field, std::string_view bytes) {
   switch (field) {
     case kPing:
@@ -479,6 +534,10 @@ std::optional<Body> ReadBody(uint32_t field, std::string_view bytes) {
       return ReadLeaseCalls(bytes);
     case kLeaseAnswers:
       return ReadLeaseAnswers(bytes);
+    case kMemberChange:
+      return ReadMemberChange(bytes);
+    case kMemberRefusal:
+      return ReadMemberRefusal(bytes);
     default:
       return ReadSmall(field, bytes);
   }

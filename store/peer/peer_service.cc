@@ -5,10 +5,14 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace store::peer {
 namespace {
+
+// The answer to a knock (peer.h).
+constexpr std::string_view kKnockedText = "the member with the higher id opens the streams";
 
 // One accepted stream. Held by its call's callbacks, which the call drops when it is over.
 class Incoming : public std::enable_shared_from_this<Incoming> {
@@ -49,6 +53,9 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
     const auto* hello = std::get_if<Hello>(&frame->body);
     if (hello == nullptr) {
       return call_->Finish({rpc::GrpcCode::kInvalidArgument, "the first frame is not a hello"});
+    }
+    if (frame->header.from < frame->header.to) {
+      return call_->Finish({rpc::GrpcCode::kFailedPrecondition, std::string(kKnockedText)});
     }
     std::shared_ptr<Peer> peer = peers_.Find(frame->header.from);
     accepted_ = true;

@@ -27,6 +27,8 @@ class Edge {
   virtual void OnReadsFailed(uint64_t through, ErrorCode code) = 0;
   virtual void OnProposalsFailed(const std::vector<apply::RequestId>& ids, ErrorCode code) = 0;
   virtual void OnLeaseAnswers(const std::vector<LeaseAnswer>& answers) = 0;
+  // An AdminRequest that no entry of the log answers.
+  virtual void OnAdminAnswer(uint64_t counter, ErrorCode code) = 0;
   virtual void OnResults(std::vector<apply::CallResult> results) = 0;
   virtual ~Edge() = default;
 };
@@ -38,6 +40,8 @@ class ReplicaDoor {
   // All tickets of that loop up to and including `through` want a linearizable read.
   virtual bool TryReadTickets(LoopId loop, uint64_t through) = 0;
   virtual bool TryLease(LoopId loop, std::vector<LeaseRequest>& requests) = 0;
+  // Moved from when taken.
+  virtual bool TryAdmin(AdminRequest& request) = 0;
   // Runs on the apply thread between batches: for reads of tables that only apply may touch.
   // Refused when the queue is full or the store is stopping.
   virtual bool TryRunOnApply(Action action) = 0;

@@ -8,10 +8,12 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/ids.h"
+#include "store/cluster/member.h"
 #include "store/raft/output.h"
 #include "store/raft/types.h"
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <variant>
@@ -50,6 +52,35 @@ struct LeaseAnswer {
   std::vector<LeaseId> leases;  // list, by remaining time ascending
 };
 
+// One change of the membership. `change.context` is an encoded MembershipChange
+// (store_command.proto), so the result finds its caller at apply.
+struct MemberChange {
+  enum class Verb : uint8_t { kAdd = 1, kRemove = 2, kPromote = 3 };
+  Verb verb = Verb::kAdd;
+  raft::ConfChange change;
+};
+struct LeaderMove {
+  raft::NodeId to;
+};
+// What an administrator asks of the cluster.
+struct AdminRequest {
+  apply::RequestId id;
+  TimePoint deadline;
+  std::variant<MemberChange, LeaderMove> what;
+};
+
+// A membership change on its way to the leader. Only a refusal is answered; what the leader
+// proposes is answered by apply of the member that was asked.
+struct PeerMemberChange {
+  apply::RequestId id;
+  Duration patience{};  // what is left of the caller's deadline: members' clocks differ
+  MemberChange what;
+};
+struct PeerMemberRefusal {
+  apply::RequestId id;
+  ErrorCode error = ErrorCode::kOk;
+};
+
 // What members say to each other that is not raft's: a follower's lease calls and the leader's
 // answers, matched by the tags. `arrived` does not travel: a TTL counts from the leader's receipt.
 struct PeerLeaseRequest {
@@ -58,7 +89,8 @@ struct PeerLeaseRequest {
 struct PeerLeaseAnswer {
   std::vector<LeaseAnswer> answers;
 };
-using PeerMessage = std::variant<PeerLeaseRequest, PeerLeaseAnswer>;
+using PeerMessage =
+    std::variant<PeerLeaseRequest, PeerLeaseAnswer, PeerMemberChange, PeerMemberRefusal>;
 
 struct LeaseBoot {
   LeaseId id;
@@ -87,6 +119,7 @@ struct SnapshotInstalled {
   raft::SnapshotMeta meta;
   Revision current;
   std::vector<LeaseBoot> leases;
+  std::shared_ptr<const std::vector<cluster::Member>> members{};
 };
 using SnapshotEvent =
     std::variant<SnapshotTaken, SnapshotSent, SnapshotReceived, SnapshotInstalled>;
@@ -102,6 +135,8 @@ class Env {
   virtual void FailProposals(LoopId loop, std::span<const apply::RequestId> ids,
                              ErrorCode code) = 0;
   virtual void AnswerLeases(LoopId loop, std::span<const LeaseAnswer> answers) = 0;
+  // An AdminRequest ended here: refused, or the leader was moved (kOk).
+  virtual void AnswerAdmin(const apply::RequestId& id, ErrorCode code) = 0;
   // One per peer at a time; answered by SnapshotTaken (unless it fails first) and SnapshotSent.
   virtual void SendSnapshot(raft::SnapshotOrder order) = 0;
   // The one under way to that peer may end; SnapshotSent comes all the same.

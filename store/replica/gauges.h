@@ -22,6 +22,7 @@ struct RaftGauges {
   std::atomic<uint64_t> term{0};
   std::atomic<uint64_t> leader{0};  // 0: none
   std::atomic<bool> is_leader{false};
+  std::atomic<bool> is_learner{false};
   std::atomic<uint64_t> commit{0};
   std::atomic<uint64_t> applied{0};
   std::atomic<uint64_t> first{0};

@@ -21,7 +21,14 @@ size_t CostOf(const PeerMessage& message) {
   if (const auto* requests = std::get_if<PeerLeaseRequest>(&message)) {
     return requests->requests.size() * sizeof(LeaseRequest);
   }
-  return std::get<PeerLeaseAnswer>(message).answers.size() * sizeof(LeaseAnswer);
+  if (const auto* answers = std::get_if<PeerLeaseAnswer>(&message)) {
+    return answers->answers.size() * sizeof(LeaseAnswer);
+  }
+  size_t bytes = sizeof(PeerMessage);
+  if (const auto* change = std::get_if<PeerMemberChange>(&message)) {
+    bytes += change->what.change.context.size();
+  }
+  return bytes;
 }
 
 }  // namespace store::replica

@@ -26,6 +26,8 @@ class PeerEvents {
  public:
   virtual void OnPeerMessage(raft::Envelope envelope) = 0;
   virtual void OnPeerOther(raft::NodeId from, PeerMessage message) = 0;
+  // That member can be spoken to, or not any more.
+  virtual void OnConnection(raft::NodeId peer, bool up) = 0;
   // Something on its way to that member was lost: its queue was full or its connection broke.
   virtual void OnUnreachable(raft::NodeId peer) = 0;
   // What became of a snapshot on its way through a SnapshotTransport.

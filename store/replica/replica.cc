@@ -17,7 +17,9 @@ Replica::Replica(const ReplicaConfig& config, Env& env, Boot boot)
       leases_(config.leases, config.election_timeout, env),
       retention_(config.retention),
       snapshots_(config.snapshots, config.raft.id, env),
-      compaction_(config.compaction) {
+      compaction_(config.compaction),
+      membership_(config.membership, config.raft.id, config.election_timeout,
+                  std::move(boot.members), env) {
   for (const LeaseBoot& lease : boot.leases) {
     leases_.Restore(lease.id, lease.ttl_seconds, lease.remaining_seconds);
   }
@@ -34,19 +36,32 @@ void Replica::OnTick(TimePoint now) {
   leases_.OnTick(now, raft_);
   compaction_.OnTick(now, raft_);
   snapshots_.OnTick(now, raft_);
+  membership_.OnTick(now, raft_);
 }
 
 void Replica::OnPeerMessage(raft::Envelope envelope) {
   // What brings entries takes proposals back: heartbeats have another way.
   bool appends = std::holds_alternative<raft::AppendRequest>(envelope.message);
   raft::NodeId from = envelope.from;
+  membership_.OnHeard(from);
   raft_.Step(std::move(envelope));
   if (appends && from == raft_.position().leader) proposals_.Release();
 }
 
 void Replica::OnPeerOther(raft::NodeId from, const PeerMessage& message) {
-  leases_.OnPeer(from, message, raft_);
+  membership_.OnHeard(from);
+  if (const auto* change = std::get_if<PeerMemberChange>(&message)) {
+    membership_.OnPeerChange(*change, raft_);
+  } else if (const auto* refusal = std::get_if<PeerMemberRefusal>(&message)) {
+    membership_.OnPeerRefusal(*refusal);
+  } else {
+    leases_.OnPeer(from, message, raft_);
+  }
 }
+
+void Replica::OnPeerConnection(raft::NodeId peer, bool up) { membership_.OnConnection(peer, up); }
+
+void Replica::OnAdmin(AdminRequest request) { membership_.OnRequest(std::move(request), raft_); }
 
 void Replica::OnProposals(ProposalBundle bundle) { proposals_.Offer(std::move(bundle), raft_); }
 
@@ -65,6 +80,7 @@ void Replica::OnApplied(const apply::ApplyReport& report) {
   reads_.OnApplied(report.applied);
   retention_.OnApplied(report.applied, report.bytes);
   CutLog(report.durable);
+  membership_.OnApplied(report, raft_);
   proposals_.Retry(raft_);
 }
 
@@ -116,6 +132,7 @@ void Replica::Handle(const SnapshotInstalled& installed) {
   leases_.OnInstalled(installed);
   compaction_.OnApplied(installed.current);
   reads_.OnApplied(installed.meta.index);
+  membership_.OnMembers(installed.members, raft_);
   proposals_.Retry(raft_);
 }
 
@@ -123,6 +140,7 @@ void Replica::OnStop() {
   proposals_.FailAll(ErrorCode::kStopped);
   reads_.FailAll(ErrorCode::kStopped);
   leases_.FailAll(ErrorCode::kStopped);
+  membership_.FailAll(ErrorCode::kStopped);
 }
 
 void Replica::Flush() {
@@ -162,6 +180,7 @@ void Replica::HandleRole(const raft::RoleChange& change) {
   snapshots_.OnRole(change.role == raft::Role::kLeader);
   env_.OnRole(change);
   proposals_.Release();
+  membership_.OnRole(change, raft_);
   if (change.leader != raft::NodeId(0)) proposals_.Retry(raft_);
 }
 

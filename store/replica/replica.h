@@ -30,6 +30,7 @@
 #include "store/replica/env.h"
 #include "store/replica/lease_keeper.h"
 #include "store/replica/log_retention.h"
+#include "store/replica/membership.h"
 #include "store/replica/proposals.h"
 #include "store/replica/reads.h"
 #include "store/replica/snapshots.h"
@@ -37,6 +38,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -51,12 +53,14 @@ struct ReplicaConfig {
   LeaseKeeperLimits leases;
   SnapshotLimits snapshots;
   AutoCompactionOptions compaction;
+  MembershipLimits membership;
 };
 
 // What bootstrap found on disk.
 struct Boot {
   raft::Restart raft;
   std::vector<LeaseBoot> leases;
+  std::shared_ptr<const std::vector<cluster::Member>> members;  // null: none
 };
 
 class Replica {
@@ -77,8 +81,14 @@ class Replica {
   void OnLeaseRequests(LoopId loop, std::span<const LeaseRequest> requests);
   void OnFetched(raft::NodeId peer, raft::Index from, std::vector<raft::EntryPtr> entries);
   void OnUnreachable(raft::NodeId peer);
+  // What peers say beside raft's messages.
   void OnPeerOther(raft::NodeId from, const PeerMessage& message);
   void OnSnapshot(SnapshotEvent event);
+  // A connection to the peer stands, or does not any more. A host that does not tell lets the
+  // peer's messages speak.
+  void OnPeerConnection(raft::NodeId peer, bool up);
+  // Member changes and leader moves (membership.h).
+  void OnAdmin(AdminRequest request);
   // The member stops: everything that waits fails with kStopped. No events after it.
   void OnStop();
 
@@ -110,6 +120,7 @@ class Replica {
   LogRetention retention_;
   Snapshots snapshots_;
   AutoCompaction compaction_;
+  Membership membership_;
 };
 
 }  // namespace store::replica

@@ -26,7 +26,7 @@ Result<SnapshotInstalled> SnapshotInstaller::Install(const raft::SnapshotMeta& m
   FAILPOINT("install-restored");
   hub_.Reset(applied.current);
   maintenance_.Resume(meta.index);
-  SnapshotInstalled installed{meta, applied.current, {}};
+  SnapshotInstalled installed{meta, applied.current, {}, machine_.Read()->members};
   for (const auto& [id, lease] : machine_.leases().leases()) {
     installed.leases.push_back({id, lease.ttl_seconds, lease.remaining_seconds});
   }

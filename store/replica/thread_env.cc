@@ -4,12 +4,15 @@
 #include "store/base/check.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace store::replica {
 namespace {
 
 constexpr WorkClass kLogWork{0};
+// A removed member goes on for a moment, so that the others hear of the removal from it, too.
+constexpr Duration kLeaveAfter = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -47,10 +50,11 @@ LoopId ThreadEnv::AddLoop(Executor& executor, Edge& edge) {
 void ThreadEnv::Start(const ReplicaConfig& config, Boot boot) {
   CHECK(!started_);
   started_ = true;
+  self_ = config.raft.id;
   maintenance_.Start(boot.raft.applied);
-  if (parts_.peers != nullptr) {
+  {
     apply::StateRef state = parts_.machine.Read();
-    parts_.peers->SetMembers(state->members, state->removed);
+    OnMembers(state->members, state->removed);
   }
   replica_ = std::make_unique<Replica>(config, static_cast<Env&>(*this), std::move(boot));
   log_helper_.Start();
@@ -139,6 +143,18 @@ void ThreadEnv::OnUnreachable(raft::NodeId peer) { mailbox_.PostReserved(Unreach
 // Bounded by the transport: what became of each snapshot that was ordered, and one received.
 void ThreadEnv::OnSnapshot(SnapshotEvent event) { mailbox_.PostReserved(Event(std::move(event))); }
 
+// Bounded by the transport, as the losses.
+void ThreadEnv::OnConnection(raft::NodeId peer, bool up) {
+  mailbox_.PostReserved(Connection{peer, up});
+}
+
+bool ThreadEnv::TryAdmin(AdminRequest& request) {
+  Event event(std::move(request));
+  if (mailbox_.TryPost(std::move(event), sizeof(Event))) return true;
+  request = std::move(std::get<AdminRequest>(event));
+  return false;
+}
+
 bool ThreadEnv::TryRunOnApply(Action action) { return apply_.TryRun(std::move(action)); }
 
 // Everything that arrived is fed to the replica before its output is taken: one persist unit, one
@@ -159,6 +175,7 @@ void ThreadEnv::Run() {
     if (turn_proposals_ > 0) lone_.OnProposals(turn_proposals_);
     TimePoint now = Now();
     if (now < next_tick) continue;
+    if (leave_at_ && *leave_at_ <= now && parts_.removed) std::exchange(parts_.removed, nullptr)();
     replica_->OnTick(now);
     maintenance_.Tick(now);
     // After a pause of the process the missed ticks are not made up for: time passed for others as
@@ -202,6 +219,7 @@ void ThreadEnv::Handle(const LeaseCalls& calls) {
   lone_.OnOthers();
   replica_->OnLeaseRequests(calls.loop, calls.requests);
 }
+void ThreadEnv::Handle(AdminRequest& request) { replica_->OnAdmin(std::move(request)); }
 void ThreadEnv::Handle(const Persisted& persisted) {
   durable_unit_ = persisted.unit;
   persisting_.EndThrough(persisted.unit, parts_.stages.persist);
@@ -210,9 +228,7 @@ void ThreadEnv::Handle(const Persisted& persisted) {
 void ThreadEnv::Handle(const apply::ApplyReport& report) {
   applying_.EndThrough(report.applied.value(), parts_.stages.apply);
   // Before the replica may speak to a member it has just learned of.
-  if (report.members && parts_.peers != nullptr) {
-    parts_.peers->SetMembers(report.members, report.removed);
-  }
+  if (report.members) OnMembers(report.members, report.removed);
   replica_->OnApplied(report);
 }
 void ThreadEnv::Handle(const Flushed& flushed) { replica_->OnFlushed(flushed.durable); }
@@ -228,11 +244,12 @@ void ThreadEnv::Handle(PeerOther& one) {
   ReleasePeerMail(one.bytes);
   replica_->OnPeerOther(one.from, one.message);
 }
+void ThreadEnv::Handle(const Connection& one) { replica_->OnPeerConnection(one.peer, one.up); }
 void ThreadEnv::Handle(const Unreachable& one) { replica_->OnUnreachable(one.peer); }
 void ThreadEnv::Handle(SnapshotEvent& event) {
-  if (parts_.peers != nullptr && std::holds_alternative<SnapshotInstalled>(event)) {
+  if (std::holds_alternative<SnapshotInstalled>(event)) {
     apply::StateRef state = parts_.machine.Read();
-    parts_.peers->SetMembers(state->members, state->removed);
+    OnMembers(state->members, state->removed);
   }
   replica_->OnSnapshot(std::move(event));
 }
@@ -313,6 +330,30 @@ void ThreadEnv::AnswerLeases(LoopId loop, std::span<const LeaseAnswer> answers) 
   PostTo(loop, [answers = std::vector(answers.begin(), answers.end())](Edge& edge) {
     edge.OnLeaseAnswers(answers);
   });
+}
+
+void ThreadEnv::AnswerAdmin(const apply::RequestId& id, ErrorCode code) {
+  PostTo(id.loop, [counter = id.counter, code](Edge& edge) { edge.OnAdminAnswer(counter, code); });
+}
+
+void ThreadEnv::OnMembers(const std::shared_ptr<const cluster::MemberList>& members,
+                          const std::shared_ptr<const cluster::RemovedList>& removed) {
+  // One that is not in the list, because it was not added yet or is removed, is no learner.
+  auto own = std::find_if(members->begin(), members->end(),
+                          [this](const cluster::Member& member) { return member.id == self_; });
+  parts_.gauges.is_learner.store(own != members->end() && own->learner, std::memory_order_relaxed);
+  if (!leave_at_ && std::find(removed->begin(), removed->end(), self_) != removed->end()) {
+    leave_at_ = Now() + kLeaveAfter;
+  }
+  if (parts_.peers == nullptr) return;
+  if (parts_.remotes.empty()) return parts_.peers->SetMembers(members, removed);
+  std::map<raft::NodeId, cluster::Member> all;
+  for (const cluster::Member& member : *members) all.emplace(member.id, member);
+  for (const cluster::Member& member : parts_.remotes) all.emplace(member.id, member);
+  for (raft::NodeId gone : *removed) all.erase(gone);
+  auto list = std::make_shared<cluster::MemberList>();
+  for (auto& [id, member] : all) list->push_back(std::move(member));
+  parts_.peers->SetMembers(std::move(list), removed);
 }
 
 void ThreadEnv::FetchLog(raft::Fetch fetch) {

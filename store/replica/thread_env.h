@@ -8,6 +8,7 @@
 // it is bounded by what the replica handed out before.
 #pragma once
 
+#include "store/base/executor.h"
 #include "store/base/log.h"
 #include "store/base/mailbox.h"
 #include "store/base/random.h"
@@ -66,6 +67,11 @@ struct ThreadEnvParts {
   PeerTransport* peers = nullptr;
   SnapshotTransport* snapshots = nullptr;
   OpenInstalled open_installed{};
+  // Of the cluster that this member has just joined: they are spoken to although the log has not
+  // told of them yet.
+  cluster::MemberList remotes{};
+  // On the replica thread, once: this member has applied its own removal, a second ago.
+  Action removed{};
   // On a maintenance thread, several times a second; may be empty.
   absl::AnyInvocable<DiskRoom(uint64_t unflushed_bytes)> look_at_disk;
 };
@@ -85,10 +91,12 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   bool TryPropose(ProposalBundle& bundle) override;
   bool TryReadTickets(LoopId loop, uint64_t through) override;
   bool TryLease(LoopId loop, std::vector<LeaseRequest>& requests) override;
+  bool TryAdmin(AdminRequest& request) override;
   bool TryRunOnApply(Action action) override;
 
   void OnPeerMessage(raft::Envelope envelope) override;
   void OnPeerOther(raft::NodeId from, PeerMessage message) override;
+  void OnConnection(raft::NodeId peer, bool up) override;
   void OnUnreachable(raft::NodeId peer) override;
   void OnSnapshot(SnapshotEvent event) override;
   // Messages of peers that found no room in the mailbox.
@@ -130,8 +138,13 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   struct Unreachable {
     raft::NodeId peer;
   };
-  using Event = std::variant<ProposalBundle, ReadTickets, LeaseCalls, Persisted, apply::ApplyReport,
-                             Flushed, Fetched, FromPeer, PeerOther, Unreachable, SnapshotEvent>;
+  struct Connection {
+    raft::NodeId peer;
+    bool up;
+  };
+  using Event = std::variant<ProposalBundle, ReadTickets, LeaseCalls, AdminRequest, Persisted,
+                             apply::ApplyReport, Flushed, Fetched, FromPeer, PeerOther, Unreachable,
+                             Connection, SnapshotEvent>;
   // What peers have in the mailbox.
   struct PeerMail {
     std::atomic<size_t> items = 0;
@@ -151,6 +164,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void Handle(ProposalBundle& bundle);
   void Handle(const ReadTickets& tickets);
   void Handle(const LeaseCalls& calls);
+  void Handle(AdminRequest& request);
   void Handle(const Persisted& persisted);
   void Handle(const apply::ApplyReport& report);
   void Handle(const Flushed& flushed);
@@ -159,6 +173,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void Handle(PeerOther& one);
   void Handle(const Unreachable& one);
   void Handle(SnapshotEvent& event);
+  void Handle(const Connection& one);
   bool AdmitPeerMail(size_t bytes);
   void ReleasePeerMail(size_t bytes);
   // Env.
@@ -169,6 +184,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void FailReads(LoopId loop, uint64_t through, ErrorCode code) override;
   void FailProposals(LoopId loop, std::span<const apply::RequestId> ids, ErrorCode code) override;
   void AnswerLeases(LoopId loop, std::span<const LeaseAnswer> answers) override;
+  void AnswerAdmin(const apply::RequestId& id, ErrorCode code) override;
   void SendSnapshot(raft::SnapshotOrder order) override;
   void CancelSnapshot(raft::NodeId peer) override;
   void InstallSnapshot(raft::SnapshotMeta meta) override;
@@ -184,6 +200,8 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   MaintenanceHooks MakeMaintenanceHooks();
   // Also from the log writer's thread.
   void SendNow(raft::Envelope envelope);
+  void OnMembers(const std::shared_ptr<const cluster::MemberList>& members,
+                 const std::shared_ptr<const cluster::RemovedList>& removed);
   void Fatal(const Error& error);
   template <class Tell>
   void PostTo(LoopId loop, Tell tell);
@@ -193,6 +211,9 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   store::Random random_;
   std::vector<Loop> loops_;
   std::unique_ptr<Replica> replica_;
+  raft::NodeId self_;
+  std::optional<TimePoint>
+      leave_at_;  // this member was removed; until then others may still ask it
 
   // Replica thread.
   InFlight persisting_;  // units

@@ -5,7 +5,9 @@
 #include "store/base/random.h"
 #include "store/cluster/member.h"
 #include "store/engine/state_dir.h"
+#include "store/server/founding.h"
 #include "store/server/process.h"
+#include "store/server/remote_cluster.h"
 #include "store/wal/recovery.h"
 
 #include <fmt/format.h>
@@ -41,19 +43,16 @@ std::vector<std::string> Texts(const std::vector<Url>& urls) {
 struct Founders {
   wal::Identity identity;
   apply::InitialState state;
+  cluster::MemberList remotes;
 };
 
 // Everybody who starts with the same flags derives the same ids (cluster/member.h).
-Result<Founders> FoundCluster(const ServerConfig& config) {
-  if (config.initial_cluster_state == ClusterState::kExisting) {
-    return Fail(ErrorCode::kUnsupported,
-                "--initial-cluster-state existing: this release cannot join a running cluster; "
-                "start all members of --initial-cluster with the state new");
-  }
+Founders FoundCluster(const ServerConfig& config) {
   Founders founders;
   std::vector<raft::NodeId> ids;
   for (const auto& [name, urls] : config.bootstrap_members) {
     cluster::Member member;
+    member.name = name;
     member.peer_urls = Texts(urls);
     member.id = cluster::BootstrapMemberId(member.peer_urls, config.initial_cluster_token);
     if (name == config.name) founders.identity.member = member.id;
@@ -70,14 +69,67 @@ Result<Founders> FoundCluster(const ServerConfig& config) {
   return founders;
 }
 
+std::vector<std::string> UrlsOfOthers(const ServerConfig& config) {
+  std::vector<std::string> urls;
+  for (const auto& [name, own] : config.bootstrap_members) {
+    if (name == config.name) continue;
+    for (std::string& url : Texts(own)) urls.push_back(std::move(url));
+  }
+  return urls;
+}
+
+// --initial-cluster-state existing: the running cluster says who this member is; everything else
+// comes with a snapshot.
+Result<Founders> JoinCluster(const ServerConfig& config) {
+  std::optional<RemoteCluster> remote = AskPeers(UrlsOfOthers(config), {}).cluster;
+  if (!remote) {
+    return Fail(ErrorCode::kUnavailable,
+                "cannot fetch cluster info from peer urls: could not retrieve cluster information "
+                "from the given URLs");
+  }
+  std::vector<NamedMember> wanted;
+  for (const auto& [name, urls] : config.bootstrap_members) wanted.push_back({name, Texts(urls)});
+  auto own = MatchMembers(*remote, wanted, config.name);
+  RETURN_IF_ERROR(own);
+  Founders founders;
+  founders.identity.cluster = remote->id;
+  founders.identity.member = *own;
+  founders.remotes = std::move(remote->members);
+  return founders;
+}
+
+// A member that lost its directory must not start as a new one: it has forgotten its votes. The
+// others know it as one that has run.
+Status CheckNeverStarted(const ServerConfig& config, const Founders& founders) {
+  if (config.bootstrap_members.size() < 2) return Ok();
+  PeersAnswer answer = AskPeers(UrlsOfOthers(config), founders.identity.member);
+  if (answer.removed) return Fail(ErrorCode::kMemberNotFound, std::string(kRemovedText));
+  const std::optional<RemoteCluster>& remote = answer.cluster;
+  if (!remote || remote->id != founders.identity.cluster) return Ok();
+  for (const cluster::Member& member : remote->members) {
+    if (member.id != founders.identity.member || member.client_urls.empty()) continue;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("member {:x} has already been bootstrapped", member.id));
+  }
+  return Ok();
+}
+
+Result<Founders> FirstStart(const ServerConfig& config) {
+  if (config.initial_cluster_state == ClusterState::kExisting) return JoinCluster(config);
+  Founders founders = FoundCluster(config);
+  RETURN_IF_ERROR(CheckNeverStarted(config, founders));
+  return founders;
+}
+
 // A directory that was served before knows who it is, whatever the flags say, as in etcd.
 void TellForeign(const ServerConfig& config, const wal::Identity& own, const Logger& log) {
-  auto named = FoundCluster(config);
-  if (!named || named->identity.cluster == own.cluster) return;
+  if (config.initial_cluster_state == ClusterState::kExisting) return;
+  const Founders named = FoundCluster(config);
+  if (named.identity.cluster == own.cluster) return;
   log.Warn("the data directory belongs to another cluster than the bootstrap flags; it stays there",
            {{"data-dir", config.data_dir},
             {"cluster-id", fmt::format("{:x}", own.cluster)},
-            {"cluster-id-of-flags", fmt::format("{:x}", named->identity.cluster)}});
+            {"cluster-id-of-flags", fmt::format("{:x}", named.identity.cluster)}});
 }
 
 Status PrepareDirectory(const ServerConfig& config, const std::string& member, const Logger& log) {
@@ -141,7 +193,7 @@ Status OpenState(Member& member, const engine::Path& path, const Founders* found
 }
 
 replica::Boot MakeBoot(wal::LogImage image, const apply::AppliedRow& applied,
-                       const lease::LeaseTable& leases) {
+                       const apply::StateMachine& machine) {
   replica::Boot boot;
   boot.raft.hard_state = image.hard_state;
   boot.raft.conf = applied.conf;
@@ -150,7 +202,8 @@ replica::Boot MakeBoot(wal::LogImage image, const apply::AppliedRow& applied,
   boot.raft.truncated_term = image.truncated_term;
   boot.raft.runs = std::move(image.runs);
   boot.raft.tail = std::move(image.entries);
-  for (const auto& [id, lease] : leases.leases()) {
+  boot.members = machine.Read()->members;
+  for (const auto& [id, lease] : machine.leases().leases()) {
     boot.leases.push_back({id, lease.ttl_seconds, lease.remaining_seconds});
   }
   return boot;
@@ -264,6 +317,42 @@ Status FinishInstall(const engine::StateName& state, const apply::AppliedRow& ap
   return Ok();
 }
 
+bool Contains(const std::vector<raft::NodeId>& ids, raft::NodeId id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+// Peer URLs of the others, as the state knows them.
+std::vector<std::string> KnownUrls(const Member& member) {
+  std::vector<std::string> urls;
+  auto members = member.machine->Read()->members;
+  for (const cluster::Member& one : *members) {
+    if (one.id == member.id) continue;
+    urls.insert(urls.end(), one.peer_urls.begin(), one.peer_urls.end());
+  }
+  return urls;
+}
+
+// A member that was removed while it was away learns it here: nobody speaks to it any more. One
+// that joins is in nobody's configuration until a snapshot has told; until then it has to ask the
+// others at each start whom to speak to.
+Status CheckMembership(const ServerConfig& config, const wal::Identity& own,
+                       const raft::ConfState& conf, Member& member) {
+  bool removed = Contains(*member.machine->Read()->removed, own.member);
+  bool known = CheckMemberIsOfState(own, conf).has_value();
+  if (!removed && known && !member.fresh) {
+    removed = AskPeers(KnownUrls(member), own.member).removed;
+  }
+  if (removed) return Fail(ErrorCode::kMemberNotFound, std::string(kRemovedText));
+  if (known || !member.remotes.empty()) return Ok();
+  std::optional<RemoteCluster> remote = AskPeers(UrlsOfOthers(config), own.member).cluster;
+  bool joins = remote && remote->id == own.cluster &&
+               std::any_of(remote->members.begin(), remote->members.end(),
+                           [&](const cluster::Member& one) { return one.id == own.member; });
+  if (!joins) return CheckMemberIsOfState(own, conf);
+  member.remotes = std::move(remote->members);
+  return Ok();
+}
+
 // Everything of the directory but its lock.
 Result<Member> OpenLocked(const ServerConfig& config, const apply::ApplyLimits& limits,
                           EngineTroubleAction on_trouble, const Logger& log) {
@@ -279,9 +368,10 @@ Result<Member> OpenLocked(const ServerConfig& config, const apply::ApplyLimits& 
   RETURN_IF_ERROR(identity);
   std::optional<Founders> founders;
   if (!*identity) {
-    auto founded = FoundCluster(config);
-    RETURN_IF_ERROR(founded);
-    founders = std::move(*founded);
+    auto first = FirstStart(config);
+    RETURN_IF_ERROR(first);
+    founders = std::move(*first);
+    member.remotes = founders->remotes;
     *identity = founders->identity;
   } else {
     TellForeign(config, **identity, log);
@@ -317,8 +407,12 @@ Result<Member> OpenLocked(const ServerConfig& config, const apply::ApplyLimits& 
   RETURN_IF_ERROR(BeginFoundersLog(**applied, member, &*image));
   RETURN_IF_ERROR(FinishInstall(*state, **applied, member, &*image, log));
   RETURN_IF_ERROR(CheckLogAgainstState(*image, **applied));
-  RETURN_IF_ERROR(CheckMemberIsOfState(**identity, (*applied)->conf));
-  member.boot = MakeBoot(std::move(*image), **applied, member.machine->leases());
+  if (config.force_new_cluster) {
+    RETURN_IF_ERROR(StayAlone(member, **applied, &*image, log));
+  } else {
+    RETURN_IF_ERROR(CheckMembership(config, **identity, (*applied)->conf, member));
+  }
+  member.boot = MakeBoot(std::move(*image), **applied, *member.machine);
   return member;
 }
 

@@ -27,6 +27,7 @@
 #include <absl/functional/any_invocable.h>
 
 #include <memory>
+#include <string_view>
 
 namespace store::server {
 
@@ -42,7 +43,14 @@ struct Member {
   std::shared_ptr<engine::RocksEngine> engine;
   std::unique_ptr<apply::StateMachine> machine;
   replica::Boot boot;
+  // Of the running cluster that this member joins: whom to speak to before the log has told.
+  cluster::MemberList remotes;
 };
+
+// etcd's words for a member that may not run any more; as an error of kind kMemberNotFound the
+// process ends with 0.
+inline constexpr std::string_view kRemovedText =
+    "the member has been permanently removed from the cluster";
 
 using EngineTroubleAction = absl::AnyInvocable<void(engine::EngineTrouble, const Error&) const>;
 

@@ -35,6 +35,11 @@ struct ServerConfig {
   std::string initial_cluster;  // name=url,...; empty: this member alone
   ClusterState initial_cluster_state = ClusterState::kNew;
   std::string initial_cluster_token = "etcd-cluster";
+  bool strict_reconfig_check = true;
+  bool force_new_cluster = false;
+  bool initial_corrupt_check = false;
+  Duration corrupt_check_time{0};  // 0: off
+  uint32_t max_learners = 1;
   LogLevel log_level = LogLevel::kInfo;
   int64_t quota_backend_bytes = 0;  // 0: 2 GiB, negative: none
   uint64_t max_request_bytes = 1'572'864;

@@ -22,6 +22,7 @@ struct Flag {
   std::string_view default_text;
   std::string_view help;
   Setter set;
+  bool is_bool = false;  // may stand without a value
 };
 
 Status BadValue(const char* reason) { return Fail(ErrorCode::kInvalidArgument, reason); }
@@ -38,6 +39,26 @@ Status SetNumber(ServerConfig& config, const std::string& value) {
   auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), target);
   if (error == std::errc::result_out_of_range) return BadValue("value out of range");
   if (error != std::errc() || end != value.data() + value.size()) return BadValue("parse error");
+  return Ok();
+}
+
+// As Go's strconv.ParseBool; the flag alone means true (ParseFlags).
+template <auto Member>
+Status SetBool(ServerConfig& config, const std::string& value) {
+  for (std::string_view yes : {"1", "t", "T", "TRUE", "true", "True"}) {
+    if (value == yes) return config.*Member = true, Ok();
+  }
+  for (std::string_view no : {"0", "f", "F", "FALSE", "false", "False"}) {
+    if (value == no) return config.*Member = false, Ok();
+  }
+  return BadValue("parse error");
+}
+
+template <auto Member>
+Status SetDuration(ServerConfig& config, const std::string& value) {
+  auto duration = ParseDuration(value);
+  if (!duration || *duration < Duration(0)) return BadValue("parse error");
+  config.*Member = *duration;
   return Ok();
 }
 
@@ -112,6 +133,23 @@ constexpr Flag kFlags[] = {
     {"initial-cluster-state", "'new'", "'new' or 'existing'.", SetClusterState},
     {"initial-cluster-token", "'etcd-cluster'", "Token that keeps clusters apart at bootstrap.",
      SetText<&ServerConfig::initial_cluster_token>},
+    {"strict-reconfig-check", "'true'",
+     "Refuse changes of the membership that would cost the quorum.",
+     SetBool<&ServerConfig::strict_reconfig_check>, /*is_bool=*/true},
+    {"max-learners", "'1'", "Most learners in the cluster.",
+     SetNumber<&ServerConfig::max_learners>},
+    {"experimental-max-learners", "'1'", "The same, by its former name.",
+     SetNumber<&ServerConfig::max_learners>},
+    {"experimental-initial-corrupt-check", "'false'",
+     "Compare this member's history with the others' before it serves.",
+     SetBool<&ServerConfig::initial_corrupt_check>, /*is_bool=*/true},
+    {"corrupt-check-time", "'0s'", "How often the leader compares all histories; 0 turns it off.",
+     SetDuration<&ServerConfig::corrupt_check_time>},
+    {"experimental-corrupt-check-time", "'0s'", "The same, by its former name.",
+     SetDuration<&ServerConfig::corrupt_check_time>},
+    {"force-new-cluster", "'false'",
+     "Make this member the only one of its cluster; for the day when the others are lost.",
+     SetBool<&ServerConfig::force_new_cluster>, /*is_bool=*/true},
     {"log-level", "'info'", "debug, info, warn, error, panic or fatal.", SetLogLevel},
 };
 
@@ -173,6 +211,10 @@ std::map<std::string, std::string> Collect(const std::vector<std::string>& argum
     if (FindFlag(name) == nullptr) {
       *outcome = UsageError(fmt::format("flag provided but not defined: -{}", name));
       return given;
+    }
+    if (equal == std::string_view::npos && FindFlag(name)->is_bool) {
+      given[name] = "true";
+      continue;
     }
     if (equal == std::string_view::npos && i + 1 == arguments.size()) {
       *outcome = UsageError(fmt::format("flag needs an argument: -{}", name));

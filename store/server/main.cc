@@ -27,10 +27,20 @@ int Refuse(const std::string& text) {
   return 1;
 }
 
+// Removed from the cluster: no failure, and no reason for a supervisor to start it again. Errors,
+// because those are written before the call returns.
+[[noreturn]] void EndRemoved(const store::Logger& log, const store::Error& error) {
+  log.Error("server error", {{"error", error.message()}});
+  log.Error("data-dir used by this member must be removed");
+  log.Flush();
+  std::_Exit(0);
+}
+
 int Run(const FlagOutcome& outcome, const store::Logger& log, const store::Clock& clock,
         const sigset_t& signals) {
   for (const std::string& warning : outcome.warnings) log.Warn(warning);
   auto fatal = [log](const store::Error& error) {
+    if (error.code() == store::ErrorCode::kMemberNotFound) EndRemoved(log, error);
     log.Fatal("stopping: the member cannot go on", {error});
     log.Flush();
     std::_Exit(1);
@@ -41,6 +51,9 @@ int Run(const FlagOutcome& outcome, const store::Logger& log, const store::Clock
     log.Info("received signal before the member was started", {{"signal", strsignal(asked)}});
     log.Flush();
     store::server::EndBy(asked, signals);
+  }
+  if (!server && server.error().code() == store::ErrorCode::kMemberNotFound) {
+    EndRemoved(log, server.error());
   }
   if (!server) {
     log.Fatal("discovery failed", {{"error", server.error().message()}});

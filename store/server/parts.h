@@ -30,6 +30,7 @@
 #include "store/rpc/server.h"
 #include "store/server/bootstrap.h"
 #include "store/server/config.h"
+#include "store/server/corruption.h"
 #include "store/server/process_metrics.h"
 #include "store/server/publisher.h"
 #include "store/server/server.h"
@@ -75,6 +76,7 @@ class Server::Parts {
   void AddLogBounds();
   void AddStateBounds();
   void OnPublished();
+  void OnRemoved() const;
   void LogServing() const;
 
   const ServerConfig config_;
@@ -125,6 +127,7 @@ class Server::Parts {
   std::unique_ptr<api::BoundMetrics> bounds_;
   api::HealthService health_;
   std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<CorruptionMonitor> corruption_;
   bool running_ = false;
 };
 

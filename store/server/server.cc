@@ -23,6 +23,7 @@ replica::ReplicaConfig MakeReplicaConfig(const ServerConfig& config, raft::NodeI
   replica.retention.entries = std::max<uint64_t>(config.snapshot_count, 1);
   replica.compaction.period = config.compaction_period;
   replica.compaction.revisions = config.compaction_revisions;
+  replica.membership.strict = config.strict_reconfig_check;
   return replica;
 }
 
@@ -74,6 +75,14 @@ void Server::Parts::Run() {
       std::make_unique<Publisher>(std::move(self), *member_.machine, *env_, gauges_, *loops_[0],
                                   config_.request_timeout(), [this] { OnPublished(); });
   loops_[0]->Post([this] { publisher_->Run(); });
+  if (config_.corrupt_check_time == Duration(0)) return;
+  corruption_ = std::make_unique<CorruptionMonitor>(
+      config_.corrupt_check_time,
+      CorruptionMonitor::Parts{
+          *member_.machine, *env_, gauges_, *loops_[0],
+          [this](Action&& action) { return env_->maintenance().RunHash(std::move(action)); }, log_,
+          member_.id});
+  loops_[0]->Post([this] { corruption_->Start(); });
 }
 
 void Server::Parts::OnPublished() {
@@ -95,7 +104,10 @@ void Server::Parts::Stop() {
   if (!running_) return;
   running_ = false;
   health_.SetServing(false);
-  RunOn(*loops_[0], [this] { publisher_->Stop(); });
+  RunOn(*loops_[0], [this] {
+    publisher_->Stop();
+    if (corruption_) corruption_->Stop();
+  });
   // Calls under way may still need the other members.
   transport_->Stop();
   peers_->Stop();

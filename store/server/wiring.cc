@@ -5,6 +5,7 @@
 #include "store/engine/checkpoint.h"
 #include "store/server/parts.h"
 #include "store/server/process.h"
+#include "store/server/remote_cluster.h"
 
 #include <algorithm>
 #include <thread>
@@ -114,6 +115,19 @@ void Server::Parts::WirePeers() {
       peer::SnapshotTransferOptions{member_.cluster, member_.id,
                                     JoinPath(config_.data_dir, "member")},
       *peer_loop_, *member_.machine, *peers_, log_);
+  peers_->OnRemoved([this] { OnRemoved(); });
+  auto run_hash = [this](Action&& action) {
+    return env_->maintenance().RunHash(std::move(action));
+  };
+  AddHashPage(peer_router_, *member_.machine, run_hash);
+  AddMembersPage(peer_router_, {.id = member_.cluster, .read = [this] {
+                                  apply::StateRef state = member_.machine->Read();
+                                  return MembersPage::Lists{state->members, state->removed};
+                                }});
+}
+
+void Server::Parts::OnRemoved() const {
+  fatal_(Error(ErrorCode::kMemberNotFound, std::string(kRemovedText)));
 }
 
 Status Server::Parts::OpenState() {
@@ -133,7 +147,8 @@ Status Server::Parts::OpenState() {
                                           {"member-id", fmt::format("{:x}", member_.id)},
                                           {"applied-index", member_.boot.raft.applied},
                                           {"revision", member_.machine->mvcc().current()}});
-  return Ok();
+  if (!config_.initial_corrupt_check || member_.fresh) return Ok();
+  return CheckInitialCorruption(*member_.machine, member_.id, log_);
 }
 
 void Server::Parts::OnEngineTrouble(engine::EngineTrouble trouble, const Error& error) {
@@ -220,6 +235,8 @@ void Server::Parts::Wire() {
           .peers = peers_.get(),
           .snapshots = snapshots_.get(),
           .open_installed = [this](const raft::SnapshotMeta& meta) { return OpenInstalled(meta); },
+          .remotes = member_.remotes,
+          .removed = [this] { OnRemoved(); },
           .look_at_disk = [this](uint64_t unflushed_bytes) { return LookAtDisk(unflushed_bytes); }},
       EntropySeed());
   // Before the first call is admitted; maintenance goes on with it.
@@ -245,6 +262,7 @@ void Server::Parts::MakeContext() {
   limits.txn_ops_max = config_.max_txn_ops;
   limits.request_bytes_max = config_.max_request_bytes;
   limits.election_timeout = config_.election_timeout();
+  limits.learners_max = config_.max_learners;
   std::vector<api::PendingCalls*> pending;
   pending.reserve(pending_.size());
   for (auto& calls : pending_) pending.push_back(calls.get());
@@ -269,7 +287,7 @@ void Server::Parts::AddServices() {
   watch_->Register(methods_);
   lease_ = std::make_unique<api::LeaseService>(*context_, EntropySeed());
   lease_->Register(methods_);
-  cluster_ = std::make_unique<api::ClusterService>(*context_);
+  cluster_ = std::make_unique<api::ClusterService>(*context_, clock_);
   cluster_->Register(methods_);
   maintenance_ = std::make_unique<api::MaintenanceService>(
       *context_, api::MaintenanceHooks{.defragment =

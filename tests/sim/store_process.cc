@@ -100,6 +100,7 @@ replica::Boot StoreProcess::LoadBoot() {
   for (const auto& [id, lease] : machine_->leases().leases()) {
     boot.leases.push_back({id, lease.ttl_seconds, lease.remaining_seconds});
   }
+  boot.members = machine_->Read()->members;
   return boot;
 }
 
@@ -251,6 +252,12 @@ void StoreProcess::AnswerLeases(LoopId loop, std::span<const replica::LeaseAnswe
                             replica::Edge& edge) { edge.OnLeaseAnswers(answers); });
 }
 
+void StoreProcess::AnswerAdmin(const apply::RequestId& id, ErrorCode code) {
+  services_->Post(id.loop, [counter = id.counter, code](replica::Edge& edge) {
+    edge.OnAdminAnswer(counter, code);
+  });
+}
+
 bool StoreProcess::TryPropose(replica::ProposalBundle& bundle) {
   if (Refuses()) return false;
   Input([this, taken = std::move(bundle)]() mutable { replica_->OnProposals(std::move(taken)); });
@@ -267,6 +274,12 @@ bool StoreProcess::TryLease(LoopId loop, std::vector<replica::LeaseRequest>& req
   if (Refuses()) return false;
   Input([this, loop, taken = std::move(requests)] { replica_->OnLeaseRequests(loop, taken); });
   requests.clear();
+  return true;
+}
+
+bool StoreProcess::TryAdmin(replica::AdminRequest& request) {
+  if (Refuses()) return false;
+  Input([this, taken = std::move(request)]() mutable { replica_->OnAdmin(std::move(taken)); });
   return true;
 }
 

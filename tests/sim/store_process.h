@@ -113,6 +113,7 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   void FailReads(LoopId loop, uint64_t through, ErrorCode code) override;
   void FailProposals(LoopId loop, std::span<const apply::RequestId> ids, ErrorCode code) override;
   void AnswerLeases(LoopId loop, std::span<const replica::LeaseAnswer> answers) override;
+  void AnswerAdmin(const apply::RequestId& id, ErrorCode code) override;
   void SendSnapshot(raft::SnapshotOrder order) override;
   void InstallSnapshot(raft::SnapshotMeta meta) override;
   void FetchLog(raft::Fetch fetch) override;
@@ -125,6 +126,7 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   bool TryPropose(replica::ProposalBundle& bundle) override;
   bool TryReadTickets(LoopId loop, uint64_t through) override;
   bool TryLease(LoopId loop, std::vector<replica::LeaseRequest>& requests) override;
+  bool TryAdmin(replica::AdminRequest& request) override;
   bool TryRunOnApply(Action action) override;
 
   bool Refuses() { return host_.random().Chance(options_.refuse); }

@@ -61,7 +61,7 @@ void StoreServices::Register() {
   watch_->Register(methods_);
   lease_ = std::make_unique<api::LeaseService>(*context_, process_.host_.random().Next());
   lease_->Register(methods_);
-  cluster_ = std::make_unique<api::ClusterService>(*context_);
+  cluster_ = std::make_unique<api::ClusterService>(*context_, process_.clock_);
   cluster_->Register(methods_);
   api::MaintenanceHooks hooks;
   hooks.defragment = [](absl::AnyInvocable<void(store::Status)>) { return false; };

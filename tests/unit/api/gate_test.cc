@@ -30,6 +30,25 @@ TEST(Gate, RefusesAVersionThatIsNotUtf8BeforeItAsksForALeader) {
   EXPECT_EQ(refused->message, "etcdserver: invalid client api version");
 }
 
+TEST(Gate, ALearnerServesLittle) {
+  replica::RaftGauges gauges;
+  gauges.is_learner = true;
+  Registry registry;
+  Gate gate(gauges, registry);
+  for (std::string_view served : {"/etcdserverpb.KV/Range", "/etcdserverpb.Maintenance/Status",
+                                  "/etcdserverpb.Maintenance/Snapshot"}) {
+    EXPECT_FALSE(gate.Check(Info(served))) << served;
+  }
+  for (std::string_view refused :
+       {"/etcdserverpb.KV/Put", "/etcdserverpb.Watch/Watch", "/etcdserverpb.Cluster/MemberList",
+        "/grpc.health.v1.Health/Check", "/etcdserverpb.Maintenance/Alarm"}) {
+    auto status = gate.Check(Info(refused, "client-api-version", "\xFF"));
+    ASSERT_TRUE(status) << refused;
+    EXPECT_EQ(status->code, rpc::GrpcCode::kFailedPrecondition);
+    EXPECT_EQ(status->message, "etcdserver: rpc not supported for learner");
+  }
+}
+
 TEST(Gate, HasLeaderFailsAtOnceWithoutOne) {
   replica::RaftGauges gauges;
   Registry registry;

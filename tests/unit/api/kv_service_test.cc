@@ -69,6 +69,17 @@ TEST_F(KvServiceTest, NoRangeBeginsWhileClientsDoNotReadTheirAnswers) {
   EXPECT_EQ(Get("a").kvs_size(), 1);
 }
 
+TEST_F(KvServiceTest, ALearnerReadsOnlyWhatItHas) {
+  Put("a", "1");
+  member->gauges.is_learner = true;
+  RangeRequest request;
+  request.set_key("a");
+  ExpectStatus(Range(request), GrpcCode::kFailedPrecondition,
+               "etcdserver: rpc not supported for learner");
+  request.set_serializable(true);
+  EXPECT_EQ(Range(request)->Message<RangeResponse>(0).kvs_size(), 1);
+}
+
 TEST_F(KvServiceTest, PutGetDeleteWithTheirHeaders) {
   auto put = Put("a", "1", true);
   ExpectHeader(put->Message<PutResponse>(0).header(), 2);

@@ -21,7 +21,7 @@ class MaintenanceTest : public ::testing::Test {
  protected:
   MaintenanceTest()
       : kv(*member.context),
-        cluster(*member.context),
+        cluster(*member.context, clock),
         service(*member.context,
                 MaintenanceHooks{[this](absl::AnyInvocable<void(store::Status)> done) {
                                    if (busy) return false;
@@ -52,6 +52,7 @@ class MaintenanceTest : public ::testing::Test {
   Member member;
   bool busy = false;
   KvService kv;
+  SystemClock clock;
   ClusterService cluster;
   MaintenanceService service;
 };

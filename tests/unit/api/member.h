@@ -9,6 +9,7 @@
 #include "store/apply/state_machine.h"
 #include "store/base/worker_pool.h"
 #include "store/engine/mem_engine.h"
+#include "store/raft/conf_change.h"
 #include "store/rpc/call.h"
 
 #include <etcd/rpc.pb.h>
@@ -197,6 +198,11 @@ class FakeDoor final : public replica::ReplicaDoor {
     requests.clear();
     return true;
   }
+  bool TryAdmin(replica::AdminRequest& request) override {
+    if (refuse) return false;
+    admin.push_back(std::move(request));
+    return true;
+  }
   bool TryRunOnApply(Action action) override {
     if (refuse) return false;
     on_apply.push_back(std::move(action));
@@ -208,6 +214,7 @@ class FakeDoor final : public replica::ReplicaDoor {
   std::vector<uint64_t> tickets;
   std::vector<replica::LeaseRequest> leases;
   std::vector<Action> on_apply;
+  std::vector<replica::AdminRequest> admin;
 };
 
 inline constexpr uint64_t kMember = 0x8e9e05c52164694d;
@@ -298,6 +305,24 @@ class Member {
       for (uint64_t through : std::exchange(door.tickets, {})) pending.OnReadsGranted(through);
       for (Action& action : std::exchange(door.on_apply, {})) action();
       executor.Run();
+    }
+  }
+  // Commits the membership changes that wait at the door; others stay there.
+  void ApplyChanges() {
+    executor.Run();
+    for (replica::AdminRequest& request : std::exchange(door.admin, {})) {
+      auto* change = std::get_if<replica::MemberChange>(&request.what);
+      if (change == nullptr) {
+        door.admin.push_back(std::move(request));
+        continue;
+      }
+      auto entry = std::make_shared<raft::Entry>();
+      entry->term = raft::Term(kTerm);
+      entry->index = raft::Index(++index);
+      entry->kind = raft::EntryKind::kConfChange;
+      entry->data = raft::EncodeConfChange(change->change);
+      std::vector<raft::EntryPtr> entries = {std::move(entry)};
+      Apply(entries);
     }
   }
   void ApplyBundles() {

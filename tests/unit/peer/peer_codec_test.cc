@@ -57,7 +57,14 @@ std::vector<Body> Bodies() {
   answers.answers.push_back({1, ErrorCode::kOk, LeaseId(77), 60, 61, {}});
   answers.answers.push_back({2, ErrorCode::kLeaseNotFound, LeaseId(78), 0, 0, {}});
   answers.answers.push_back({3, ErrorCode::kNotLeader, LeaseId(79), 0, 0, {}});
-  return {Hello{ChannelKind::kLog, "3.7.0"},
+  replica::PeerMemberChange change{{1, 2, LoopId(3), 4},
+                                   std::chrono::seconds(7),
+                                   {replica::MemberChange::Verb::kPromote,
+                                    {raft::ConfChangeKind::kAddVoter, NodeId(9), "context"}}};
+  replica::PeerMemberRefusal refusal{{1, 2, LoopId(3), 4}, ErrorCode::kMemberLearnerNotReady};
+  return {replica::PeerMessage(change),
+          replica::PeerMessage(refusal),
+          Hello{ChannelKind::kLog, "3.7.0"},
           Hello{ChannelKind::kControl, "3.7.0"},
           Ping{5, 1'700'000'000'000'000'000},
           Pong{5, 1'700'000'000'000'000'001},

@@ -41,6 +41,7 @@ class Recorder final : public replica::PeerEvents {
   void OnPeerOther(raft::NodeId from, replica::PeerMessage message) override {
     Change([&](Heard& heard) { heard.others.emplace_back(from, std::move(message)); });
   }
+  void OnConnection(raft::NodeId, bool) override {}
   void OnUnreachable(raft::NodeId peer) override {
     Change([&](Heard& heard) { ++heard.unreachable[peer]; });
   }
@@ -150,6 +151,10 @@ class Node {
       if (clock_.Now() > deadline) return false;
     }
     return true;
+  }
+  // Calls of a method that ended with that code here.
+  uint64_t Ended(const char* path, rpc::GrpcCode code) {
+    return methods_.Find(path)->counters->handled[static_cast<size_t>(code)].load();
   }
   // Of /metrics, the value behind `name`; 0 without it.
   double Metric(const std::string& name) {

@@ -139,6 +139,36 @@ TEST(PeerSet, AnUnknownMemberIsRefusedAndARemovedOneIsTold) {
   EXPECT_EQ(told.get_future().wait_for(kPatience), std::future_status::ready);
 }
 
+// Nobody dials a member with a low id that was removed while it could not be reached.
+TEST(PeerSet, ARemovedMemberThatNobodyDialsAsks) {
+  PeerLimits limits;
+  limits.knock_after = std::chrono::milliseconds(50);
+  Node one(Quick(1, limits));
+  Node two(Quick(2));
+  std::promise<void> told;
+  std::atomic<bool> once{false};
+  one.peers.OnRemoved([&] {
+    if (!once.exchange(true)) told.set_value();
+  });
+  two.Know({two.member()}, {NodeId(1)});
+  one.Know({one.member(), two.member()});
+  EXPECT_EQ(told.get_future().wait_for(kPatience), std::future_status::ready);
+}
+
+TEST(PeerSet, AKnockOfAMemberIsNoStream) {
+  PeerLimits limits;
+  limits.knock_after = std::chrono::milliseconds(20);
+  Node one(Quick(1, limits));
+  Node two(Quick(2));
+  two.Know({two.member(),
+            {.id = NodeId(1), .name = {}, .peer_urls = {}, .client_urls = {}, .learner = false}});
+  one.Know({one.member(), two.member()});
+  while (two.Ended(kExchangePath, rpc::GrpcCode::kFailedPrecondition) == 0) one.Run([] {});
+  EXPECT_FALSE(one.Active(2));
+  Introduce(one, two);
+  EXPECT_TRUE(one.WaitActive(2));
+}
+
 TEST(PeerSet, ARemovedMembersStreamsAreEnded) {
   Node one(Quick(1));
   Node two(Quick(2));

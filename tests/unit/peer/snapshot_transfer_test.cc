@@ -43,6 +43,7 @@ class Events final : public replica::PeerEvents {
  public:
   void OnPeerMessage(raft::Envelope) override {}
   void OnPeerOther(NodeId, replica::PeerMessage) override {}
+  void OnConnection(raft::NodeId, bool) override {}
   void OnUnreachable(NodeId) override {}
   void OnSnapshot(replica::SnapshotEvent event) override {
     MutexLock lock(mutex_);

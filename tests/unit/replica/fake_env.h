@@ -42,6 +42,9 @@ class FakeEnv final : public Env {
   void AnswerLeases(LoopId, std::span<const LeaseAnswer> list) override {
     answers.insert(answers.end(), list.begin(), list.end());
   }
+  void AnswerAdmin(const apply::RequestId& id, ErrorCode code) override {
+    admin.push_back({id, code});
+  }
   void SendSnapshot(raft::SnapshotOrder order) override { orders.push_back(order); }
   void CancelSnapshot(raft::NodeId peer) override { cancelled.push_back(peer); }
   void InstallSnapshot(raft::SnapshotMeta meta) override { installs.push_back(std::move(meta)); }
@@ -64,6 +67,7 @@ class FakeEnv final : public Env {
   std::vector<Failed> failed;
   std::vector<Read> reads;
   std::vector<LeaseAnswer> answers;
+  std::vector<Failed> admin;
   std::vector<raft::RoleChange> roles;
   raft::Index truncated;
   std::vector<raft::SnapshotOrder> orders;

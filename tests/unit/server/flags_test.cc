@@ -34,6 +34,18 @@ TEST(Flags, BothDashFormsAndBothValueForms) {
   }
 }
 
+TEST(Flags, SwitchesNeedNoValue) {
+  FlagOutcome outcome = ParseFlags({"--force-new-cluster", "--strict-reconfig-check=false",
+                                    "--max-learners", "3", "--corrupt-check-time=1m"},
+                                   {});
+  ASSERT_EQ(outcome.kind, FlagOutcome::Kind::kRun) << outcome.text;
+  EXPECT_TRUE(outcome.config.force_new_cluster);
+  EXPECT_FALSE(outcome.config.strict_reconfig_check);
+  EXPECT_EQ(outcome.config.max_learners, 3u);
+  EXPECT_EQ(outcome.config.corrupt_check_time, std::chrono::minutes(1));
+  EXPECT_EQ(ParseFlags({"--force-new-cluster=maybe"}, {}).kind, FlagOutcome::Kind::kUsage);
+}
+
 TEST(Flags, ClassicTutorialCommand) {
   FlagOutcome outcome =
       Parse({"--name", "infra0", "--initial-advertise-peer-urls", "http://127.0.0.1:12380",

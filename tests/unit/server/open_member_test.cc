@@ -41,6 +41,13 @@ class OpenMemberTest : public testing::Test {
     return member ? "" : member.error().message();
   }
 
+  void NameCluster(std::string members) {
+    config_.initial_cluster = std::move(members);
+    config_.wal_segment_bytes = ServerConfig().wal_segment_bytes;  // what a test uses is refused
+    EXPECT_TRUE(config_.Finish());
+    config_.wal_segment_bytes = 64 << 10;
+  }
+
   static raft::EntryPtr MakePut(uint64_t index, uint64_t term = 1) {
     sluice::store::Command command;
     command.mutable_put()->set_key(fmt::format("key-{}", index));
@@ -287,6 +294,52 @@ TEST_F(OpenMemberTest, StateAheadOfTheLogsEndIsRefused) {
     ASSERT_TRUE(member->engine->Flush());
   }
   EXPECT_THAT(Refusal(), HasSubstr("the log ends at index 5, but the state has applied 9"));
+}
+
+TEST_F(OpenMemberTest, AFirstStartThatWasInterruptedBeforeTheLogGoesOn) {
+  {
+    auto member = Open();
+    ASSERT_TRUE(member);
+  }
+  const std::string wal = config_.data_dir + "/member/wal";
+  auto names = ListDirectory(wal);
+  ASSERT_TRUE(names);
+  for (const std::string& name : *names) ASSERT_EQ(unlink((wal + "/" + name).c_str()), 0);
+  auto member = Open();
+  ASSERT_TRUE(member) << member.error().ToString();
+  EXPECT_TRUE(member->boot.raft.tail.empty());
+  EXPECT_EQ(member->boot.raft.truncated, Index(1));
+  EXPECT_EQ(member->boot.raft.applied, Index(1));
+}
+
+// --force-new-cluster: everything in the log counts, and nobody else is left.
+TEST_F(OpenMemberTest, ForcedToBeAloneTheMemberKeepsItsLogAndLeads) {
+  NameCluster("default=http://localhost:2380,b=http://localhost:2390");
+  {
+    ASSERT_TRUE(Open());
+  }
+  config_.force_new_cluster = true;
+  for (int round = 0; round < 2; ++round) {
+    auto member = Open();
+    ASSERT_TRUE(member) << member.error().ToString();
+    EXPECT_EQ(member->boot.raft.tail.back()->index, Index(2)) << "once is enough";
+    EXPECT_EQ(member->boot.raft.hard_state.commit, Index(2));
+    std::span<const raft::EntryPtr> left(member->boot.raft.tail);
+    left = left.subspan(member->boot.raft.applied - member->boot.raft.truncated);
+    size_t taken = 0;
+    ASSERT_TRUE(member->machine->Apply(left, &taken));
+    EXPECT_EQ(member->machine->Read()->members->size(), 1u);
+    EXPECT_EQ(member->machine->Read()->members->front().id, member->id);
+    ASSERT_TRUE(member->engine->Flush());
+  }
+}
+
+TEST_F(OpenMemberTest, ARunningClusterThatCannotBeAskedCannotBeJoined) {
+  config_.initial_cluster_state = ClusterState::kExisting;
+  NameCluster("default=http://localhost:2380,b=http://127.0.0.1:1");
+  EXPECT_EQ(Refusal(),
+            "cannot fetch cluster info from peer urls: could not retrieve cluster information from "
+            "the given URLs");
 }
 
 TEST_F(OpenMemberTest, ADirectoryInUseIsWaitedForUntilASignalComes) {
