@@ -43,11 +43,12 @@ class Server::LoopPart final : public ConnectionOwner, public H2Acceptor {
   void Drain() {
     draining_ = true;
     for (auto& [connection, owned] : connections_) connection->session()->StartDrain();
-    if (connections_.empty()) server_.OnPartEmpty();
+    if (connections_.empty()) server_.OnPartDone();
   }
 
   void CloseAll() {
     for (auto& [connection, owned] : connections_) connection->Close(CloseReason::kShutdown);
+    server_.OnPartDone();
   }
 
  private:
@@ -78,7 +79,7 @@ class Server::LoopPart final : public ConnectionOwner, public H2Acceptor {
     TransportStats::Add(stats.bytes_written, connection->bytes_written());
     stats.connections_open.fetch_sub(1, std::memory_order_relaxed);
     connections_.erase(connection);
-    if (draining_ && connections_.empty()) server_.OnPartEmpty();
+    if (draining_ && connections_.empty()) server_.OnPartDone();
   }
 
   Server& server_;
@@ -144,7 +145,7 @@ void Server::Stop() {
   SystemClock clock;
   {
     MutexLock lock(mutex_);
-    busy_parts_ = parts_.size();
+    awaited_ = parts_.size();
   }
   // The accepting loop first: what it has handed over by then is in the loops' mail before the
   // drain.
@@ -152,22 +153,28 @@ void Server::Stop() {
     listeners_.clear();
     RunOnEach([](LoopPart& part) { part.Drain(); });
   });
-  if (WaitUntilEmpty(clock.Now() + options_.stop_grace)) return;
+  if (WaitUntilDone(clock.Now() + options_.stop_grace)) return;
+  {
+    // The order itself is waited for: the last connection may end before it comes to its loop, and
+    // would let us destroy the part it is for.
+    MutexLock lock(mutex_);
+    awaited_ += parts_.size();
+  }
   RunOnEach([](LoopPart& part) { part.CloseAll(); });
-  WaitUntilEmpty(TimePoint::max());
+  WaitUntilDone(TimePoint::max());
 }
 
-bool Server::WaitUntilEmpty(TimePoint deadline) {
+bool Server::WaitUntilDone(TimePoint deadline) {
   MutexLock lock(mutex_);
-  while (busy_parts_ > 0) {
+  while (awaited_ > 0) {
     if (!changed_.WaitUntil(mutex_, deadline)) break;
   }
-  return busy_parts_ == 0;
+  return awaited_ == 0;
 }
 
-void Server::OnPartEmpty() {
+void Server::OnPartDone() {
   MutexLock lock(mutex_);
-  --busy_parts_;
+  --awaited_;
   changed_.NotifyAll();
 }
 

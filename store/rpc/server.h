@@ -61,8 +61,8 @@ class Server {
 
   void Adopt(int fd);
   bool HasRoom() const;
-  bool WaitUntilEmpty(TimePoint deadline);
-  void OnPartEmpty();
+  bool WaitUntilDone(TimePoint deadline);
+  void OnPartDone();
   template <class F>
   void RunOnEach(F action);
 
@@ -81,7 +81,8 @@ class Server {
 
   Mutex mutex_;
   CondVar changed_;
-  size_t busy_parts_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Answers Stop waits for: of each part that it is empty, and that it was told to close.
+  size_t awaited_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace store::rpc
