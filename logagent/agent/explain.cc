@@ -190,6 +190,7 @@ class Explainer {
       return;
     }
     std::vector<std::pair<Miss, const AgentAccount::Entry*>> misses;
+    misses.reserve(account_.entries.size());
     for (const AgentAccount::Entry& entry : account_.entries) {
       misses.emplace_back(MissOf(entry.path, path_), &entry);
     }
