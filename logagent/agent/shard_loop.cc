@@ -265,13 +265,13 @@ void Shard::Loop::Begin(Entry& entry, FileSet::Scanned& scanned, bool applied) {
       detached_.insert(id);
     }
   }
-  SaveStarts(entry, scanned.opened, std::move(scanned.gone), applied);
+  SaveStarts(entry, scanned.opened, scanned.gone, applied);
 }
 
 // The rows of all new files, and that the entry was applied, are one batch: a crash leaves all or
 // nothing, so "never applied" and "no checkpoint" mean what the start rule takes them for.
 void Shard::Loop::SaveStarts(Entry& entry, const std::vector<TaskId>& opened,
-                             std::vector<FileKey> gone, bool applied) {
+                             const std::vector<FileKey>& gone, bool applied) {
   std::vector<TaskId> durable;
   std::vector<TaskId> fresh;
   SavedChanges changes;

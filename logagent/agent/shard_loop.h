@@ -62,7 +62,7 @@ class Shard::Loop {
   void OpenRenamed();
   void Begin(Entry& entry, FileSet::Scanned& scanned, bool applied);
   bool Open(FileTask& task);
-  void SaveStarts(Entry& entry, const std::vector<TaskId>& opened, std::vector<FileKey> gone,
+  void SaveStarts(Entry& entry, const std::vector<TaskId>& opened, const std::vector<FileKey>& gone,
                   bool applied);
   void BeginReading(const std::vector<TaskId>& tasks);
 
