@@ -14,7 +14,7 @@ std::string ToString(const Txn& txn) {
                        txn.success.size(), txn.failure.size());
   }
   const Step& step = txn.success[0];
-  const std::string_view end = step.end.empty() ? "" : step.end[0] == 0 ? "…" : step.end;
+  const std::string end = step.end.empty() ? "" : step.end[0] == 0 ? "…" : step.end;
   switch (step.kind) {
     case StepKind::kPut:
       return fmt::format("put {}={}", step.key, step.value);
