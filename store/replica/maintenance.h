@@ -62,6 +62,8 @@ class Maintenance {
 
   // A clean stop leaves nothing to replay. On the caller's thread, after Stop.
   Status FlushNow();
+  // What a flush would write at most. Any thread.
+  uint64_t unflushed_bytes() const { return unflushed_bytes_.load(std::memory_order_relaxed); }
   // False when one is waiting already, or stopped. `done` runs on a maintenance thread.
   bool Defragment(absl::AnyInvocable<void(Status)> done);
   bool RunHash(Action&& action);

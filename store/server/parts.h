@@ -63,6 +63,8 @@ class Server::Parts {
  private:
   void OnEngineTrouble(engine::EngineTrouble trouble, const Error& error);
   replica::DiskRoom LookAtDisk(uint64_t unflushed_bytes);
+  // Whether a stop can flush the state and close the files.
+  bool HasRoomToClose();
   // Apply thread: a received snapshot becomes the state.
   Result<std::shared_ptr<engine::Engine>> OpenInstalled(const raft::SnapshotMeta& meta);
   void MakeContext();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/server/server.h"
 
+#include "store/base/file.h"
 #include "store/base/random.h"
 #include "store/server/parts.h"
 
@@ -10,6 +11,9 @@
 
 namespace store::server {
 namespace {
+
+// Beside the memtables: the manifest and what the file system takes for itself.
+constexpr uint64_t kCloseBytesMin = 4 << 20;
 
 replica::ReplicaConfig MakeReplicaConfig(const ServerConfig& config, raft::NodeId id) {
   replica::ReplicaConfig replica;
@@ -98,6 +102,15 @@ void Server::Parts::OnPublished() {
   }
 }
 
+// Asked anew: what maintenance saw last is up to half a second old, and a flush that began on a disk
+// which has filled up since would wait for ever.
+bool Server::Parts::HasRoomToClose() {
+  if (engine_full_.load() || env_->out_of_space() || member_.log->out_of_space()) return false;
+  auto space = GetDiskSpace(config_.data_dir);
+  return !space ||
+         space->available_bytes >= env_->maintenance().unflushed_bytes() + kCloseBytesMin;
+}
+
 // From the edge inwards: no new calls; what is under way may end; then everything that still waits
 // is failed while the loops can still carry the answer.
 void Server::Parts::Stop() {
@@ -113,7 +126,7 @@ void Server::Parts::Stop() {
   peers_->Stop();
   RunOn(*peer_loop_, [this] { snapshots_->Stop(); });
   peer_port_->Stop();
-  if (gauges_.disk_room.load() == replica::DiskRoom::kNone) {
+  if (!HasRoomToClose()) {
     // What waits for room must not hold up the end, and cannot be made to give up; the log replays
     // what is left undone, as after a crash.
     log_.Warn("the disk is full: the member ends without closing its files");
