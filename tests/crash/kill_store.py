@@ -11,7 +11,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
-from programs import READY, ROOT, Failure, Scratch, Store, die_with_parent, percentile, seeded, wait_for
+from programs import READY, ROOT, Answering, Failure, Scratch, Store, percentile, seeded, wait_for
 
 # Small segments, so that the log changes and releases them many times in a short life.
 FLAGS = ("--wal-segment-bytes=1048576", "--snapshot-count=500")
@@ -62,38 +62,11 @@ def start(store):
     raise Failure("the store is not ready within 60 s")
 
 
-class Clients:
-    def __init__(self, options, scratch, endpoint):
-        self._process = subprocess.Popen(
-            [os.path.join(ROOT, "build", "peers", "killclients"), endpoint, f"-writers={options.clients}",
-             f"-watchers={options.watchers}", f"-keys={options.keys}", f"-value={options.value}"],
-            stderr=open(os.path.join(scratch.path, "clients.log"), "wb"), stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, preexec_fn=die_with_parent)
-
-    def send(self, command):
-        self._process.stdin.write(command.encode() + b"\n")
-        self._process.stdin.flush()
-
-    def receive(self):
-        line = self._process.stdout.readline().decode().strip()
-        if not line or line.startswith("FAILED"):
-            raise Failure(line or "the clients ended; see clients.log")
-        return line
-
-    def ask(self, command):
-        self.send(command)
-        return self.receive()
-
-    def acknowledged(self):
-        return int(self.ask("count").split()[0])
-
-    def end(self):
-        self._process.stdin.close()
-        return self.receive()
-
-    def kill(self):
-        self._process.kill()
-        self._process.wait()
+def start_clients(options, scratch, endpoint):
+    return Answering(
+        [os.path.join(ROOT, "build", "peers", "killclients"), endpoint, f"-writers={options.clients}",
+         f"-watchers={options.watchers}", f"-keys={options.keys}", f"-value={options.value}"],
+        os.path.join(scratch.path, "clients.log"))
 
 
 def crash_first_starts(options, scratch, random):
@@ -211,9 +184,9 @@ def run_store(options):
         crash_first_starts(options, scratch, random)
         store = Store(scratch, options.bin, *FLAGS)
         start(store)
-        clients = Clients(options, scratch, store.endpoint)
+        clients = start_clients(options, scratch, store.endpoint)
         try:
-            wait_for(lambda: clients.acknowledged() >= options.keys, 300, "every key is written once", pause=0.1)
+            wait_for(lambda: clients.count() >= options.keys, 300, "every key is written once", pause=0.1)
             store.kill()
             loop = Loop(options, store, clients, random)
             loop.run()

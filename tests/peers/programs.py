@@ -18,7 +18,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
-from processes import Failure, clean_environment, die_with_parent, free_ports, store_argv, wait_for
+from processes import Answering, Failure, clean_environment, die_with_parent, free_ports, store_argv, wait_for
 
 READY = "ready to serve client requests"
 HOST_IP = "10.1.2.3"

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every script needs that starts real programs: free ports, a clean environment, a child that ends with the script,
-a store's command line, waiting for a condition."""
+a store's command line, a program that answers line by line, waiting for a condition."""
 import ctypes
 import os
 import signal
 import socket
+import subprocess
 import time
 
 PR_SET_PDEATHSIG = 1
@@ -45,6 +46,44 @@ def store_argv(program, data_directory, client_port, peer_port, name="one", adve
             "--advertise-client-urls", f"http://127.0.0.1:{advertised_port or client_port}",
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
             "--initial-cluster", f"{name}={peer}"]
+
+
+class Answering:
+    """A program that answers each line on its input with one line: the recording clients of tests/peers. An answer that
+    begins with FAILED, or none, is a Failure. Errors go to the log."""
+
+    def __init__(self, argv, log_path):
+        self._log_path = log_path
+        with open(log_path, "wb") as log:
+            self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                                             preexec_fn=die_with_parent)
+
+    def send(self, command):
+        self._process.stdin.write(command.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def receive(self):
+        line = self._process.stdout.readline().decode().strip()
+        if not line or line.startswith("FAILED"):
+            raise Failure(line or f"the clients ended; see {self._log_path}")
+        return line
+
+    def ask(self, command):
+        self.send(command)
+        return self.receive()
+
+    def count(self):
+        """What of `count` stands first: acknowledged or answered calls."""
+        return int(self.ask("count").split()[0])
+
+    def end(self):
+        """The end of its input is its last command."""
+        self._process.stdin.close()
+        return self.receive()
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
 
 
 def wait_for(condition, seconds, what, pause=0.005):
