@@ -102,13 +102,12 @@ void Server::Parts::OnPublished() {
   }
 }
 
-// Asked anew: what maintenance saw last is up to half a second old, and a flush that began on a disk
-// which has filled up since would wait for ever.
+// Asked anew: what maintenance saw last is up to half a second old, and a flush that began on a
+// disk which has filled up since would wait for ever.
 bool Server::Parts::HasRoomToClose() {
   if (engine_full_.load() || env_->out_of_space() || member_.log->out_of_space()) return false;
   auto space = GetDiskSpace(config_.data_dir);
-  return !space ||
-         space->available_bytes >= env_->maintenance().unflushed_bytes() + kCloseBytesMin;
+  return !space || space->available_bytes >= env_->maintenance().unflushed_bytes() + kCloseBytesMin;
 }
 
 // From the edge inwards: no new calls; what is under way may end; then everything that still waits
