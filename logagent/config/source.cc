@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/config/source.h"
 
+#include "logagent/model/entry_list.h"
 #include "logagent/model/model.h"
 #include "store/base/file.h"
 
@@ -14,27 +15,35 @@ using store::TimePoint;
 using store::client::WatchedKey;
 
 void ChangeGate::Offer(ConfigText config, TimePoint now) {
-  bool goes_away = present_ && !config.text;
-  // A second look at a key that is still gone does not start the grace anew.
-  bool going_already = pending_ && !pending_->text && goes_away;
-  if (!going_already) {
-    pending_due_ = now + (goes_away ? timing_.delete_grace : store::Duration::zero());
+  if (config.text && ParseEntryList(*config.text)) {
+    list_ = Waiting{std::move(config), now};
+    other_.reset();
+    return;
   }
-  pending_ = std::move(config);
+  TimePoint due = now;
+  if (!config.text && (present_ || list_)) {
+    // A second look at a key that is still gone does not start the grace anew.
+    bool going_already = other_ && !other_->config.text;
+    due = going_already ? other_->due : now + timing_.delete_grace;
+  }
+  other_ = Waiting{std::move(config), due};
 }
 
 std::optional<TimePoint> ChangeGate::Due() const {
-  if (!pending_) return std::nullopt;
-  if (!last_taken_) return pending_due_;
-  return std::max(pending_due_, *last_taken_ + timing_.apply_interval);
+  const auto& next = list_ ? list_ : other_;
+  if (!next) return std::nullopt;
+  if (!last_taken_) return next->due;
+  return std::max(next->due, *last_taken_ + timing_.apply_interval);
 }
 
 std::optional<ConfigText> ChangeGate::Take(TimePoint now) {
   auto due = Due();
   if (!due || now < *due) return std::nullopt;
   last_taken_ = now;
-  present_ = pending_->text.has_value();
-  return std::exchange(pending_, std::nullopt);
+  ConfigText taken = std::move((list_ ? list_ : other_)->config);
+  (list_ ? list_ : other_).reset();
+  present_ = taken.text.has_value();
+  return taken;
 }
 
 StoreSource::StoreSource(store::client::Client& client, std::string key, SourceTiming timing,
@@ -59,10 +68,11 @@ void StoreSource::Start() {
     Offer(std::move(config), revision);
   };
   handlers.on_events = [this](std::vector<WatchedKey> events) {
-    WatchedKey& last = events.back();
-    ConfigText config{std::nullopt, last.mod_revision};
-    if (!last.deleted) config.text = std::move(last.value);
-    Offer(std::move(config), last.mod_revision);
+    for (WatchedKey& event : events) {
+      ConfigText config{std::nullopt, event.mod_revision};
+      if (!event.deleted) config.text = std::move(event.value);
+      Offer(std::move(config), event.mod_revision);
+    }
   };
   handlers.on_error = [this](const store::Error& error) {
     if (handlers_.on_error) handlers_.on_error(error);

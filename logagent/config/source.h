@@ -2,8 +2,9 @@
 // Sources of the entry list. StoreSource follows one key of the store: get at R, watch from R + 1,
 // a full re-read every 5 to 10 minutes in case anything was missed. FileSource looks at a file once
 // a second. Both hand whole texts to a handler, on a thread of their own, one at a time and never
-// after Stop: the first at once, then at most one in `apply_interval`, of which the last wins. A
-// deleted key counts only after `delete_grace`: a put inside it is one change. Memory: one text.
+// after Stop: the first at once, then at most one in `apply_interval`, of which the last list wins;
+// a later text that is no list follows it, to be refused. A deleted key counts only after
+// `delete_grace`: a put inside it is one change. Memory: two texts.
 #pragma once
 
 #include "store/base/clock.h"
@@ -60,9 +61,14 @@ class ChangeGate {
   std::optional<ConfigText> Take(store::TimePoint now);
 
  private:
+  struct Waiting {
+    ConfigText config;
+    store::TimePoint due;
+  };
+
   const SourceTiming timing_;
-  std::optional<ConfigText> pending_;
-  store::TimePoint pending_due_;
+  std::optional<Waiting> list_;   // the newest list
+  std::optional<Waiting> other_;  // what came after it: a deletion or a text that is no list
   std::optional<store::TimePoint> last_taken_;
   bool present_ = false;  // what was handed on last had a text
 };

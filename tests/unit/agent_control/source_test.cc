@@ -6,6 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <string_view>
+
 namespace logagent {
 namespace {
 
@@ -14,46 +17,90 @@ using std::chrono::seconds;
 
 store::TimePoint At(store::Duration since_start) { return store::TimePoint(since_start); }
 
+std::string List(std::string_view name) {
+  return "[{\"path\":\"/" + std::string(name) + "\",\"topic\":\"t\"}]";
+}
+
 TEST(ChangeGateTest, TheFirstChangeIsHandedOnAtOnce) {
   ChangeGate gate{SourceTiming()};
   EXPECT_FALSE(gate.Due());
-  gate.Offer({"a", 1}, At(seconds(1)));
+  gate.Offer({List("a"), 1}, At(seconds(1)));
   auto taken = gate.Take(At(seconds(1)));
   ASSERT_TRUE(taken);
-  EXPECT_EQ(taken->text, "a");
+  EXPECT_EQ(taken->text, List("a"));
   EXPECT_FALSE(gate.Take(At(seconds(2))));
 }
 
 TEST(ChangeGateTest, ThenTheLastOneOfEachInterval) {
   ChangeGate gate{SourceTiming()};
-  gate.Offer({"a", 1}, At(seconds(1)));
+  gate.Offer({List("a"), 1}, At(seconds(1)));
   ASSERT_TRUE(gate.Take(At(seconds(1))));
-  gate.Offer({"b", 2}, At(seconds(1) + milliseconds(10)));
-  gate.Offer({"c", 3}, At(seconds(1) + milliseconds(20)));
+  gate.Offer({List("b"), 2}, At(seconds(1) + milliseconds(10)));
+  gate.Offer({List("c"), 3}, At(seconds(1) + milliseconds(20)));
   EXPECT_FALSE(gate.Take(At(seconds(1) + milliseconds(199))));
   auto taken = gate.Take(At(seconds(1) + milliseconds(200)));
   ASSERT_TRUE(taken);
-  EXPECT_EQ(taken->text, "c");
+  EXPECT_EQ(taken->text, List("c"));
 }
 
 TEST(ChangeGateTest, APutInsideTheGraceOfADeletionIsOneChange) {
   ChangeGate gate{SourceTiming()};
-  gate.Offer({"a", 1}, At(seconds(1)));
+  gate.Offer({List("a"), 1}, At(seconds(1)));
   ASSERT_TRUE(gate.Take(At(seconds(1))));
   gate.Offer({std::nullopt, 2}, At(seconds(2)));
   EXPECT_FALSE(gate.Take(At(seconds(6))));
-  gate.Offer({"b", 3}, At(seconds(6)));
-  EXPECT_EQ(gate.Take(At(seconds(6)))->text, "b");
+  gate.Offer({List("b"), 3}, At(seconds(6)));
+  EXPECT_EQ(gate.Take(At(seconds(6)))->text, List("b"));
 }
 
 TEST(ChangeGateTest, ADeletionCountsAfterItsGraceHoweverOftenItIsSeen) {
   ChangeGate gate{SourceTiming()};
-  gate.Offer({"a", 1}, At(seconds(1)));
+  gate.Offer({List("a"), 1}, At(seconds(1)));
   ASSERT_TRUE(gate.Take(At(seconds(1))));
   gate.Offer({std::nullopt, 2}, At(seconds(2)));
   gate.Offer({std::nullopt, 2}, At(seconds(5)));
   EXPECT_FALSE(gate.Take(At(seconds(6))));
   auto taken = gate.Take(At(seconds(7)));
+  ASSERT_TRUE(taken);
+  EXPECT_FALSE(taken->text);
+}
+
+// What is wanted is the last list, even if nobody saw it before a text came that is none.
+TEST(ChangeGateTest, WhatIsNoListDoesNotHideTheListBeforeIt) {
+  ChangeGate gate{SourceTiming()};
+  gate.Offer({List("a"), 1}, At(seconds(1)));
+  ASSERT_TRUE(gate.Take(At(seconds(1))));
+  gate.Offer({List("b"), 2}, At(seconds(1) + milliseconds(10)));
+  gate.Offer({List("c"), 3}, At(seconds(1) + milliseconds(20)));
+  gate.Offer({"[{", 4}, At(seconds(1) + milliseconds(30)));
+  gate.Offer({"nonsense", 5}, At(seconds(1) + milliseconds(40)));
+  auto list = gate.Take(At(seconds(1) + milliseconds(200)));
+  ASSERT_TRUE(list);
+  EXPECT_EQ(list->text, List("c"));
+  EXPECT_FALSE(gate.Take(At(seconds(1) + milliseconds(399))));
+  auto refused = gate.Take(At(seconds(1) + milliseconds(400)));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->text, "nonsense");
+  EXPECT_FALSE(gate.Due());
+}
+
+TEST(ChangeGateTest, AListReplacesAllThatWaits) {
+  ChangeGate gate{SourceTiming()};
+  gate.Offer({List("a"), 1}, At(seconds(1)));
+  gate.Offer({"[{", 2}, At(seconds(1)));
+  gate.Offer({List("b"), 3}, At(seconds(1)));
+  EXPECT_EQ(gate.Take(At(seconds(1)))->text, List("b"));
+  EXPECT_FALSE(gate.Due());
+}
+
+// A list that was deleted at once is still what was wanted until the grace is over.
+TEST(ChangeGateTest, ADeletedListRunsForTheGrace) {
+  ChangeGate gate{SourceTiming()};
+  gate.Offer({List("a"), 1}, At(seconds(1)));
+  gate.Offer({std::nullopt, 2}, At(seconds(1)));
+  EXPECT_EQ(gate.Take(At(seconds(1)))->text, List("a"));
+  EXPECT_FALSE(gate.Take(At(seconds(5))));
+  auto taken = gate.Take(At(seconds(6)));
   ASSERT_TRUE(taken);
   EXPECT_FALSE(taken->text);
 }
