@@ -212,7 +212,7 @@ AGENT_CASES = [
          files={"agent.yaml": "agent: {ip: 127.0.0.9, state_dir: @d@/state, admin: 127.0.0.1:@busy@}\n"
                               "store: {endpoints: ['@store@']}\n"}),
     Case("agent: state directory cannot be written", "sluice-agent -c @d@/agent.yaml --no-admin --state-dir @d@/closed/state", RUNS,
-         '"level":"(warn|error)".*@d@/closed/state.*[Pp]ermission denied', prepare=make_read_only,
+         '"msg":"the state directory cannot be used now.*@d@/closed/state.*[Pp]ermission denied', prepare=make_read_only,
          files={"agent.yaml": "agent: {id: closed, ip: 127.0.0.8}\nstore: {endpoints: ['@store@']}\nkafka: {brokers: ['@broker@']}\n"}),
     Case("agent check: list with an error", "sluice-agent -c @d@/agent.yaml check -f @d@/list", 1,
          '@d@/list:2:3: an entry must be an object', files={"agent.yaml": "{}", "list": '[{"path":"/a","topic":"t"},\n  1]'}),
