@@ -357,7 +357,16 @@ void PendingCalls::ExpireDue() {
 template <class Done>
 ErrorCode PendingCalls::TimeoutCode(const Entry<Done>& entry) const {
   bool elected = gauges_.leader_changes.load(std::memory_order_relaxed) != entry.leader_changes;
-  return elected ? ErrorCode::kTimeoutLeaderFailure : ErrorCode::kTimeout;
+  if (elected) return ErrorCode::kTimeoutLeaderFailure;
+  return Connected(entry.started) ? ErrorCode::kTimeout : ErrorCode::kTimeoutConnectionLost;
+}
+
+// To the leader, or to a majority where this member leads or knows of none; all the while.
+bool PendingCalls::Connected(TimePoint since) const {
+  if (options_.connections == nullptr) return true;
+  const uint64_t leader = gauges_.leader.load(std::memory_order_relaxed);
+  if (leader == 0 || leader == options_.member) return options_.connections->ToQuorumSince(since);
+  return options_.connections->ToMemberSince(raft::NodeId(leader), since);
 }
 
 void PendingCalls::FailAll(ErrorCode code) {

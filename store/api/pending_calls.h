@@ -28,6 +28,7 @@
 #include "store/base/error.h"
 #include "store/base/executor.h"
 #include "store/base/ids.h"
+#include "store/peer/connections.h"
 #include "store/replica/edge.h"
 #include "store/replica/gauges.h"
 #include "store/rpc/call.h"
@@ -51,7 +52,8 @@ struct PendingOptions {
   size_t request_bytes_max = 1'572'864;                // of an encoded command
   size_t bundle_bytes_max = 1 << 20;
   size_t bundle_proposals_max = 1000;
-  Duration retry = std::chrono::milliseconds(1);  // after a refusal of the replica
+  Duration retry = std::chrono::milliseconds(1);   // after a refusal of the replica
+  const peer::Connections* connections = nullptr;  // null: a member alone (tests)
 };
 
 enum class WaitKind : uint8_t { kNone, kWrite, kRead, kLease, kWork };
@@ -145,6 +147,7 @@ class PendingCalls final : public replica::Edge {
   std::optional<TimePoint> Oldest() const;
   template <class Done>
   ErrorCode TimeoutCode(const Entry<Done>& entry) const;
+  bool Connected(TimePoint since) const;
   void FailWrite(WriteDone done, ErrorCode code);
   void AnswerReads(uint64_t through, ErrorCode code);
 

@@ -135,7 +135,7 @@ void Peer::MarkUp(Link& link) {
   link.writable = true;
   link.loss_told = false;
   if (!active()) return;
-  active_since_ = world_.clock.Now();
+  world_.connections.Set(id_, world_.clock.Now());
   counters_.active.Set(1);
   world_.events->OnConnection(id_, true);
   world_.log.Info("peer became active", {{"peer-id", Hex(id_)}});
@@ -151,7 +151,7 @@ void Peer::Detach(Link& link, const rpc::RpcStatus& why) {
   link.queue.clear();
   if (!was_up) return;
   if (was_active) {
-    active_since_.reset();
+    world_.connections.Set(id_, std::nullopt);
     world_.events->OnConnection(id_, false);
     counters_.active.Set(0);
     counters_.disconnects.Add();

@@ -11,6 +11,7 @@
 
 #include "store/base/clock.h"
 #include "store/base/log.h"
+#include "store/peer/connections.h"
 #include "store/peer/peer_codec.h"
 #include "store/peer/peer_dialer.h"
 #include "store/peer/peer_metrics.h"
@@ -52,6 +53,7 @@ struct PeerWorld {
   const Clock& clock;
   Logger log;
   LogEvery quiet;
+  Connections connections;
   PeerMetrics metrics;
   ClusterId cluster;
   raft::NodeId self;
@@ -84,8 +86,6 @@ class Peer final : public std::enable_shared_from_this<Peer> {
   void Tick(TimePoint now);
   void Stop(const rpc::RpcStatus& why);
   bool active() const { return links_[0].up && links_[1].up; }
-  // Since when both links are up.
-  std::optional<TimePoint> active_since() const { return active_since_; }
 
  private:
   struct Link {
@@ -131,7 +131,6 @@ class Peer final : public std::enable_shared_from_this<Peer> {
   PeerCounters counters_;
   std::vector<std::string> addresses_;
   std::array<Link, kChannels> links_;
-  std::optional<TimePoint> active_since_;
   std::unique_ptr<PeerDialer> knocker_;
   TimePoint knock_at_{};
   bool knocked_ = false;  // and was answered

@@ -34,6 +34,7 @@ PeerSet::PeerSet(rpc::EventLoop& loop, const Clock& clock, Logger log, Registry&
              .clock = clock,
              .log = std::move(log),
              .quiet = LogEvery(clock),
+             .connections = Connections(options.self),
              .metrics = PeerMetrics(registry, options.self),
              .cluster = options.cluster,
              .self = options.self,
@@ -125,6 +126,7 @@ void PeerSet::Handle(const Other& other) {
 
 void PeerSet::Handle(const Members& members) {
   removed_ = members.removed;
+  world_.connections.SetMembers(*members.members);
   std::set<raft::NodeId> present;
   for (const cluster::Member& member : *members.members) {
     if (member.id == world_.self) continue;

@@ -65,6 +65,8 @@ class PeerSet final : public replica::PeerTransport {
   std::optional<rpc::RpcStatus> CheckSender(const FrameHeader& header, std::string_view address);
   std::shared_ptr<Peer> Find(raft::NodeId id) const;
   const PeerWorld& world() const { return world_; }
+  // Any thread.
+  const Connections& connections() const { return world_.connections; }
 
   // Messages that found no room on their way to the loop.
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }

@@ -177,6 +177,7 @@ void ThreadEnv::Run() {
     if (now < next_tick) continue;
     if (leave_at_ && *leave_at_ <= now && parts_.removed) std::exchange(parts_.removed, nullptr)();
     replica_->OnTick(now);
+    parts_.gauges.ticks.fetch_add(1, std::memory_order_relaxed);
     maintenance_.Tick(now);
     // After a pause of the process the missed ticks are not made up for: time passed for others as
     // well.

@@ -8,6 +8,7 @@
 #include "store/base/error.h"
 #include "store/base/log.h"
 #include "store/base/url.h"
+#include "store/server/notify.h"
 
 #include <cstdint>
 #include <map>
@@ -50,6 +51,7 @@ struct ServerConfig {
   uint64_t wal_segment_bytes = 64 << 20;
   int64_t heartbeat_interval_ms = 100;
   int64_t election_timeout_ms = 1000;
+  ServiceManager service_manager;  // from the environment
 
   // Made by Finish:
   std::map<std::string, std::vector<Url>> bootstrap_members;  // initial_cluster, by name

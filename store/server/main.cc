@@ -85,6 +85,7 @@ int main(int argc, char** argv) {
     std::fputs(outcome.text.c_str(), stderr);
     return 2;
   }
+  outcome.config.service_manager = store::server::FindServiceManager(environment);
   store::SystemClock clock;
   auto log = store::OpenLog({.level = outcome.config.log_level}, clock);
   if (!log) return Refuse(log.error().message());

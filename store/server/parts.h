@@ -31,6 +31,7 @@
 #include "store/server/bootstrap.h"
 #include "store/server/config.h"
 #include "store/server/corruption.h"
+#include "store/server/notify.h"
 #include "store/server/process_metrics.h"
 #include "store/server/publisher.h"
 #include "store/server/server.h"
@@ -130,6 +131,7 @@ class Server::Parts {
   api::HealthService health_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<CorruptionMonitor> corruption_;
+  std::unique_ptr<Watchdog> watchdog_;
   bool running_ = false;
 };
 

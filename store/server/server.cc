@@ -78,6 +78,7 @@ void Server::Parts::Run() {
   publisher_ =
       std::make_unique<Publisher>(std::move(self), *member_.machine, *env_, gauges_, *loops_[0],
                                   config_.request_timeout(), [this] { OnPublished(); });
+  watchdog_ = std::make_unique<Watchdog>(config_.service_manager, gauges_.ticks, *loops_[0]);
   loops_[0]->Post([this] { publisher_->Run(); });
   if (config_.corrupt_check_time == Duration(0)) return;
   corruption_ = std::make_unique<CorruptionMonitor>(
@@ -96,6 +97,8 @@ void Server::Parts::OnPublished() {
              {"publish-timeout", config_.request_timeout()}});
   log_.Info("enabled capabilities for version", {{"cluster-version", "3.7"}});
   log_.Info("ready to serve client requests");
+  TellServiceManager(config_.service_manager, "READY=1");
+  watchdog_->Start();
   for (const rpc::SocketAddress& address : transport_->addresses()) {
     log_.Info("serving client traffic insecurely; this is strongly discouraged!",
               {{"traffic", "grpc+http"}, {"address", address.ToString()}});
@@ -115,9 +118,11 @@ bool Server::Parts::HasRoomToClose() {
 void Server::Parts::Stop() {
   if (!running_) return;
   running_ = false;
+  TellServiceManager(config_.service_manager, "STOPPING=1");
   health_.SetServing(false);
   RunOn(*loops_[0], [this] {
     publisher_->Stop();
+    watchdog_->Stop();
     if (corruption_) corruption_->Stop();
   });
   // Calls under way may still need the other members.

@@ -248,6 +248,7 @@ void Server::Parts::Wire() {
     options.loop = loop->id();
     options.request_timeout = config_.request_timeout();
     options.request_bytes_max = config_.max_request_bytes;
+    options.connections = &peers_->connections();
     pending_.push_back(
         std::make_unique<api::PendingCalls>(options, *env_, *loop, budget_, gauges_));
     env_->AddLoop(*loop, *pending_.back());

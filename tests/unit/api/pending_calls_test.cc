@@ -104,6 +104,34 @@ TEST_F(PendingCallsTest, TimesOutAfterFiveSecondsAndTwoElectionTimeouts) {
   EXPECT_EQ(codes.size(), 3u);
 }
 
+TEST(PendingCalls, AMemberThatIsCutOffSaysSo) {
+  peer::Connections connections{raft::NodeId(kMember)};
+  std::vector<cluster::Member> three(3);
+  three[0].id = raft::NodeId(kMember);
+  three[1].id = raft::NodeId(kMember + 1);
+  three[2].id = raft::NodeId(kMember + 2);
+  connections.SetMembers(three);
+  MemberOptions options;
+  options.pending.connections = &connections;
+  Member member(options);
+  auto timed_out = [&member] {
+    auto command = PutCommand("k");
+    std::optional<ErrorCode> code;
+    member.pending.Propose(command, std::nullopt,
+                           [&code](const apply::CallResult& result) { code = result.error; });
+    member.executor.Advance(seconds(7));
+    return *code;
+  };
+  member.gauges.leader = 0;
+  EXPECT_EQ(timed_out(), ErrorCode::kTimeoutConnectionLost);
+  member.gauges.leader = kMember + 1;
+  EXPECT_EQ(timed_out(), ErrorCode::kTimeoutConnectionLost);
+  connections.Set(raft::NodeId(kMember + 1), member.executor.Now() - seconds(1));
+  EXPECT_EQ(timed_out(), ErrorCode::kTimeout);
+  member.gauges.leader = kMember;
+  EXPECT_EQ(timed_out(), ErrorCode::kTimeout) << "two of three are connected";
+}
+
 TEST_F(PendingCallsTest, ANewLeaderMeanwhileChangesTheTextOfTheTimeout) {
   Propose();
   member.executor.Run();
