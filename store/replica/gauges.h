@@ -30,6 +30,7 @@ struct RaftGauges {
   std::atomic<uint64_t> leader_changes{0};
   std::atomic<uint64_t> ticks{0};  // of the replica's clock: it lives
   std::atomic<uint64_t> proposals_waiting{0};
+  std::atomic<uint64_t> forwarded_bytes{0};  // of other members, waiting here
   std::atomic<uint64_t> window_bytes{0};
   std::atomic<uint64_t> uncommitted_bytes{0};
   std::atomic<int64_t> no_leader_since_ns{

@@ -150,18 +150,24 @@ Membership::Step Membership::Propose(const Change& change, raft::Raft& raft) {
   }
   const raft::ConfChange& wanted = change.what.change;
   bool own_removal = wanted.kind == raft::ConfChangeKind::kRemove && wanted.node == self_;
-  if (own_removal && HandOver(raft)) return Step::kWait;
+  // Without a healthy one this member has to do it itself.
+  bool handed = own_removal && HandOver([this](raft::NodeId id) { return Healthy(id); }, raft);
+  if (handed) return Step::kWait;
   raft::ProposeResult result = raft.ProposeConfChange(wanted);
   return result == raft::ProposeResult::kAppended ? Step::kDone : Step::kWait;
 }
 
-// To the healthy voter that has most of the log. False: there is none, so this member has to do it
-// itself.
-bool Membership::HandOver(raft::Raft& raft) {
+bool Membership::OnLeave(raft::Raft& raft) {
+  if (raft.position().role != raft::Role::kLeader) return false;
+  // How long it has been connected does not matter: raft takes leadership back if it fails.
+  return HandOver([this](raft::NodeId id) { return Connected(id) && !Silent(id); }, raft);
+}
+
+bool Membership::HandOver(absl::FunctionRef<bool(raft::NodeId)> fits, raft::Raft& raft) {
   raft::NodeId best;
   raft::Index best_match;
   for (const raft::PeerStatus& peer : raft.status().peers) {
-    if (peer.id == self_ || peer.learner || !Healthy(peer.id)) continue;
+    if (peer.id == self_ || peer.learner || !fits(peer.id)) continue;
     if (best != raft::NodeId() && peer.match <= best_match) continue;
     best = peer.id;
     best_match = peer.match;

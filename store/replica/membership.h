@@ -14,6 +14,7 @@
 //   promote     the learner holds 90 % of the leader's log; started + 1 ≥ quorum of one more
 // Healthy: connected for 5 s, and heard from by a leader within an election timeout.
 //
+// A leader that stops hands leadership over, so that nobody has to wait for an election timeout.
 // A leader that is to be removed hands leadership over first: its successor can commit the removal
 // with everybody else, whereas a leader of two that commits its own removal alone would leave the
 // other one without a way to learn that (store/raft/README.md).
@@ -26,6 +27,8 @@
 #include "store/cluster/member.h"
 #include "store/raft/raft.h"
 #include "store/replica/env.h"
+
+#include <absl/functional/function_ref.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -65,6 +68,8 @@ class Membership {
   // Null: as before.
   void OnMembers(const std::shared_ptr<const Members>& members, raft::Raft& raft);
   void OnTick(TimePoint now, raft::Raft& raft);
+  // This member is about to stop: true when leadership is on its way to another one.
+  bool OnLeave(raft::Raft& raft);
   void FailAll(ErrorCode code);
 
   size_t waiting() const { return changes_.size() + moves_.size(); }
@@ -90,7 +95,8 @@ class Membership {
   void Advance(raft::Raft& raft);
   Step Try(const Change& change, const raft::Position& position, raft::Raft& raft);
   Step Propose(const Change& change, raft::Raft& raft);
-  bool HandOver(raft::Raft& raft);
+  // To the voter that has most of the log, of those that `fit`; false: there is none.
+  bool HandOver(absl::FunctionRef<bool(raft::NodeId)> fits, raft::Raft& raft);
   void Refuse(const apply::RequestId& id, ErrorCode code);
   void AnswerMoves(raft::NodeId leader);
 

@@ -11,7 +11,7 @@ namespace store::replica {
 void Proposals::Offer(ProposalBundle bundle, raft::Raft& raft) {
   raft::Position position = raft.position();
   bool replaying = position.applied < replay_through_;
-  if (!replaying && position.commit - position.applied > lag_max_) {
+  if (!replaying && position.commit - position.applied > limits_.apply_lag_entries) {
     Fail(bundle, ErrorCode::kTooManyRequests);
     return;
   }
@@ -23,7 +23,33 @@ void Proposals::Offer(ProposalBundle bundle, raft::Raft& raft) {
   }
 }
 
+bool Proposals::Take(std::vector<std::string>& commands, raft::Raft& raft) {
+  bool held = env_.Now() < held_until_;
+  if (held && raft.position().role != raft::Role::kLeader) return false;
+  raft::ProposeResult result = raft.Propose(std::move(commands));
+  return result == raft::ProposeResult::kAppended || result == raft::ProposeResult::kForwarded;
+}
+
+// It cannot go round in circles: whoever is taken for the leader of a term has reached that term,
+// and passes it on only to the leader of a later one.
+void Proposals::OfferForwarded(std::vector<std::string> commands, raft::Raft& raft) {
+  if (forwarded_.empty() && Take(commands, raft)) return;
+  size_t bytes = sizeof(Forwarded);
+  for (const std::string& command : commands) bytes += command.size() + sizeof(command);
+  if (forwarded_bytes_ + bytes > limits_.forwarded_bytes) return;
+  forwarded_bytes_ += bytes;
+  forwarded_.push_back({std::move(commands), bytes, env_.Now() + forward_patience_});
+}
+
+void Proposals::RetryForwarded(raft::Raft& raft) {
+  while (!forwarded_.empty() && Take(forwarded_.front().commands, raft)) {
+    forwarded_bytes_ -= forwarded_.front().bytes;
+    forwarded_.pop_front();
+  }
+}
+
 void Proposals::Retry(raft::Raft& raft) {
+  RetryForwarded(raft);
   while (!waiting_.empty()) {
     size_t size = waiting_.front().proposals.size();
     if (!Propose(waiting_.front(), raft)) return;
@@ -34,17 +60,10 @@ void Proposals::Retry(raft::Raft& raft) {
 
 bool Proposals::Propose(ProposalBundle& bundle, raft::Raft& raft) {
   if (bundle.proposals.empty()) return true;
-  bool held = env_.Now() < held_until_;
-  if (held && raft.position().role != raft::Role::kLeader) return false;
   std::vector<std::string> commands;
   commands.reserve(bundle.proposals.size());
   for (Proposal& proposal : bundle.proposals) commands.push_back(std::move(proposal.command));
-  // Moved from only when taken (raft.h).
-  raft::ProposeResult result = raft.Propose(std::move(commands));
-  if (result == raft::ProposeResult::kAppended || result == raft::ProposeResult::kForwarded) {
-    return true;
-  }
-  // NOLINTNEXTLINE(bugprone-use-after-move): refused, they are all still there.
+  if (Take(commands, raft)) return true;
   for (size_t i = 0; i < commands.size(); ++i) {
     bundle.proposals[i].command = std::move(commands[i]);
   }
@@ -52,6 +71,10 @@ bool Proposals::Propose(ProposalBundle& bundle, raft::Raft& raft) {
 }
 
 void Proposals::Expire(TimePoint now) {
+  while (!forwarded_.empty() && forwarded_.front().deadline <= now) {
+    forwarded_bytes_ -= forwarded_.front().bytes;
+    forwarded_.pop_front();
+  }
   for (auto bundle = waiting_.begin(); bundle != waiting_.end();) {
     auto& proposals = bundle->proposals;
     auto late = std::stable_partition(proposals.begin(), proposals.end(),

@@ -12,7 +12,7 @@ Replica::Replica(const ReplicaConfig& config, Env& env, Boot boot)
     : config_(config),
       env_(env),
       raft_(config.raft, std::move(boot.raft)),
-      proposals_(config.apply_lag_entries_max, raft_.position().last, env),
+      proposals_(config.proposals, 2 * config.election_timeout, raft_.position().last, env),
       reads_(config.read_retry, env),
       leases_(config.leases, config.election_timeout, env),
       retention_(config.retention),
@@ -44,6 +44,9 @@ void Replica::OnPeerMessage(raft::Envelope envelope) {
   bool appends = std::holds_alternative<raft::AppendRequest>(envelope.message);
   raft::NodeId from = envelope.from;
   membership_.OnHeard(from);
+  if (auto* forwarded = std::get_if<raft::ForwardPropose>(&envelope.message)) {
+    return proposals_.OfferForwarded(std::move(forwarded->commands), raft_);
+  }
   raft_.Step(std::move(envelope));
   if (appends && from == raft_.position().leader) proposals_.Release();
 }
@@ -135,6 +138,8 @@ void Replica::Handle(const SnapshotInstalled& installed) {
   membership_.OnMembers(installed.members, raft_);
   proposals_.Retry(raft_);
 }
+
+bool Replica::OnLeave() { return membership_.OnLeave(raft_); }
 
 void Replica::OnStop() {
   proposals_.FailAll(ErrorCode::kStopped);

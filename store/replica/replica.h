@@ -47,7 +47,7 @@ namespace store::replica {
 struct ReplicaConfig {
   raft::Config raft;
   Duration election_timeout = std::chrono::seconds(1);
-  size_t apply_lag_entries_max = 5000;  // commit - applied, above it "too many requests"
+  ProposalLimits proposals;
   Duration read_retry = std::chrono::milliseconds(500);
   RetentionLimits retention;
   LeaseKeeperLimits leases;
@@ -89,6 +89,9 @@ class Replica {
   void OnPeerConnection(raft::NodeId peer, bool up);
   // Member changes and leader moves (membership.h).
   void OnAdmin(AdminRequest request);
+  // The member is about to stop: leadership goes to another one, if it is here and there is one.
+  // False: no.
+  bool OnLeave();
   // The member stops: everything that waits fails with kStopped. No events after it.
   void OnStop();
 
@@ -100,6 +103,7 @@ class Replica {
   raft::Position position() const { return raft_.position(); }
   raft::Status status() const { return raft_.status(); }
   size_t waiting_proposals() const { return proposals_.size(); }
+  size_t forwarded_bytes() const { return proposals_.forwarded_bytes(); }
   const Snapshots& snapshots() const { return snapshots_; }
 
  private:

@@ -155,6 +155,13 @@ bool ThreadEnv::TryAdmin(AdminRequest& request) {
   return false;
 }
 
+std::future<bool> ThreadEnv::HandOver() {
+  LeaveOrder order;
+  std::future<bool> done = order.done.get_future();
+  mailbox_.PostReserved(Event(std::move(order)));  // one in a life
+  return done;
+}
+
 bool ThreadEnv::TryRunOnApply(Action action) { return apply_.TryRun(std::move(action)); }
 
 // Everything that arrived is fed to the replica before its output is taken: one persist unit, one
@@ -167,6 +174,7 @@ void ThreadEnv::Run() {
     Flush();
     parts_.gauges.Publish(replica_->position());
     parts_.gauges.proposals_waiting.store(replica_->waiting_proposals(), std::memory_order_relaxed);
+    parts_.gauges.forwarded_bytes.store(replica_->forwarded_bytes(), std::memory_order_relaxed);
     (void)mailbox_.Wait(next_tick);
     events.clear();
     mailbox_.Drain(&events);
@@ -377,7 +385,17 @@ void ThreadEnv::TruncateLog(raft::Index through, raft::Term term) {
   (void)log_helper_.TrySubmit(kLogWork, std::move(cut));
 }
 
+void ThreadEnv::Handle(LeaveOrder& order) {
+  if (!replica_->OnLeave()) return order.done.set_value(false);
+  leave_order_ = std::move(order);
+}
+
 void ThreadEnv::OnRole(const raft::RoleChange& change) {
+  // In between nobody leads, and the one that takes over may need this member's vote.
+  if (leave_order_ && change.leader != raft::NodeId(0) && change.leader != self_) {
+    leave_order_->done.set_value(true);
+    leave_order_.reset();
+  }
   bool had_leader = parts_.gauges.leader.exchange(change.leader.value()) != 0;
   bool has_leader = change.leader != raft::NodeId(0);
   parts_.gauges.term.store(change.term.value());

@@ -34,6 +34,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <span>
@@ -87,6 +88,9 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   // Everything that waits is failed with kStopped first, then threads end from the edge inwards,
   // and the state is flushed. The loops must still run, and take no new calls.
   void Stop();
+  // Before Stop: leadership goes to another member. True as soon as somebody else leads; false at
+  // once when this member does not lead or there is nobody to take over; nothing when that fails.
+  std::future<bool> HandOver();
 
   bool TryPropose(ProposalBundle& bundle) override;
   bool TryReadTickets(LoopId loop, uint64_t through) override;
@@ -142,9 +146,12 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
     raft::NodeId peer;
     bool up;
   };
+  struct LeaveOrder {
+    std::promise<bool> done;
+  };
   using Event = std::variant<ProposalBundle, ReadTickets, LeaseCalls, AdminRequest, Persisted,
                              apply::ApplyReport, Flushed, Fetched, FromPeer, PeerOther, Unreachable,
-                             Connection, SnapshotEvent>;
+                             Connection, SnapshotEvent, LeaveOrder>;
   // What peers have in the mailbox.
   struct PeerMail {
     std::atomic<size_t> items = 0;
@@ -174,6 +181,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void Handle(const Unreachable& one);
   void Handle(SnapshotEvent& event);
   void Handle(const Connection& one);
+  void Handle(LeaveOrder& order);
   bool AdmitPeerMail(size_t bytes);
   void ReleasePeerMail(size_t bytes);
   // Env.
@@ -212,6 +220,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   std::vector<Loop> loops_;
   std::unique_ptr<Replica> replica_;
   raft::NodeId self_;
+  std::optional<LeaveOrder> leave_order_;
   std::optional<TimePoint>
       leave_at_;  // this member was removed; until then others may still ask it
 

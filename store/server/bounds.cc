@@ -55,8 +55,10 @@ void Server::Parts::AddCallBounds() {
 
 void Server::Parts::AddLogBounds() {
   const replica::ReplicaConfig defaults;
-  bounds_->Add("apply_lag_entries", static_cast<double>(defaults.apply_lag_entries_max),
+  bounds_->Add("apply_lag_entries", static_cast<double>(defaults.proposals.apply_lag_entries),
                [this] { return std::max(0.0, Load(gauges_.commit) - Load(gauges_.applied)); });
+  bounds_->Add("forwarded_bytes", static_cast<double>(defaults.proposals.forwarded_bytes),
+               [this] { return Load(gauges_.forwarded_bytes); });
   bounds_->Add("uncommitted_bytes", static_cast<double>(defaults.raft.uncommitted_bytes_max),
                [this] { return Load(gauges_.uncommitted_bytes); });
   bounds_->Add("log_window_bytes", static_cast<double>(defaults.raft.window_bytes_max),

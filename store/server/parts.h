@@ -81,6 +81,7 @@ class Server::Parts {
   void OnPublished();
   void OnRemoved() const;
   void LogServing() const;
+  void HandOverLeadership();
 
   const ServerConfig config_;
   const Clock& clock_;

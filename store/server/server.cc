@@ -97,7 +97,12 @@ void Server::Parts::OnPublished() {
              {"publish-timeout", config_.request_timeout()}});
   log_.Info("enabled capabilities for version", {{"cluster-version", "3.7"}});
   log_.Info("ready to serve client requests");
-  TellServiceManager(config_.service_manager, "READY=1");
+  if (!config_.service_manager.socket.empty()) {
+    log_.Info("notifying init daemon");
+    bool told = TellServiceManager(config_.service_manager, "READY=1");
+    if (told) log_.Info("successfully notified init daemon");
+    if (!told) log_.Error("failed to notify init daemon of readiness");
+  }
   watchdog_->Start();
   for (const rpc::SocketAddress& address : transport_->addresses()) {
     log_.Info("serving client traffic insecurely; this is strongly discouraged!",
@@ -113,12 +118,26 @@ bool Server::Parts::HasRoomToClose() {
   return !space || space->available_bytes >= env_->maintenance().unflushed_bytes() + kCloseBytesMin;
 }
 
-// From the edge inwards: no new calls; what is under way may end; then everything that still waits
-// is failed while the loops can still carry the answer.
+// So that nobody has to wait until the others notice. Not longer than raft itself waits for it.
+void Server::Parts::HandOverLeadership() {
+  if (!gauges_.is_leader.load()) return;
+  const TimePoint began = clock_.Now();
+  std::future<bool> handed = env_->HandOver();
+  bool in_time = handed.wait_for(config_.election_timeout()) == std::future_status::ready;
+  if (in_time && !handed.get()) return log_.Info("leadership is not handed over: nobody is there");
+  if (!in_time) return log_.Warn("leadership transfer did not finish in time; stopping anyway");
+  log_.Info("leadership transfer finished",
+            {{"new-leader-member-id", fmt::format("{:x}", gauges_.leader.load())},
+             {"took", clock_.Now() - began}});
+}
+
+// From the edge inwards: leadership first, while everything works; no new calls; what is under way
+// may end; then everything that still waits is failed while the loops can still carry the answer.
 void Server::Parts::Stop() {
   if (!running_) return;
   running_ = false;
   TellServiceManager(config_.service_manager, "STOPPING=1");
+  HandOverLeadership();
   health_.SetServing(false);
   RunOn(*loops_[0], [this] {
     publisher_->Stop();

@@ -23,7 +23,7 @@ void DrawRaft(Random random, raft::Config* config) {
 }
 
 void DrawLimits(Random random, StoreOptions* o) {
-  o->replica.apply_lag_entries_max = OneOf<size_t, 3>(random, {20, 5000, 5000});
+  o->replica.proposals.apply_lag_entries = OneOf<size_t, 3>(random, {20, 5000, 5000});
   o->replica.read_retry = OneOf<Duration, 2>(random, {milliseconds(100), milliseconds(500)});
   o->replica.retention.entries = OneOf<uint64_t, 3>(random, {0, 20, 5000});
   o->replica.retention.bytes = OneOf<uint64_t, 2>(random, {2000, 64 << 20});
@@ -130,7 +130,7 @@ std::string ToString(const StoreOptions& o) {
       o.refuse, o.buggify);
   text += fmt::format(
       " lag {} retention {}/{} batch {}/{} hub {} catch-up {}/{} fragment {} calls {} timeout {}ms",
-      o.replica.apply_lag_entries_max, o.replica.retention.entries, o.replica.retention.bytes,
+      o.replica.proposals.apply_lag_entries, o.replica.retention.entries, o.replica.retention.bytes,
       o.apply.batch_entries_max, o.apply.batch_bytes_max, o.watch.queue_bytes_max,
       o.watch.slice_revisions_max, o.watch.slice_bytes_max, o.watch.fragment_bytes_max,
       o.pending_calls_max, o.request_timeout / std::chrono::milliseconds(1));

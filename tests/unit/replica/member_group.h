@@ -53,6 +53,12 @@ class GroupMember final : private Env {
   uint64_t MoveLeader(raft::NodeId to);
   uint64_t Propose(sluice::store::Command command);
   void Tick();
+  // It is about to stop; goes on.
+  bool Leave() {
+    bool handed = replica_->OnLeave();
+    replica_->Flush();
+    return handed;
+  }
 
  private:
   friend class MemberGroup;
@@ -121,6 +127,7 @@ class MemberGroup {
     return state;
   }
 
+  TimePoint now() const { return now_; }
   GroupMember& at(uint64_t id) { return *members_.at(raft::NodeId(id)); }
   GroupMember* leader() {
     for (auto& [id, member] : members_) {

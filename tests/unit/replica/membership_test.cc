@@ -113,6 +113,70 @@ TEST(Membership, OneThatIsAwayMayBeRemovedButNotOneOfTheQuorum) {
   EXPECT_EQ(Remove(group, *group.leader(), away), ErrorCode::kMemberNotFound);
 }
 
+TEST(Membership, ALeaderThatStopsHandsOverAtOnce) {
+  MemberGroup group(3);  // too young for a change of the membership
+  GroupMember& old = *group.leader();
+  GroupMember& other = group.follower();
+  EXPECT_FALSE(other.replica().OnLeave()) << "not a leader";
+  EXPECT_TRUE(old.Leave());
+  group.Run(std::chrono::milliseconds(200));
+  ASSERT_NE(group.leader(), nullptr) << group.Describe();
+  EXPECT_NE(group.leader(), &old);
+  EXPECT_FALSE(old.Leave());
+}
+
+TEST(Membership, OneWithoutOthersHasNobodyToHandOverTo) {
+  MemberGroup group(1);
+  EXPECT_FALSE(group.at(1).Leave());
+  MemberGroup three(3);
+  uint64_t leader = three.leader()->id().value();
+  for (uint64_t id = 1; id <= 3; ++id) {
+    if (id != leader) three.Stop(id);
+  }
+  three.Run(std::chrono::milliseconds(100));
+  EXPECT_FALSE(three.at(leader).Leave());
+}
+
+// The follower has sent it and never sends it again.
+TEST(Membership, WhatIsForwardedWhileLeadershipMovesReachesTheNextLeader) {
+  MemberGroup group(3);
+  group.Settle();
+  GroupMember& old = *group.leader();
+  GroupMember& asked = group.follower();
+  sluice::store::Command put;
+  put.mutable_put()->set_key("k");
+  EXPECT_TRUE(old.Leave());
+  uint64_t call = asked.Propose(put);
+  TimePoint asked_at = group.now();
+  EXPECT_EQ(group.Await(asked, call), ErrorCode::kOk);
+  EXPECT_TRUE(asked.told(call)->by_apply);
+  EXPECT_LT(group.now() - asked_at, seconds(1));
+  EXPECT_FALSE(old.leads());
+  EXPECT_EQ(old.replica().forwarded_bytes(), 0u);
+}
+
+TEST(Membership, WhatIsForwardedWaitsOnlySoLong) {
+  MemberGroup group(3);
+  group.Settle();
+  GroupMember& old = *group.leader();
+  GroupMember& asked = group.follower();
+  sluice::store::Command put;
+  put.mutable_put()->set_key("k");
+  std::vector<std::string> commands{apply::EncodeCommand({}, put)};
+  for (uint64_t id = 1; id <= 3; ++id) {
+    if (id != old.id().value()) group.Stop(id);
+  }
+  group.Run(seconds(3));
+  EXPECT_FALSE(old.leads()) << "nobody answers it";
+  old.replica().OnPeerMessage({asked.id(), old.id(), raft::ForwardPropose{commands}});
+  EXPECT_GT(old.replica().forwarded_bytes(), 0u);
+  std::vector<std::string> large{std::string(16 << 20, 'x')};
+  old.replica().OnPeerMessage({asked.id(), old.id(), raft::ForwardPropose{large}});
+  EXPECT_LT(old.replica().forwarded_bytes(), 1u << 20) << "more than may wait";
+  group.Run(seconds(3));
+  EXPECT_EQ(old.replica().forwarded_bytes(), 0u);
+}
+
 TEST(Membership, TheLastVoterStays) {
   MemberGroup group(1);
   EXPECT_EQ(Remove(group, group.at(1), 1), ErrorCode::kMemberNotEnoughStarted);

@@ -57,7 +57,7 @@ TEST(Replica, ProposalsWaitForALeaderAndExpire) {
 
 TEST(Replica, OverloadIsRefusedWithTooManyRequests) {
   ReplicaConfig config;
-  config.apply_lag_entries_max = 3;
+  config.proposals.apply_lag_entries = 3;
   OneMember member(config);
   member.Settle();
   for (uint64_t i = 1; i <= 10; ++i) {
@@ -72,7 +72,7 @@ TEST(Replica, OverloadIsRefusedWithTooManyRequests) {
 // refused.
 TEST(Replica, ReplayAfterARestartRefusesNobody) {
   ReplicaConfig config;
-  config.apply_lag_entries_max = 3;
+  config.proposals.apply_lag_entries = 3;
   OneMember member(config, 50);
   member.Persisted();
   member.Propose(1, "x");
