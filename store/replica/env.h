@@ -143,7 +143,7 @@ class Env {
   virtual void CancelSnapshot(raft::NodeId) {}
   // Of a received one: answered by SnapshotInstalled; or nobody wants it.
   virtual void InstallSnapshot(raft::SnapshotMeta meta) = 0;
-  virtual void DropSnapshot(raft::SnapshotMeta) {}
+  virtual void DropSnapshot(const raft::SnapshotMeta&) {}
   virtual void FetchLog(raft::Fetch fetch) = 0;
   virtual void TruncateLog(raft::Index through, raft::Term term) = 0;
   virtual void SendPeer(raft::NodeId to, PeerMessage message) = 0;

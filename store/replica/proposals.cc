@@ -7,6 +7,11 @@
 #include <vector>
 
 namespace store::replica {
+namespace {
+
+constexpr size_t kCommandOverhead = sizeof(std::string);
+
+}  // namespace
 
 void Proposals::Offer(ProposalBundle bundle, raft::Raft& raft) {
   raft::Position position = raft.position();
@@ -35,7 +40,7 @@ bool Proposals::Take(std::vector<std::string>& commands, raft::Raft& raft) {
 void Proposals::OfferForwarded(std::vector<std::string> commands, raft::Raft& raft) {
   if (forwarded_.empty() && Take(commands, raft)) return;
   size_t bytes = sizeof(Forwarded);
-  for (const std::string& command : commands) bytes += command.size() + sizeof(command);
+  for (const std::string& command : commands) bytes += command.size() + kCommandOverhead;
   if (forwarded_bytes_ + bytes > limits_.forwarded_bytes) return;
   forwarded_bytes_ += bytes;
   forwarded_.push_back({std::move(commands), bytes, env_.Now() + forward_patience_});

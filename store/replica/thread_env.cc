@@ -310,7 +310,7 @@ void ThreadEnv::InstallSnapshot(raft::SnapshotMeta meta) {
   });
 }
 
-void ThreadEnv::DropSnapshot(raft::SnapshotMeta meta) {
+void ThreadEnv::DropSnapshot(const raft::SnapshotMeta& meta) {
   parts_.log.Info("a received snapshot is not needed", {{"snapshot-index", meta.index}});
   parts_.snapshots->ReleaseSnapshot(meta.index);
 }

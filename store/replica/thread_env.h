@@ -196,7 +196,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void SendSnapshot(raft::SnapshotOrder order) override;
   void CancelSnapshot(raft::NodeId peer) override;
   void InstallSnapshot(raft::SnapshotMeta meta) override;
-  void DropSnapshot(raft::SnapshotMeta meta) override;
+  void DropSnapshot(const raft::SnapshotMeta& meta) override;
   void FetchLog(raft::Fetch fetch) override;
   void TruncateLog(raft::Index through, raft::Term term) override;
   void SendPeer(raft::NodeId to, PeerMessage message) override;

@@ -151,7 +151,7 @@ TEST_F(PendingCallsTest, AdmissionIsSharedByAllKinds) {
   PendingCalls pending({}, member.door, member.executor, budget, member.gauges);
   auto count = [this](ErrorCode code) { codes.push_back(code); };
   EXPECT_TRUE(pending.Read(count));
-  EXPECT_TRUE(pending.StartWork([](Result<rpc::MessageBody>) {}));
+  EXPECT_TRUE(pending.StartWork([](const Result<rpc::MessageBody>&) {}));
   EXPECT_FALSE(pending.Read(count));
   EXPECT_EQ(codes, std::vector<ErrorCode>{ErrorCode::kTooManyRequests});
   pending.OnReadsGranted(1);
@@ -203,10 +203,11 @@ TEST_F(PendingCallsTest, RefusalsOfTheReplicaReachTheirCalls) {
 TEST_F(PendingCallsTest, StopFailsEverythingThatWaits) {
   Propose();
   Read();
-  member.pending.Lease(replica::LeaseRequest::Kind::kList, LeaseId(0),
-                       [this](replica::LeaseAnswer answer) { codes.push_back(answer.error); });
+  member.pending.Lease(
+      replica::LeaseRequest::Kind::kList, LeaseId(0),
+      [this](const replica::LeaseAnswer& answer) { codes.push_back(answer.error); });
   member.pending.StartWork(
-      [this](Result<rpc::MessageBody> answer) { codes.push_back(answer.error().code()); });
+      [this](const Result<rpc::MessageBody>& answer) { codes.push_back(answer.error().code()); });
   member.pending.FailAll(ErrorCode::kStopped);
   EXPECT_EQ(codes, std::vector<ErrorCode>(4, ErrorCode::kStopped));
   EXPECT_EQ(member.budget.calls(), 0u);

@@ -48,7 +48,7 @@ class FakeEnv final : public Env {
   void SendSnapshot(raft::SnapshotOrder order) override { orders.push_back(order); }
   void CancelSnapshot(raft::NodeId peer) override { cancelled.push_back(peer); }
   void InstallSnapshot(raft::SnapshotMeta meta) override { installs.push_back(std::move(meta)); }
-  void DropSnapshot(raft::SnapshotMeta meta) override { dropped.push_back(std::move(meta)); }
+  void DropSnapshot(const raft::SnapshotMeta& meta) override { dropped.push_back(meta); }
   void FetchLog(raft::Fetch) override { CHECK(false); }
   void TruncateLog(raft::Index through, raft::Term) override { truncated = through; }
   void SendPeer(raft::NodeId to, PeerMessage message) override {

@@ -323,15 +323,16 @@ inline void GroupMember::Apply(std::vector<raft::EntryPtr> entries) {
 
 inline void GroupMember::Send(raft::Envelope envelope) {
   if (!group_.Reaches(id_, envelope.to)) return;
-  group_.Post(envelope.to, [&group = group_, envelope = std::move(envelope)]() mutable {
+  raft::NodeId to = envelope.to;
+  group_.Post(to, [&group = group_, envelope = std::move(envelope)]() mutable {
     group.at(envelope.to.value()).replica().OnPeerMessage(std::move(envelope));
   });
 }
 
 inline void GroupMember::SendPeer(raft::NodeId to, PeerMessage message) {
   if (!group_.Reaches(id_, to)) return;
-  group_.Post(to, [&group = group_, from = id_, to, message = std::move(message)]() mutable {
-    group.at(to.value()).replica().OnPeerOther(from, std::move(message));
+  group_.Post(to, [&group = group_, from = id_, to, message = std::move(message)] {
+    group.at(to.value()).replica().OnPeerOther(from, message);
   });
 }
 
