@@ -18,7 +18,7 @@ SavedFile FileTask::Row() const {
   row.file = reader->key();
   row.entry = entry.key;
   row.path = target.empty() ? path.string() : target.string();
-  row.size_seen = reader->size_seen();
+  row.size_seen = reader->size_known();
   row.offset = tracker.low_water();
   row.head = reader->head();
   row.mark = low_mark;

@@ -153,6 +153,20 @@ bool FileSet::EnsureOpen(FileTask& task, bool* gone) {
   return true;
 }
 
+// A name may lead to another file in the next moment: what it tells is no ground to count a loss.
+void FileSet::Look(FileTask& task) {
+  task.size_by_name = 0;
+  if (task.reader->is_open()) {
+    (void)task.reader->Look();
+    return;
+  }
+  auto facts = files_.StatPath(task.path);
+  const FileKey& key = task.reader->key();
+  if (facts && facts->device == key.device && facts->inode == key.inode) {
+    task.size_by_name = facts->size;
+  }
+}
+
 // A name of the file other than its last one: beside it, or beside where a symbolic link led that
 // is switched by now. Under a name that rotation would not give, the content decides: the inode of
 // a file that was closed may have been reused.
@@ -186,7 +200,7 @@ bool FileSet::MayClose(const FileTask& task, bool unread) const {
   if (task.detached || !task.drained() || (!read && !unread)) {
     return false;
   }
-  auto facts = reader.Facts();
+  auto facts = task.reader->Look();
   return facts && facts->links > 0 && (unread || facts->size == reader.size_seen());
 }
 

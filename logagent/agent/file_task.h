@@ -71,6 +71,7 @@ struct FileTask {
   uint64_t last_used = 0;  // in the order of FileSet's turns; 0 while its file is closed
   uint64_t lines = 0;      // handed to the sink
   uint64_t bytes = 0;
+  uint64_t size_by_name = 0;      // told by its name while it is closed; for lag only
   bool at_end = false;            // the last read found nothing more
   store::TimePoint quiet_since;   // when it last gave anything
   store::TimePoint behind_since;  // when it last had nothing unacknowledged

@@ -55,7 +55,7 @@ struct FileStats {
   EntryId entry;
   std::string path;
   FileKey file;
-  uint64_t size = 0;
+  uint64_t size = 0;  // as of the last look, though it is not read now
   uint64_t read_offset = 0;
   uint64_t acked_offset = 0;
   uint64_t lag_bytes = 0;     // size minus acked

@@ -78,6 +78,7 @@ class Shard::Loop {
   void Ready(FileTask& task);
   void CloseDrained();
   bool AllAnswered(const Entry& entry) const;
+  void LookAtWaiting();
   void Publish(bool force);
   void Describe(Entry& entry, ShardSnapshot& snapshot) const;
 
@@ -101,6 +102,7 @@ class Shard::Loop {
   store::TimePoint next_notify_;  // notifications are not looked at before this
   store::TimePoint next_look_;    // blocked, later, paused and detached ones
   store::TimePoint next_publish_;
+  TaskId looked_last_ = 0;
   bool changed_ = true;  // since the last snapshot
   bool draining_ = false;
   uint64_t scans_ = 0;

@@ -155,7 +155,7 @@ bool Shard::Loop::Open(FileTask& task) {
   }
   changed_ = true;
   if (gone && !task.away) {
-    uint64_t size = task.reader->size_seen();
+    uint64_t size = task.reader->size_known();
     task.entry.lost.deleted += size - std::min(size, task.reader->offset());
     Finish(task);
     return false;
@@ -275,7 +275,7 @@ void Shard::Loop::CheckDetached(FileTask& task) {
   if (!Open(task)) {
     return;
   }
-  auto facts = task.reader->Facts();
+  auto facts = task.reader->Look();
   if (facts) {
     task.pinned = facts->links == 0 ? facts->size : 0;
   }
@@ -344,7 +344,7 @@ void Shard::Loop::GiveUp(FileTask& task) {
 // away for good: when it comes back, a mount perhaps, the file goes on where it was left.
 void Shard::Loop::Finish(FileTask& task) {
   SavedChanges changes;
-  auto facts = task.reader->is_open() ? task.reader->Facts()
+  auto facts = task.reader->is_open() ? task.reader->Look()
                                       : Result<FileFacts>(store::Fail(store::ErrorCode::kNotFound));
   std::deque<FileKey>& finished = task.entry.finished;
   if (task.away || (facts && facts->links > 0)) {

@@ -47,7 +47,7 @@ Result<std::unique_ptr<Reader>> Reader::Open(FileSystem& files, BudgetSharePtr b
 
 Status Reader::Begin(const std::optional<Resume>& resume, Start start, const FileFacts& facts) {
   key_ = {facts.device, facts.inode, 0};
-  size_seen_ = facts.size;
+  Seen(facts.size);
   modified_ns_seen_ = facts.modified_ns;
   if (resume) {
     auto same = Matches(files_, *file_, resume->offset, resume->head, resume->mark);
@@ -133,7 +133,7 @@ ReadStep Reader::BeginGeneration(uint64_t size) {
   ++key_.generation;
   head_ = {};
   offset_ = 0;
-  size_seen_ = size;
+  Seen(size);
   mark_.clear();
   oversize_scan_ = 0;
   no_newline_until_ = 0;
@@ -147,8 +147,8 @@ Result<ReadStep> Reader::Read() {
   auto facts = files_.Stat(*file_);
   RETURN_IF_ERROR(facts);
   uint64_t size = facts->size;
-  size_before_ = size_seen_;
-  bool cut = offset_ == 0 && size < size_seen_;  // what was seen and not read is lost
+  size_before_ = size_known_;
+  bool cut = offset_ == 0 && size < size_known_;  // what was seen and not read is lost
   if (size < offset_ || size < oversize_scan_ || cut) {
     return BeginGeneration(size);
   }
@@ -156,7 +156,7 @@ Result<ReadStep> Reader::Read() {
   if (size < size_seen_ || (touched && size <= no_newline_until_)) {
     no_newline_until_ = 0;  // what is behind offset_ may be new; the mark decides
   }
-  size_seen_ = size;
+  Seen(size);
   modified_ns_seen_ = facts->modified_ns;
   if (oversize_scan_ != 0) {
     return ScanOversize(size);
@@ -176,6 +176,31 @@ Result<ReadStep> Reader::AtEnd() {
   RETURN_IF_ERROR(before);
   bool same = mark_.empty() || *before == mark_;  // empty: Rewind could not read it
   return same ? Nothing(ReadStep::Kind::kEnd) : BeginGeneration(size_seen_);
+}
+
+// Only a longer file is news, and only while it is the content that was read: what has replaced it
+// is not what would be lost with it.
+Result<FileFacts> Reader::Look() {
+  auto facts = files_.Stat(*file_);
+  RETURN_IF_ERROR(facts);
+  if (facts->size > size_known_) {
+    auto same = SameContent();
+    size_known_ = same && *same ? facts->size : size_known_;
+  }
+  return facts;
+}
+
+Result<bool> Reader::SameContent() {
+  if (!mark_.empty()) {
+    auto before = ReadBefore(offset_);
+    RETURN_IF_ERROR(before);
+    return *before == mark_;
+  }
+  std::string head(head_.length, '\0');
+  auto count = files_.ReadAt(*file_, 0, head);
+  RETURN_IF_ERROR(count);
+  head.resize(*count);
+  return HashHead(head) == head_;
 }
 
 Result<std::shared_ptr<Chunk>> Reader::ReadChunk(uint64_t bytes) {
@@ -330,7 +355,7 @@ Result<ReadStep> Reader::ReadUnfinished() {
   auto facts = files_.Stat(*file_);
   RETURN_IF_ERROR(facts);
   uint64_t size = facts->size;
-  size_before_ = size_seen_;
+  size_before_ = size_known_;
   if (size <= offset_) {
     return Nothing(ReadStep::Kind::kEnd);
   }
@@ -358,7 +383,7 @@ Result<ReadStep> Reader::ReadUnfinished() {
 
 bool Reader::Rewind(uint64_t offset, const TailMark& mark) {
   CHECK(offset <= offset_, "rewind to {} of {}", offset, offset_);
-  size_before_ = size_seen_;
+  size_before_ = size_known_;
   auto before = is_open() ? ReadBefore(offset)
                           : Result<std::string>(store::Fail(store::ErrorCode::kNotFound));
   offset_ = offset;

@@ -108,11 +108,12 @@ class Reader {
   // kNotFound when another file has the name by now.
   Status Reopen(const Path& path);
 
-  Result<FileFacts> Facts() const { return files_.Stat(*file_); }
+  // A look at the open file without reading it: what size_known tells, and nothing a read goes by.
+  Result<FileFacts> Look();
   const FileHandle& file() const { return *file_; }
   // What would be former if it were gone now.
   FormerContent present() const {
-    return {key_, offset_, size_seen_, head_, MarkOf(mark_), trail_};
+    return {key_, offset_, size_known_, head_, MarkOf(mark_), trail_};
   }
   // What was there before the last kTruncated.
   const FormerContent& former() const { return *former_; }
@@ -123,6 +124,8 @@ class Reader {
   uint64_t offset() const { return offset_; }
   // As of the last read; includes an unfinished line.
   uint64_t size_seen() const { return size_seen_; }
+  // As of the last read or look: what lag is told by, and what is lost when the content goes.
+  uint64_t size_known() const { return size_known_; }
   int64_t modified_ns_seen() const { return modified_ns_seen_; }
   bool resumed() const { return resumed_; }
 
@@ -135,6 +138,8 @@ class Reader {
   Result<std::string> ReadBefore(uint64_t offset);
   // False when the head is another one by now; else it covers what of it is there.
   Result<bool> CheckHead(uint64_t size);
+  Result<bool> SameContent();
+  void Seen(uint64_t size) { size_seen_ = size_known_ = size; }
   ReadStep BeginGeneration(uint64_t size);
   Result<ReadStep> AtEnd();
   std::optional<ReadStep> SkipHole(std::string_view bytes);
@@ -153,7 +158,8 @@ class Reader {
   HeadHash head_;
   uint64_t offset_ = 0;  // line boundary: everything before it was handed over
   uint64_t size_seen_ = 0;
-  uint64_t size_before_ = 0;  // as of the read before the last, of what was there then
+  uint64_t size_known_ = 0;   // >= size_seen_: a look may have found the same content longer
+  uint64_t size_before_ = 0;  // known before the last read, of what was there then
   int64_t modified_ns_seen_ = 0;
   bool in_hole_ = false;                   // everything before offset_ is NULs
   std::unique_ptr<FormerContent> former_;  // few files ever have one

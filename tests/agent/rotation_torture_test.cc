@@ -352,6 +352,7 @@ class Script {
           old.required);
     disk_.Truncate(PathOf(base));
     size_t fresh = model_.NewContent();
+    model_.At(fresh).cut_before = true;
     at->second = {fresh, false};
     content_by_inode_[disk_.InodeAt(PathOf(base))] = fresh;
   }

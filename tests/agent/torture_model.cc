@@ -169,7 +169,9 @@ TortureModel::Loss TortureModel::LossOf(size_t content, const std::string& topic
     return {};
   }
   size_t given = seen == at.by_topic.end() ? 0 : std::min(seen->second.most, at.ends.size());
-  uint64_t shown = topics_.size() == 1 ? at.shown : given == 0 ? 0 : at.ends[given - 1];
+  // A look shows the size of what has replaced a content before a read tells that it is another.
+  bool unknown = topics_.size() > 1 || (at.cut_before && given == 0);
+  uint64_t shown = !unknown ? at.shown : given == 0 ? 0 : at.ends[given - 1];
   uint64_t kept = std::max(TakenBytes(content, topic), at.copied);
   return {shown - std::min(shown, kept), at.shown - std::min(at.shown, kept)};
 }

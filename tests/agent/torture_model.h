@@ -45,6 +45,7 @@ struct Content {
   uint64_t shown = 0;          // largest size the agent was shown while it read
   uint64_t copied = 0;         // bytes in a copy of it that is there when it goes
   bool gone = false;           // truncated, or removed
+  bool cut_before = false;     // followed another one in the same file
   bool twice = false;          // copied while the agent did not read: the copy may be read as well
   size_t required = SIZE_MAX;  // lines that must arrive, when less than all
   std::map<std::string, Arrived> by_topic;

@@ -54,6 +54,37 @@ TEST_F(Files, TooManyBytesOfDeletedFilesGiveUpTheOneThatWaitedLongest) {
   EXPECT_EQ(files_.open_files(), 0U);
 }
 
+TEST_F(Files, LagOfAFileThatIsNotReadGrowsWithIt) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/*.log");
+  sink_.paused = true;
+  files_.Append("/logs/a.log", std::string(99, 'a') + "\n");
+  EXPECT_EQ(Stats().lag_bytes, 100U);
+  files_.Append("/logs/a.log", std::string(899, 'b') + "\n");
+  EXPECT_EQ(Stats().lag_bytes, 1000U);
+  files_.Append("/logs/b.log", std::string(499, 'c') + "\n");
+  files_.Append("/logs/b.log", std::string(499, 'd') + "\n");
+  EXPECT_EQ(Stats().lag_bytes, 2000U);
+  sink_.paused = false;
+  Steps(200);
+  EXPECT_EQ(Stats().lag_bytes, 0U);
+  EXPECT_EQ(sink_.lines.size(), 5U);
+}
+
+TEST_F(Files, LagOfAClosedFileThatIsNotReadGrowsWithIt) {
+  options_.unread_files_max = options_.read_files_max = 1;
+  Restart();
+  files_.Append("/logs/a.log", "one\n");
+  files_.Append("/logs/b.log", "two\n");
+  Start("/logs/*.log");
+  Steps(50);
+  EXPECT_EQ(sink_.lines.size(), 2U);
+  sink_.paused = true;
+  files_.Append("/logs/a.log", std::string(499, 'a') + "\n");
+  files_.Append("/logs/b.log", std::string(499, 'b') + "\n");
+  EXPECT_EQ(Stats().lag_bytes, 1000U);
+}
+
 TEST_F(Files, FilesWithLinesInFlightLeaveDescriptorsToConnections) {
   options_.unread_files_max = options_.read_files_max = 3;
   Restart();

@@ -79,6 +79,39 @@ TEST_F(Rotation, BytesThatWereSeenAndCutOffBeforeTheyWereReadAreCounted) {
   EXPECT_THAT(sink_.lines, ElementsAre("pauses the entry", "next"));
 }
 
+TEST_F(Rotation, BytesThatWereOnlyLookedAtAndCutOffAreCounted) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/a.log");
+  sink_.paused = true;
+  files_.Append("/logs/a.log", std::string(99, 'a') + "\n");
+  Steps(100);
+  files_.Append("/logs/a.log", std::string(899, 'b') + "\n");
+  EXPECT_EQ(Stats().lag_bytes, 1000U);
+  files_.Truncate("/logs/a.log");
+  sink_.paused = false;
+  Steps(100);
+  EXPECT_EQ(Lost(), 900U);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", std::string(99, 'a')));  // that was in memory
+}
+
+// What has replaced a content is not lost with it, however long it is when it is looked at.
+TEST_F(Rotation, LookAtALongerSuccessorLosesNoMoreThanWasThere) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/a.log");
+  sink_.paused = true;
+  files_.Append("/logs/a.log", "is in memory\n");
+  Steps(100);
+  files_.Append("/logs/a.log", std::string(49, 'a') + "\n");
+  Steps(100);
+  files_.Truncate("/logs/a.log");
+  files_.Append("/logs/a.log", std::string(4999, 'b') + "\n");
+  Steps(100);
+  sink_.paused = false;
+  Steps(100);
+  EXPECT_EQ(Lost(), 50U);
+  EXPECT_EQ(sink_.lines.back(), std::string(4999, 'b'));
+}
+
 TEST_F(Rotation, ClosedFileThatWasTruncatedAndThenRenamedIsReadUnderItsNewName) {
   files_.Append("/logs/a.log", "former\n");
   Start("/logs/a.log");
