@@ -67,11 +67,14 @@ void AppendLittleEndian32(std::string* out, uint32_t value) { AppendLittle(out, 
 void AppendLittleEndian64(std::string* out, uint64_t value) { AppendLittle(out, value); }
 
 void AppendVarint(std::string* out, uint64_t value) {
+  char bytes[kVarintBytesMax];
+  size_t size = 0;
   while (value >= 0x80) {
-    out->push_back(static_cast<char>(value | 0x80));
+    bytes[size++] = static_cast<char>(value | 0x80);
     value >>= 7;
   }
-  out->push_back(static_cast<char>(value));
+  bytes[size++] = static_cast<char>(value);
+  out->append(bytes, size);
 }
 
 void AppendLengthPrefixed(std::string* out, std::string_view bytes) {

@@ -24,14 +24,13 @@ void KeyIndex::Destroy(KeyMeta* meta) {
   KeyMeta::Destroy(meta);
 }
 
-std::optional<KeyFacts> KeyIndex::Find(std::string_view key) const {
-  const KeyMeta* meta = KeyTree::Find(tree_.root(), key);
-  if (meta == nullptr) return std::nullopt;
-  return meta->newest();
+KeyMeta* KeyIndex::Find(std::string_view key) const {
+  KeyMeta* meta = KeyTree::Find(tree_.root(), key);
+  if (meta != nullptr) meta->history().Prefetch();
+  return meta;
 }
 
-void KeyIndex::Add(std::string_view key, const KeyFacts& facts) {
-  KeyMeta* old = KeyTree::Find(tree_.root(), key);
+void KeyIndex::Add(KeyMeta* old, std::string_view key, const KeyFacts& facts) {
   if (old == nullptr) {
     tree_.Set(NewMeta(key, facts, {}), false, IsTombstone(facts) ? 0 : 1);
     return;

@@ -50,10 +50,12 @@ class KeyIndex {
   KeyIndex& operator=(const KeyIndex&) = delete;
 
   const IndexNode* top() const { return tree_.root(); }
-  // Newest facts, tombstones included; none: unknown key.
-  std::optional<KeyFacts> Find(std::string_view key) const;
-  // A change of `key`, newer than all before; version 0 in `facts` is a tombstone.
-  void Add(std::string_view key, const KeyFacts& facts);
+  // The key, tombstones included; null: unknown. For Add, so that a put looks once for its key;
+  // valid until the next change.
+  KeyMeta* Find(std::string_view key) const;
+  // A change of `key`, newer than all before; version 0 in `facts` is a tombstone. `old`: what Find
+  // says of the key.
+  void Add(KeyMeta* old, std::string_view key, const KeyFacts& facts);
   // Fills an empty index from all facts of all keys, in the order of their revisions: several times
   // cheaper than Add, which keeps the tree in order at every step. Finish once, at the end.
   class Loader {

@@ -97,6 +97,7 @@ Status MvccStore::Compact(Revision at, engine::WriteBatch& batch) {
 EventBatchPtr MvccStore::Publish() {
   auto batch = std::make_shared<EventBatch>();
   batch->events = std::exchange(writer_->events, {});
+  writer_->events.reserve(batch->events.size());  // the next batch is much like this one
   batch->bytes = std::exchange(writer_->event_bytes, 0);
   batch->last = pending_current_;
   batch->first = batch->events.empty() ? pending_current_ : batch->events.front().kv.mod;

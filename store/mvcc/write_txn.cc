@@ -10,8 +10,9 @@
 
 namespace store::mvcc {
 
-void MvccStore::Writer::Change(engine::WriteBatch& batch, SharedBytes key, SharedBytes value,
-                               const KeyFacts& facts, RecordId previous) {
+void MvccStore::Writer::Change(engine::WriteBatch& batch, KeyMeta* old, SharedBytes key,
+                               SharedBytes value, const KeyFacts& facts) {
+  const RecordId previous = old != nullptr && old->live() ? old->mod() : RecordId();
   RecordHeader header;
   header.key = key;
   header.tombstone = IsTombstone(facts);
@@ -29,7 +30,7 @@ void MvccStore::Writer::Change(engine::WriteBatch& batch, SharedBytes key, Share
     batch.Put(engine::Table::kVal, record_key, value);
     values.emplace(std::pair(facts.mod.main.value(), facts.mod.sub), value);
   }
-  index->Add(key, facts);
+  index->Add(old, key, facts);
   live_bytes += RecordBytes(key.size(), value.size());
   event_bytes += key.size() + value.size();
 
@@ -60,7 +61,8 @@ WriteTxn::~WriteTxn() {
 
 PutOutcome WriteTxn::Put(SharedBytes key, SharedBytes value, LeaseId lease) {
   PutOutcome outcome;
-  outcome.before = Lookup(key);
+  KeyMeta* old = store_->writer_->index->Find(key);
+  if (old != nullptr && old->live()) outcome.before = old->newest();
   KeyFacts& facts = outcome.after;
   facts.mod = {next_, sub_++};
   facts.create = outcome.before ? outcome.before->create : next_;
@@ -68,8 +70,7 @@ PutOutcome WriteTxn::Put(SharedBytes key, SharedBytes value, LeaseId lease) {
   facts.lease = lease;
   CHECK(value.size() <= UINT32_MAX);
   facts.value_size = static_cast<uint32_t>(value.size());
-  store_->writer_->Change(*batch_, std::move(key), std::move(value), facts,
-                          outcome.before ? outcome.before->mod : RecordId());
+  store_->writer_->Change(*batch_, old, std::move(key), std::move(value), facts);
   return outcome;
 }
 
@@ -83,15 +84,16 @@ std::vector<DeletedKey> WriteTxn::DeleteRange(const KeyRange& range) {
   for (const DeletedKey& key : deleted) {
     KeyFacts tombstone;
     tombstone.mod = {next_, sub_++};
-    store_->writer_->Change(*batch_, key.key, SharedBytes(), tombstone, key.before.mod);
+    KeyMeta* old = store_->writer_->index->Find(key.key);
+    store_->writer_->Change(*batch_, old, key.key, SharedBytes(), tombstone);
   }
   return deleted;
 }
 
 std::optional<KeyFacts> WriteTxn::Lookup(std::string_view key) const {
-  std::optional<KeyFacts> facts = store_->writer_->index->Find(key);
-  if (facts && IsTombstone(*facts)) return std::nullopt;
-  return facts;
+  const KeyMeta* meta = store_->writer_->index->Find(key);
+  if (meta == nullptr || !meta->live()) return std::nullopt;
+  return meta->newest();
 }
 
 int64_t WriteTxn::Count(const KeyRange& range) const {

@@ -21,9 +21,10 @@ class MvccStore::Writer {
  public:
   Writer() : index(std::make_unique<KeyIndex>()) {}
 
-  // Writes the record of one change to `batch`, the index, the overlay and the events.
-  void Change(engine::WriteBatch& batch, SharedBytes key, SharedBytes value, const KeyFacts& facts,
-              RecordId previous);
+  // Writes the record of one change to `batch`, the index, the overlay and the events. `old`: what
+  // the index says of the key.
+  void Change(engine::WriteBatch& batch, KeyMeta* old, SharedBytes key, SharedBytes value,
+              const KeyFacts& facts);
   const SharedBytes* BatchValue(RecordId id) const {
     auto it = values.find({id.main.value(), id.sub});
     return it == values.end() ? nullptr : &it->second;

@@ -4,6 +4,7 @@
 #include "store/base/check.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace store::watch {
 
@@ -43,7 +44,7 @@ Revision CatchUp::Read(Revision first, Revision current, FanOut* out) const {
 size_t CatchUp::AddRecord(const mvcc::RevisionScan& scan, FanOut* out) const {
   if (!out->Wanted(scan.header().key, scan.type())) return 0;
   auto event = scan.Load();
-  if (event) return out->Add(*event);
+  if (event) return out->AddOwned(std::move(*event));
   // The value went while we read: whoever wanted it is below the compacted revision now, and is
   // canceled.
   CHECK(event.error().code() == ErrorCode::kCompacted && scan.id().main < store_.compacted(),

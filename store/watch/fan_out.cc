@@ -6,10 +6,15 @@
 #include "store/watch/watch_response.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 namespace store::watch {
+namespace {
+
+// How far the watchers of a group are fetched ahead.
+constexpr size_t kGroupsAhead = 4;
+
+}  // namespace
 
 FanOut::FanOut(const mvcc::MvccStore& store, const WatchHub::Encoder& encoder,
                size_t fragment_bytes_max, const WatcherIndex& index)
@@ -34,11 +39,14 @@ size_t FanOut::Add(const mvcc::Event& event) {
   const auto place = static_cast<uint32_t>(events_.size());
   bool with_prev = false;
   for (RangeGroup* group : wanting_) {
-    if (group->hits.empty()) touched_.push_back(group);
+    if (group->hits.empty()) {
+      touched_.push_back(group);
+      __builtin_prefetch(&*group->watchers.begin());
+    }
     group->hits.push_back(place);
     with_prev = with_prev || group->WantsPrevious(event.type);
   }
-  WatchEvent& added = events_.emplace_back(WatchEvent{event, nullptr});
+  Hit& added = events_.emplace_back(Hit{&event, nullptr});
   if (with_prev) added.prev = ReadPrevious(event);
   return EventBytes(event, added.prev.get());
 }
@@ -60,82 +68,98 @@ std::shared_ptr<const mvcc::KeyValue> FanOut::ReadPrevious(const mvcc::Event& ev
 }
 
 size_t FanOut::FirstHit(const std::vector<uint32_t>& hits, Revision from) const {
-  if (events_[hits.front()].event.kv.mod >= from) return 0;
-  auto below = [&](uint32_t hit) { return events_[hit].event.kv.mod < from; };
+  if (events_[hits.front()].event->kv.mod >= from) return 0;
+  auto below = [&](uint32_t hit) { return events_[hit].event->kv.mod < from; };
   return static_cast<size_t>(std::partition_point(hits.begin(), hits.end(), below) - hits.begin());
 }
 
 std::vector<FanOut::Delivery> FanOut::Deliveries() {
   std::vector<Delivery> deliveries;
-  for (const RangeGroup* group : touched_) {
-    // Watchers of one range that need other first events are few: those just catching up.
-    std::map<std::pair<uint8_t, size_t>, Share*> known;
-    for (const auto& [serial, watcher] : group->watchers) {
-      const size_t first = FirstHit(group->hits, watcher->next);
-      Share*& share = known[{watcher->filter.bits(), first}];
-      if (share == nullptr) {
-        shares_.push_back(MakeShare(std::span(group->hits).subspan(first), watcher->filter));
-        share = shares_.back().get();
-      }
-      if (share->events.empty()) continue;
-      deliveries.push_back(
-          {watcher, &PiecesFor(*share, *watcher), share->last, share->events.size()});
+  deliveries.reserve(touched_.size());
+  Shares known;
+  for (size_t i = 0; i < touched_.size(); ++i) {
+    if (i + kGroupsAhead < touched_.size()) {
+      __builtin_prefetch(touched_[i + kGroupsAhead]->watchers.begin()->second);
+    }
+    known.clear();
+    for (const auto& [serial, watcher] : touched_[i]->watchers) {
+      Share& share = *ShareFor(*touched_[i], *watcher, &known);
+      const size_t count = share.events->events.size();
+      if (count > 0)
+        deliveries.push_back({watcher, &PiecesFor(share, *watcher), share.last, count});
     }
   }
   Clear();
   return deliveries;
 }
 
-std::unique_ptr<FanOut::Share> FanOut::MakeShare(std::span<const uint32_t> hits,
-                                                 FilterClass filter) const {
-  auto share = std::make_unique<Share>();
-  for (uint32_t hit : hits) {
-    const WatchEvent& event = events_[hit];
-    if (!filter.Wants(event.event.type)) continue;
-    share->events.push_back({event.event, filter.with_prev() ? event.prev : nullptr});
-    share->last = event.event.kv.mod;
-  }
+FanOut::Share* FanOut::ShareFor(const RangeGroup& group, const Watcher& watcher, Shares* known) {
+  const size_t first = FirstHit(group.hits, watcher.next);
+  const auto hits = std::span(group.hits).subspan(first);
+  // Most ranges have one watcher: nobody to share with.
+  if (group.watchers.size() == 1) return MakeShare(hits, watcher.filter);
+  // Watchers of one range that need other first events are few: those just catching up.
+  Share*& share = (*known)[{watcher.filter.bits(), first}];
+  if (share == nullptr) share = MakeShare(hits, watcher.filter);
   return share;
 }
 
-std::shared_ptr<const WatchEvents> FanOut::MakeEvents(std::span<const WatchEvent> events,
-                                                      bool with_prev) const {
-  auto made = std::make_shared<WatchEvents>();
-  made->events.assign(events.begin(), events.end());
-  made->with_prev = with_prev;
-  made->encoded = encoder_(made->events);
-  for (const WatchEvent& event : events) made->bytes += EventBytes(event.event, event.prev.get());
-  made->bytes = std::max(made->bytes, made->encoded.size());
-  return made;
+FanOut::Share* FanOut::MakeShare(std::span<const uint32_t> hits, FilterClass filter) {
+  Share& share = shares_.emplace_back();
+  share.events = std::make_shared<WatchEvents>();
+  share.events->with_prev = filter.with_prev();
+  share.events->events.reserve(hits.size());
+  for (uint32_t hit : hits) {
+    const Hit& found = events_[hit];
+    if (!filter.Wants(found.event->type)) continue;
+    share.events->events.push_back({*found.event, filter.with_prev() ? found.prev : nullptr});
+    share.last = found.event->kv.mod;
+  }
+  return &share;
+}
+
+void FanOut::Encode(WatchEvents* events) const {
+  events->encoded = encoder_(events->events);
+  for (const WatchEvent& event : events->events) {
+    events->bytes += EventBytes(event.event, event.prev.get());
+  }
+  events->bytes = std::max(events->bytes, events->encoded.size());
 }
 
 std::vector<size_t> FanOut::EncodedSizes(const Share& share) const {
+  const std::vector<WatchEvent>& events = share.events->events;
   std::vector<size_t> sizes;
-  sizes.reserve(share.events.size());
+  sizes.reserve(events.size());
   size_t bytes_max = 0;
-  for (const WatchEvent& event : share.events) {
+  for (const WatchEvent& event : events) {
     bytes_max += sizes.emplace_back(EventBytes(event.event, event.prev.get()));
   }
   if (bytes_max < fragment_bytes_max_ / 2) return sizes;  // no cut either way
-  for (size_t i = 0; i < sizes.size(); ++i) sizes[i] = encoder_({share.events[i]}).size();
+  for (size_t i = 0; i < sizes.size(); ++i) sizes[i] = encoder_({events[i]}).size();
   return sizes;
 }
 
 const FanOut::Pieces& FanOut::PiecesFor(Share& share, const Watcher& watcher) const {
-  const bool with_prev = watcher.filter.with_prev();
-  if (watcher.spec.fragment) {
+  if (watcher.fragment) {
     if (!share.fragments.empty()) return share.fragments;
     const std::vector<size_t> lengths = CutFragments(EncodedSizes(share), fragment_bytes_max_);
     if (lengths.size() > 1) {
-      std::span<const WatchEvent> rest = share.events;
+      auto rest = share.events->events.cbegin();
       for (size_t length : lengths) {
-        share.fragments.push_back(MakeEvents(rest.first(length), with_prev));
-        rest = rest.subspan(length);
+        auto piece = std::make_shared<WatchEvents>();
+        piece->with_prev = share.events->with_prev;
+        piece->events.assign(rest, rest + static_cast<ptrdiff_t>(length));
+        Encode(piece.get());
+        share.fragments.push_back(std::move(piece));
+        rest += static_cast<ptrdiff_t>(length);
       }
       return share.fragments;
     }
   }
-  if (share.whole.empty()) share.whole.push_back(MakeEvents(share.events, with_prev));
+  if (share.whole.empty()) {
+    Encode(share.events.get());
+    share.whole.push_back(share.events);
+  }
   return share.whole;
 }
 

@@ -5,27 +5,32 @@
 // share them.
 //
 // Lives for one batch on the owner thread: while it collects, it uses RangeGroup::hits of the
-// index, which must not change until Deliveries has returned. Holds the batch's events and encoded
-// bytes.
+// index, which must not change until Deliveries has returned. Holds encoded bytes and the events
+// given with AddOwned.
 #pragma once
 
 #include "store/mvcc/event.h"
 #include "store/watch/watch_groups.h"
 #include "store/watch/watch_hub.h"
 
+#include <absl/container/inlined_vector.h>
+
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <map>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace store::watch {
 
 class FanOut {
  public:
-  using Pieces = std::vector<std::shared_ptr<const WatchEvents>>;
+  using Pieces = absl::InlinedVector<std::shared_ptr<const WatchEvents>, 1>;
   struct Delivery {
     Watcher* watcher;
     const Pieces* pieces;  // owned by the FanOut
@@ -41,26 +46,34 @@ class FanOut {
 
   // Whether an event of this key and type matters to anybody. Add, if called, is for this event.
   bool Wanted(std::string_view key, mvcc::EventType type);
-  // Returns the bytes it holds now for the event, its previous value included.
+  // The event must stay where it is for the life of the FanOut. Returns its bytes, its previous
+  // value included.
   size_t Add(const mvcc::Event& event);
+  size_t AddOwned(mvcc::Event event) { return Add(owned_.emplace_back(std::move(event))); }
   // For every watcher that gets something: its events from Watcher::next on. Ends the use of the
   // index.
   std::vector<Delivery> Deliveries();
 
  private:
+  struct Hit {
+    const mvcc::Event* event;
+    std::shared_ptr<const mvcc::KeyValue> prev;
+  };
   // The events of one range, filter class and first event; whole, and cut for those who can put it
-  // together.
+  // together. `events` is not encoded until it stands in `whole`.
   struct Share {
+    std::shared_ptr<WatchEvents> events;
     Pieces whole;
     Pieces fragments;
-    std::vector<WatchEvent> events;
     Revision last;
   };
+  // Shares of one group by filter class and first hit.
+  using Shares = std::map<std::pair<uint8_t, size_t>, Share*>;
 
   std::shared_ptr<const mvcc::KeyValue> ReadPrevious(const mvcc::Event& event) const;
-  std::unique_ptr<Share> MakeShare(std::span<const uint32_t> hits, FilterClass filter) const;
-  std::shared_ptr<const WatchEvents> MakeEvents(std::span<const WatchEvent> events,
-                                                bool with_prev) const;
+  Share* ShareFor(const RangeGroup& group, const Watcher& watcher, Shares* known);
+  Share* MakeShare(std::span<const uint32_t> hits, FilterClass filter);
+  void Encode(WatchEvents* events) const;
   // Exact where a cut may be due, estimated from above where not.
   std::vector<size_t> EncodedSizes(const Share& share) const;
   const Pieces& PiecesFor(Share& share, const Watcher& watcher) const;
@@ -74,8 +87,9 @@ class FanOut {
   const WatcherIndex& index_;
   std::vector<RangeGroup*> wanting_;  // of the last Wanted
   std::vector<RangeGroup*> touched_;  // with hits
-  std::vector<WatchEvent> events_;
-  std::vector<std::unique_ptr<Share>> shares_;
+  std::vector<Hit> events_;
+  std::deque<mvcc::Event> owned_;
+  std::deque<Share> shares_;
 };
 
 }  // namespace store::watch

@@ -44,17 +44,19 @@ class RangeGroup;
 
 enum class Group : uint8_t { kNone, kSynced, kLagging, kFuture, kParked };
 
+// What a delivery reads stands first, side by side.
 struct Watcher {
   StreamState* stream = nullptr;
   uint64_t serial = 0;  // order of creation in this hub; breaks ties everywhere
   WatchId id = kNoWatch;
-  WatchSpec spec;
+  Revision next;  // exact while lagging, future or parked; a lower bound while synced
   FilterClass filter;
-  Revision next;               // exact while lagging, future or parked; a lower bound while synced
+  bool fragment = false;       // that of `spec`
   bool quiet = true;           // no event since the last tick of its stream
   bool missed = false;         // its stream refused the events at hand; until its stream is parked
   Group group = Group::kNone;  // changed by WatchGroups only
   RangeGroup* range = nullptr;
+  WatchSpec spec;
 };
 
 // The watchers of one range, and the events of the batch at hand that they share (FanOut fills and
@@ -87,6 +89,8 @@ class WatcherIndex {
  public:
   void Insert(Watcher& watcher);
   void Erase(Watcher& watcher);
+  // Match will be asked for `key` soon.
+  void Prefetch(std::string_view key) const { points_.prefetch(key); }
   // Every group whose range holds `key`.
   void Match(std::string_view key, absl::FunctionRef<void(RangeGroup&)> visit) const;
   void ForEach(absl::FunctionRef<void(Watcher&)> visit) const;  // in order of creation

@@ -81,9 +81,9 @@ std::vector<size_t> CutFragments(std::span<const size_t> sizes, size_t bytes_max
   return lengths;
 }
 
-std::vector<WatchResponsePtr> EventResponses(
+absl::InlinedVector<WatchResponsePtr, 1> EventResponses(
     WatchId id, Revision header, std::span<const std::shared_ptr<const WatchEvents>> pieces) {
-  std::vector<WatchResponsePtr> responses;
+  absl::InlinedVector<WatchResponsePtr, 1> responses;
   responses.reserve(pieces.size());
   for (const auto& piece : pieces) {
     auto response = Make(id, header);

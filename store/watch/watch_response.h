@@ -5,6 +5,8 @@
 
 #include "store/watch/watch_hub.h"
 
+#include <absl/container/inlined_vector.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -55,8 +57,8 @@ WatchResponsePtr ProgressResponse(WatchId id, Revision header);
 // response stays below `bytes_max`; an event that alone reaches it stands alone. One piece: no cut.
 std::vector<size_t> CutFragments(std::span<const size_t> sizes, size_t bytes_max);
 
-// One response per set in `pieces`, all but the last marked as fragments.
-std::vector<WatchResponsePtr> EventResponses(
+// One response per set in `pieces`, all but the last marked as fragments. Seldom more than one.
+absl::InlinedVector<WatchResponsePtr, 1> EventResponses(
     WatchId id, Revision header, std::span<const std::shared_ptr<const WatchEvents>> pieces);
 
 }  // namespace store::watch

@@ -26,7 +26,8 @@ TEST(Shape, CountOfAMillionKeysTouchesAFewNodes) {
     facts.create = facts.mod.main;
     facts.version = 1;
     // Neither ascending nor random: 7919 has no factor in common with the number of keys.
-    index.Add(NumberedKey(static_cast<int>(int64_t{i} * 7919 % kKeys)), facts);
+    const std::string key = NumberedKey(static_cast<int>(int64_t{i} * 7919 % kKeys));
+    index.Add(index.Find(key), key, facts);
   }
   const auto count = [&](const KeyRange& range, size_t* touched) {
     *touched = 0;
