@@ -65,7 +65,7 @@ void Peer::OnDialed(ChannelKind kind, const rpc::ClientCallPtr& call) {
   call->OnFinish([weak, kind, stream](const rpc::RpcStatus& status) {
     if (auto self = weak.lock()) self->OnEnded(kind, stream, status);
   });
-  call->Send(EncodeFrame(Header(), Hello{kind, world_.server_version}));
+  call->Send(EncodeFrame(Header(), HelloOn(kind)));
 }
 
 uint64_t Peer::Accept(ChannelKind kind, rpc::RawCallPtr call) {
@@ -75,7 +75,7 @@ uint64_t Peer::Accept(ChannelKind kind, rpc::RawCallPtr call) {
   uint64_t stream = ++link.stream;
   link.accepted = std::move(call);
   link.heard = world_.clock.Now();
-  SendNow(link, EncodeFrame(Header(), Hello{kind, world_.server_version}));
+  SendNow(link, EncodeFrame(Header(), HelloOn(kind)));
   MarkUp(link);
   return stream;
 }
@@ -265,7 +265,7 @@ void Peer::Knock(const rpc::ClientCallPtr& call) {
     self->knocked_ = true;
     if (status.code == rpc::GrpcCode::kPermissionDenied) self->TellRefused(status);
   });
-  call->Send(EncodeFrame(Header(), Hello{ChannelKind::kControl, world_.server_version}));
+  call->Send(EncodeFrame(Header(), HelloOn(ChannelKind::kControl)));
 }
 
 void Peer::Tick(TimePoint now) {

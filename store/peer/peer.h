@@ -58,6 +58,7 @@ struct PeerWorld {
   ClusterId cluster;
   raft::NodeId self;
   std::string server_version;
+  std::vector<std::string> own_urls;  // as applied, for the others
   PeerLimits limits;
   DialOptions dial;
   replica::PeerEvents* events = nullptr;  // from PeerSet::Start on
@@ -110,6 +111,7 @@ class Peer final : public std::enable_shared_from_this<Peer> {
 
   bool dials() const { return world_.self > id_; }
   Link& LinkOf(ChannelKind kind) { return links_[static_cast<size_t>(kind)]; }
+  Hello HelloOn(ChannelKind kind) const { return {kind, world_.server_version, world_.own_urls}; }
   FrameHeader Header() const { return {world_.cluster, world_.self, id_}; }
   DialOptions DialOptionsFor(uint64_t salt) const;
   void OnDialed(ChannelKind kind, const rpc::ClientCallPtr& call);

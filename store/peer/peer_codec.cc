@@ -246,6 +246,7 @@ void Write(const Hello& hello, FrameWriter* out) {
   wire::Hello message;
   message.set_channel(hello.channel == ChannelKind::kLog ? wire::Hello::LOG : wire::Hello::CONTROL);
   message.set_server_version(hello.server_version);
+  for (const std::string& url : hello.peer_urls) message.add_peer_urls(url);
   WriteProto(kHello, message, out);
 }
 
@@ -432,7 +433,8 @@ std::optional<Body> ReadHello(std::string_view bytes) {
     return std::nullopt;
   }
   return Hello{message.channel() == wire::Hello::LOG ? ChannelKind::kLog : ChannelKind::kControl,
-               message.server_version()};
+               message.server_version(),
+               {message.peer_urls().begin(), message.peer_urls().end()}};
 }
 
 std::optional<Body> ReadLeaseCalls(std::string_view bytes) {

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace store::peer {
 
@@ -36,6 +37,7 @@ struct FrameHeader {
 struct Hello {
   ChannelKind channel = ChannelKind::kControl;
   std::string server_version;
+  std::vector<std::string> peer_urls{};  // of the sender
 };
 struct Ping {
   uint64_t sequence = 0;

@@ -47,10 +47,11 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   void Accept(const SharedBytes& bytes) {
     auto frame = DecodeFrame(bytes);
     if (!frame) return call_->Finish({rpc::GrpcCode::kInvalidArgument, frame.error().message()});
+    const auto* hello = std::get_if<Hello>(&frame->body);
+    if (hello != nullptr) peers_.MeetStranger(frame->header, *hello);
     if (auto refused = peers_.CheckSender(frame->header, call_->info().peer->address)) {
       return call_->Finish(std::move(*refused));
     }
-    const auto* hello = std::get_if<Hello>(&frame->body);
     if (hello == nullptr) {
       return call_->Finish({rpc::GrpcCode::kInvalidArgument, "the first frame is not a hello"});
     }

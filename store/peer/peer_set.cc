@@ -14,6 +14,8 @@
 namespace store::peer {
 namespace {
 
+constexpr size_t kStrangersMax = 16;
+
 std::string Hex(raft::NodeId id) { return fmt::format("{:x}", id); }
 
 }  // namespace
@@ -39,6 +41,7 @@ PeerSet::PeerSet(rpc::EventLoop& loop, const Clock& clock, Logger log, Registry&
              .cluster = options.cluster,
              .self = options.self,
              .server_version = std::move(options.server_version),
+             .own_urls = {},
              .limits = options.limits,
              .dial = options.dial,
              .events = nullptr,
@@ -129,12 +132,18 @@ void PeerSet::Handle(const Members& members) {
   world_.connections.SetMembers(*members.members);
   std::set<raft::NodeId> present;
   for (const cluster::Member& member : *members.members) {
-    if (member.id == world_.self) continue;
+    if (member.id == world_.self) {
+      world_.own_urls = member.peer_urls;
+      continue;
+    }
     present.insert(member.id);
+    strangers_.erase(member.id);
     std::shared_ptr<Peer>& peer = peers_[member.id];
     if (!peer) peer = std::make_shared<Peer>(world_, member.id);
     peer->SetAddresses(AddressesOf(member));
   }
+  for (raft::NodeId gone : *removed_) strangers_.erase(gone);
+  present.insert(strangers_.begin(), strangers_.end());
   std::erase_if(peers_, [&](const auto& row) {
     if (present.contains(row.first)) return false;
     row.second->Stop({rpc::GrpcCode::kPermissionDenied, std::string(kRemovedText)});
@@ -159,6 +168,23 @@ std::vector<std::string> PeerSet::AddressesOf(const cluster::Member& member) {
 std::shared_ptr<Peer> PeerSet::Find(raft::NodeId id) const {
   auto found = peers_.find(id);
   return found == peers_.end() ? nullptr : found->second;
+}
+
+void PeerSet::MeetStranger(const FrameHeader& header, const Hello& hello) {
+  bool fits = header.protocol == kProtocol && header.cluster == world_.cluster &&
+              header.to == world_.self && header.from != world_.self && !hello.peer_urls.empty();
+  bool removed = std::binary_search(removed_->begin(), removed_->end(), header.from);
+  if (!fits || removed || stopped_ || peers_.contains(header.from)) return;
+  if (strangers_.size() >= kStrangersMax) return;
+  strangers_.insert(header.from);
+  std::shared_ptr<Peer>& peer = peers_[header.from];
+  peer = std::make_shared<Peer>(world_, header.from);
+  cluster::Member member;
+  member.id = header.from;
+  member.peer_urls = hello.peer_urls;
+  peer->SetAddresses(AddressesOf(member));
+  world_.log.Info("a member speaks that was added after all that is applied here",
+                  {{"peer-id", Hex(header.from)}});
 }
 
 std::optional<rpc::RpcStatus> PeerSet::CheckSender(const FrameHeader& header,

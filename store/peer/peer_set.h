@@ -4,7 +4,7 @@
 // is a member follows membership as applied; removed members are remembered, so that they can be
 // told. Threads: Start and Stop by the server's thread, PeerTransport's methods by any, the rest on
 // the peer loop. The loop and everything given outlive it. Bounds: the mailbox (items and bytes),
-// beyond it messages are dropped and told as unreachable; per peer, PeerLimits.
+// beyond it messages are dropped and told as unreachable; per peer, PeerLimits; 16 strangers.
 //
 // Seams: snapshots have a transport of their own (snapshot_transfers.h), whose receiving side asks
 // CheckSender, as PeerService does. TLS takes place in rpc's ByteStream:
@@ -23,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -61,6 +62,10 @@ class PeerSet final : public replica::PeerTransport {
                   std::shared_ptr<const cluster::RemovedList> removed) override;
 
   // On the loop.
+  // One of this cluster that the applied membership does not name, and has not removed, is taken
+  // for a member that was added later: this one may be so far behind that only such a one can tell
+  // it.
+  void MeetStranger(const FrameHeader& header, const Hello& hello);
   // Whether what `header` says fits this member; else how to refuse, which is logged once a minute.
   std::optional<rpc::RpcStatus> CheckSender(const FrameHeader& header, std::string_view address);
   std::shared_ptr<Peer> Find(raft::NodeId id) const;
@@ -100,6 +105,7 @@ class PeerSet final : public replica::PeerTransport {
   std::vector<Outgoing> batch_;
   std::map<raft::NodeId, std::shared_ptr<Peer>> peers_;
   std::shared_ptr<const cluster::RemovedList> removed_;
+  std::set<raft::NodeId> strangers_;  // in peers_, until membership names or removes them
   std::optional<Executor::TimerId> timer_;
   bool stopped_ = false;
 };

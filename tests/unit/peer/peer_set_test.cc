@@ -132,11 +132,35 @@ TEST(PeerSet, AnUnknownMemberIsRefusedAndARemovedOneIsTold) {
     if (!once.exchange(true)) told.set_value();
   });
   one.Know({one.member()});
-  two.Know({one.member(), two.member()});
+  // It does not know its own address, so nobody could answer it.
+  two.Know({one.member()});
   while (one.Metric("sluice_peer_streams_refused_total") < 2) two.Run([] {});
   EXPECT_FALSE(once.load());
   one.Know({one.member()}, {NodeId(2)});
   EXPECT_EQ(told.get_future().wait_for(kPatience), std::future_status::ready);
+}
+
+// Or one that is far behind could never be told by a leader that was added meanwhile.
+TEST(PeerSet, AMemberAddedLaterIsHeardBeforeTheLogTells) {
+  PeerLimits limits;
+  limits.knock_after = std::chrono::milliseconds(20);
+  for (bool behind_dials : {false, true}) {
+    Node behind(Quick(behind_dials ? 5 : 2, limits));
+    Node added(Quick(3, limits));
+    const uint64_t id = behind_dials ? 5 : 2;
+    behind.Know({behind.member()});
+    added.Know({behind.member(), added.member()});
+    ASSERT_TRUE(added.WaitActive(id) && behind.WaitActive(3));
+    added.Send(id, Numbered(7));
+    ASSERT_TRUE(behind.events.Wait([](const auto& heard) { return !heard.messages.empty(); }));
+    behind.Send(3, Numbered(8));
+    ASSERT_TRUE(added.events.Wait([](const auto& heard) { return !heard.messages.empty(); }));
+    // What is applied without naming it changes nothing; its removal does.
+    behind.Know({behind.member()});
+    behind.Run([&] { EXPECT_NE(behind.peers.Find(NodeId(3)), nullptr); });
+    behind.Know({behind.member()}, {NodeId(3)});
+    behind.Run([&] { EXPECT_EQ(behind.peers.Find(NodeId(3)), nullptr); });
+  }
 }
 
 // Nobody dials a member with a low id that was removed while it could not be reached.
