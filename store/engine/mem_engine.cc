@@ -235,8 +235,13 @@ Result<std::unique_ptr<MemEngine>> MemEngine::OpenCheckpoint(const Path& directo
   const std::string path = (directory / kCheckpointFile).string();
   auto bytes = ReadFile(path);
   if (!bytes) return Fail(bytes.error());
+  return FromRows(*bytes, path);
+}
+
+Result<std::unique_ptr<MemEngine>> MemEngine::FromRows(std::string_view bytes,
+                                                       std::string_view where) {
   std::vector<Operation> rows;
-  ByteReader reader(*bytes);
+  ByteReader reader(bytes);
   while (!reader.empty()) {
     uint8_t table = 0;
     std::string_view key;
@@ -244,7 +249,7 @@ Result<std::unique_ptr<MemEngine>> MemEngine::OpenCheckpoint(const Path& directo
     if (!reader.ReadU8(&table) || table >= kTableCount || !reader.ReadLengthPrefixed(&key) ||
         !reader.ReadLengthPrefixed(&value)) {
       return Fail(ErrorCode::kCorruption,
-                  fmt::format("{}: bad row near {}", path, reader.position()));
+                  fmt::format("{}: bad row near {}", where, reader.position()));
     }
     rows.push_back({static_cast<Table>(table), std::string(key), SharedBytes::Copy(value)});
   }
@@ -285,14 +290,19 @@ Status MemEngine::Flush() {
   return Ok();
 }
 
-Result<Checkpoint> MemEngine::MakeCheckpoint(Path target) {
-  RETURN_IF_ERROR(Flush());
+std::string MemEngine::FlushedRows() const {
   std::string bytes;
   tables_->ForEachFlushed([&bytes](Table table, const std::string& key, const SharedBytes& value) {
     AppendU8(&bytes, static_cast<uint8_t>(table));
     AppendLengthPrefixed(&bytes, key);
     AppendLengthPrefixed(&bytes, value);
   });
+  return bytes;
+}
+
+Result<Checkpoint> MemEngine::MakeCheckpoint(Path target) {
+  RETURN_IF_ERROR(Flush());
+  const std::string bytes = FlushedRows();
   if (FileExists(target.string())) {
     return Fail(ErrorCode::kAlreadyExists, fmt::format("checkpoint {}: exists", target.string()));
   }

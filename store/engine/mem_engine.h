@@ -13,6 +13,8 @@
 #include <atomic>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace store::engine {
 
@@ -27,6 +29,10 @@ class MemEngine final : public Engine {
   std::unique_ptr<MemEngine> AfterCrash() const;
   // Reads what MakeCheckpoint wrote.
   static Result<std::unique_ptr<MemEngine>> OpenCheckpoint(const Path& directory);
+  // The same without files: the rows of the last Flush, and an engine of them, flushed. `where`
+  // names them in an error (kCorruption).
+  std::string FlushedRows() const;
+  static Result<std::unique_ptr<MemEngine>> FromRows(std::string_view rows, std::string_view where);
   void SetFull(bool full) { full_.store(full, std::memory_order_relaxed); }
 
   std::unique_ptr<WriteBatch> NewBatch() override;
