@@ -154,9 +154,24 @@ ModelAnswer KvModel::Apply(const sluice::store::Command& command, Time now) {
       return Revoke(command.lease_revoke(), command.header().counter() == 0, now);
     case Command::kLeaseCheckpoint:
       return Checkpoint(command.lease_checkpoint());
+    case Command::kMemberUpdate:
+      return AtRevision(members_.Update(command.member_update()));
+    case Command::kMemberAttributes:
+      members_.Publish(command.member_attributes());
+      return Done();
     default:
       return Done();
   }
+}
+
+ModelAnswer KvModel::Apply(const raft::ConfChange& change,
+                           const sluice::store::MembershipChange& command) {
+  return AtRevision(members_.Change(change, command));
+}
+
+ModelAnswer KvModel::AtRevision(ModelAnswer answer) const {
+  answer.revision = revision_;
+  return answer;
 }
 
 ModelAnswer KvModel::Done() const {

@@ -10,6 +10,7 @@
 #include "store/base/key_range.h"
 #include "store_command.pb.h"
 #include "tests/sim/event_queue.h"
+#include "tests/sim/member_model.h"
 
 #include <etcd/rpc.pb.h>
 #include <google/protobuf/message_lite.h>
@@ -30,12 +31,6 @@ struct ModelEvent {
   bool deleted = false;
 };
 
-struct ModelAnswer {
-  ErrorCode error = ErrorCode::kOk;
-  int64_t revision = 0;                                     // of the header
-  std::unique_ptr<google::protobuf::MessageLite> response;  // null: an empty one
-};
-
 struct ModelLease {
   int64_t ttl_seconds = 0;
   std::set<std::string> keys;
@@ -47,6 +42,8 @@ class KvModel {
  public:
   // `now`: for the leases' ends.
   ModelAnswer Apply(const sluice::store::Command& command, Time now);
+  // A configuration change.
+  ModelAnswer Apply(const raft::ConfChange& change, const sluice::store::MembershipChange& command);
 
   int64_t revision() const { return revision_; }
   int64_t compacted() const { return compacted_; }
@@ -55,6 +52,8 @@ class KvModel {
   std::optional<mvccpb::KeyValue> Get(const std::string& key, int64_t at) const;
   // In their order.
   const std::vector<ModelEvent>& EventsAt(int64_t revision) const;
+  MemberModel& members() { return members_; }
+  const MemberModel& members() const { return members_; }
   const std::map<int64_t, ModelLease>& leases() const { return leases_; }
   // A value that was ever put.
   bool HasValue(const std::string& value) const { return values_.contains(value); }
@@ -85,6 +84,7 @@ class KvModel {
   void End();
 
   ModelAnswer Done() const;
+  ModelAnswer AtRevision(ModelAnswer answer) const;
   ModelAnswer Refuse(ErrorCode error) const;
   ModelAnswer Put(const etcdserverpb::PutRequest& request);
   ModelAnswer Delete(const etcdserverpb::DeleteRangeRequest& request);
@@ -98,6 +98,7 @@ class KvModel {
   std::map<int64_t, std::vector<ModelEvent>> events_;
   std::map<int64_t, ModelLease> leases_;
   std::set<std::string> values_;
+  MemberModel members_;
   int64_t revision_ = 1;
   int64_t compacted_ = -1;
 };

@@ -40,7 +40,15 @@ void SimNetwork::SendOther(raft::NodeId from, raft::NodeId to, EventQueue::Event
     ++lost_;
     return;
   }
-  Time& last = other_[link];
+  LaunchInOrder(link, other_[link], std::move(deliver));
+}
+
+void SimNetwork::SendStream(raft::NodeId from, raft::NodeId to, EventQueue::Event deliver) {
+  Link link{from, to};
+  LaunchInOrder(link, stream_[link], std::move(deliver));
+}
+
+void SimNetwork::LaunchInOrder(const Link& link, Time& last, EventQueue::Event deliver) {
   last = std::max(last, ArrivalOf(link));
   events_->At(last, [this, link, deliver = std::move(deliver)]() mutable {
     Arrive(link, std::move(deliver));

@@ -31,7 +31,10 @@ class SimNetwork {
   void Send(const raft::Envelope& envelope);
   // Anything else: late or lost, but never twice and never before what was sent ahead of it.
   void SendOther(raft::NodeId from, raft::NodeId to, EventQueue::Event deliver);
+  // A stream of its own: late or cut, but nothing is lost on it.
+  void SendStream(raft::NodeId from, raft::NodeId to, EventQueue::Event deliver);
   void Cut(raft::NodeId from, raft::NodeId to) { cut_.insert({from, to}); }
+  bool IsCut(raft::NodeId from, raft::NodeId to) const { return cut_.contains({from, to}); }
   void Clog(raft::NodeId from, raft::NodeId to, Time until) { clogged_[{from, to}] = until; }
   void Heal() {
     cut_.clear();
@@ -46,6 +49,7 @@ class SimNetwork {
   Time Latency();
   Time ArrivalOf(const Link& link);
   void Launch(const raft::Envelope& envelope);
+  void LaunchInOrder(const Link& link, Time& last, EventQueue::Event deliver);
   void Arrive(const Link& link, EventQueue::Event deliver);
 
   EventQueue* events_;
@@ -54,7 +58,8 @@ class SimNetwork {
   Deliver deliver_;
   std::set<Link> cut_;
   std::map<Link, Time> clogged_;
-  std::map<Link, Time> other_;  // when the last of SendOther arrives
+  std::map<Link, Time> other_;   // when the last of SendOther arrives
+  std::map<Link, Time> stream_;  // and of SendStream
   uint64_t lost_ = 0;
 };
 

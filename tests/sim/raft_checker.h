@@ -31,6 +31,11 @@ class RaftChecker {
 
   explicit RaftChecker(HoldsDurably holds) : holds_(std::move(holds)) {}
 
+  // A group whose log begins behind `index`, in that state.
+  void Begin(raft::Index index, raft::Term term, const raft::ConfState& conf) {
+    committed_[index] = {term, term};
+    states_[index] = {0, conf};
+  }
   // After every input of a member; `before` is its status after the former one and is replaced.
   std::string Observe(const raft::Config& config, const raft::Raft& raft, raft::Status* before);
   // A unit leaves for the member's disk: same index and term, same entry and same predecessor.

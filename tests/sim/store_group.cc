@@ -4,7 +4,9 @@
 #include "store/apply/command.h"
 #include "store/engine/sys_keys.h"
 #include "store/mvcc/restore.h"
+#include "store/raft/conf_change.h"
 #include "tests/sim/comparable.h"
+#include "tests/sim/draw.h"
 
 #include <fmt/format.h>
 
@@ -42,10 +44,12 @@ uint64_t HashOf(const StoreProcess& process) {
 }
 
 apply::InitialState MakeInitial(int members) {
-  apply::InitialState initial;
+  apply::InitialState initial{
+      .index = kFoundingIndex, .term = kFoundingTerm, .members = {}, .conf = {}};
   for (int i = 1; i <= members; ++i) {
     cluster::Member member;
     member.id = NodeId(static_cast<uint64_t>(i));
+    member.name = fmt::format("m{}", i);
     member.peer_urls = {fmt::format("http://10.0.0.{}:2380", i)};
     initial.conf.voters.push_back(member.id);
     initial.members.push_back(std::move(member));
@@ -54,27 +58,6 @@ apply::InitialState MakeInitial(int members) {
 }
 
 }  // namespace
-
-void StoreCounts::Add(const StoreCounts& o) {
-  crashes += o.crashes;
-  torn += o.torn;
-  power_cuts += o.power_cuts;
-  pauses += o.pauses;
-  cuts += o.cuts;
-  clogs += o.clogs;
-  wall_jumps += o.wall_jumps;
-  full_disks += o.full_disks;
-  elections += o.elections;
-  fetches += o.fetches;
-  hub_drops += o.hub_drops;
-  states_compared += o.states_compared;
-  calls += o.calls;
-  answered += o.answered;
-  watches += o.watches;
-  events_seen += o.events_seen;
-  leases_expired += o.leases_expired;
-  leases_unjudged += o.leases_unjudged;
-}
 
 StoreGroup::StoreGroup(const StoreOptions& options)
     : options_(options),
@@ -85,7 +68,10 @@ StoreGroup::StoreGroup(const StoreOptions& options)
                [this](const raft::Envelope& envelope) { Deliver(envelope); }),
       checks_(events_, model_, options.drift_max),
       initial_(MakeInitial(options.members)) {
+  model_.members().Begin(initial_.members);
+  raft_checker_.Begin(kFoundingIndex, kFoundingTerm, initial_.conf);
   for (const cluster::Member& member : initial_.members) {
+    members_[member.id].founder = true;
     members_[member.id].clock_rate = 1 + (2 * random_.Unit() - 1) * options_.drift_max;
     Restart(member.id);
   }
@@ -136,7 +122,7 @@ void StoreGroup::Crash(NodeId node) {
   ++counts_.crashes;
   Say(fmt::format("member {} crashes", node));
   counts_.fetches += member.process->fetches();
-  counts_.hub_drops += member.process->drops();
+  counts_.hub_drops += member.process->watch_stats().batches_dropped;
   member.process.reset();
   size_t whole = random_.Below(member.disk.log.unsynced() + 1);
   int torn = static_cast<int>(random_.Below(5)) - 1;
@@ -146,12 +132,14 @@ void StoreGroup::Crash(NodeId node) {
 
 void StoreGroup::Restart(NodeId node) {
   StoreMember& member = members_.at(node);
-  if (member.process != nullptr) return;
-  ProcessSelf self{node, ++member.lives, 0};
+  cluster::MemberList remotes;
+  if (member.process != nullptr || member.retired || member.wiped) return;
+  if (!MayStart(node, member, &remotes)) return;
+  ProcessSelf self{node, ++member.lives, 0, fmt::format("m{:x}", node), std::move(remotes)};
   self.boot_nonce = random_.Fork(fmt::format("nonce {} {}", node, member.lives)).Next();
-  member.process =
-      std::make_unique<StoreProcess>(options_, self, member.disk, initial_,
-                                     static_cast<StoreWorld&>(*this), &events_, member.clock_rate);
+  member.process = std::make_unique<StoreProcess>(
+      options_, self, member.disk, member.founder ? initial_ : apply::InitialState(),
+      static_cast<StoreWorld&>(*this), &events_, member.clock_rate);
   Index applied = member.process->applied();
   Say(fmt::format("member {} starts at {}", node, applied));
   member.digest = applied == Index() ? 0 : raft_checker_.StateOf(applied).digest;
@@ -169,6 +157,7 @@ void StoreGroup::Pause(NodeId node, Time time) {
 
 void StoreGroup::Heal() {
   Say("everything heals");
+  healed_ = true;
   network_.Heal();
   network_.MakeReliable();
   for (auto& [node, member] : members_) {
@@ -190,16 +179,54 @@ void StoreGroup::Send(StoreProcess& from, const raft::Envelope& envelope) {
 void StoreGroup::SendPeer(StoreProcess& from, NodeId to, replica::PeerMessage message) {
   NodeId node = from.self().node;
   network_.SendOther(node, to, [this, node, to, message = std::move(message)]() mutable {
-    auto target = members_.find(to);
-    if (target == members_.end() || target->second.process == nullptr) return;
-    target->second.process->ReceiveOther(node, std::move(message));
+    StoreProcess* target = Listener(node, to);
+    if (target != nullptr) target->ReceiveOther(node, std::move(message));
   });
+}
+
+// What speaks to a member that is down is told so, as a connection that breaks.
+void StoreGroup::SendPacket(StoreProcess& from, NodeId to, SnapshotPacket packet) {
+  NodeId node = from.self().node;
+  network_.SendStream(node, to, [this, node, to, packet = std::move(packet)]() mutable {
+    StoreProcess* target = Listener(node, to);
+    if (target != nullptr) return target->ReceivePacket(node, std::move(packet));
+    auto sender = members_.find(node);
+    bool answers = packet.kind == SnapshotPacket::Kind::kChunk;
+    if (!answers || sender == members_.end() || sender->second.process == nullptr) return;
+    SnapshotPacket broken{
+        .kind = SnapshotPacket::Kind::kEnd, .transfer = packet.transfer, .bytes = {}};
+    sender->second.process->ReceivePacket(to, std::move(broken));
+  });
+}
+
+// A crash before, in or right after the moment when the state is another one and the log is not.
+void StoreGroup::OnInstalling(StoreProcess& process) {
+  if (healed_ || !random_.Chance(options_.snapshots.crash)) return;
+  NodeId node = process.self().node;
+  Time most = 2 * options_.apply_mean + 2 * options_.sync_mean + 2 * options_.turn_mean;
+  events_.After(TimeBetween(random_, 0, most), [this, node] { Crash(node); });
+  events_.After(most + TimeBetween(random_, 0, kSecond), [this, node] { Restart(node); });
+}
+
+void StoreGroup::OnInstalled(StoreProcess& process, const raft::SnapshotMeta& meta) {
+  ++counts_.installs;
+  if (process.watch_stats().watchers > 0) ++counts_.installs_watched;
+  Say(fmt::format("member {} has installed a snapshot of {}", process.self().node, meta.index));
+  const StateAt& state = raft_checker_.StateOf(meta.index);
+  members_.at(process.self().node).digest = state.digest;
+  if (state.conf != meta.conf) {
+    Fail(fmt::format("member {} installs {} with other members than it had", process.self().node,
+                     meta.index));
+  }
+  CompareState(process);
 }
 
 void StoreGroup::Deliver(const raft::Envelope& envelope) {
   auto to = members_.find(envelope.to);
   if (to != members_.end() && to->second.process != nullptr) {
-    return to->second.process->Receive(envelope);
+    StoreProcess* target = Listener(envelope.from, envelope.to);
+    if (target != nullptr) target->Receive(envelope);
+    return;
   }
   auto from = members_.find(envelope.from);
   if (from == members_.end() || from->second.process == nullptr) return;
@@ -229,12 +256,18 @@ void StoreGroup::OnEntry(StoreProcess& process, const raft::Entry& entry,
   StoreMember& member = members_.at(process.self().node);
   member.digest = DigestAfter(member.digest, entry);
   Fail(raft_checker_.ObserveApplied(process.self().node, entry, {member.digest, conf}));
-  if (entry.index == committed_ + 1) Commit(entry);
+  if (entry.index != committed_ + 1) return;
+  Commit(entry);
+  if (entry.kind == raft::EntryKind::kConfChange && model_.members().Conf() != conf) {
+    Fail(fmt::format("after entry {} the members are {}, expected {}", entry.index,
+                     raft::ToString(conf), raft::ToString(model_.members().Conf())));
+  }
 }
 
 // The first member has applied it: the model does.
 void StoreGroup::Commit(const raft::Entry& entry) {
   committed_ = entry.index;
+  if (entry.kind == raft::EntryKind::kConfChange) return ApplyChange(entry);
   if (entry.kind != raft::EntryKind::kCommand) return;
   sluice::store::Command command;
   if (!apply::DecodeCommand(entry.data, &command)) {
@@ -246,12 +279,28 @@ void StoreGroup::Commit(const raft::Entry& entry) {
     for (int64_t id : command.lease_revoke().ids()) Fail(checks_.LeaseEnded(id));
     if (command.header().counter() == 0) ++counts_.leases_expired;
   }
-  apply::RequestId id = apply::IdOf(command.header());
+  Expect(apply::IdOf(command.header()), std::move(answer), entry.index);
+}
+
+void StoreGroup::ApplyChange(const raft::Entry& entry) {
+  auto change = raft::DecodeConfChange(entry.data);
+  sluice::store::MembershipChange command;
+  if (!change || !command.ParseFromString(change->context)) {
+    return Fail(fmt::format("entry {} is no change of the members", entry.index));
+  }
+  if (trace_) {
+    Say(fmt::format("entry {}: member {}, {}", entry.index, change->node,
+                    command.ShortDebugString()));
+  }
+  Expect(apply::IdOf(command.header()), model_.Apply(*change, command), entry.index);
+}
+
+void StoreGroup::Expect(const apply::RequestId& id, ModelAnswer answer, Index index) {
   if (id.counter == 0) return;
   CallKey key(id.member, id.boot_nonce, id.loop.value(), id.counter);
   if (answers_.emplace(key, std::move(answer)).second) return;
   Fail(fmt::format("the command {} of member {} is in the log twice, again at {}", id.counter,
-                   id.member, entry.index));
+                   id.member, index));
 }
 
 void StoreGroup::OnResult(StoreProcess& process, LoopId loop, const apply::CallResult& result) {

@@ -11,6 +11,7 @@
 #include "tests/sim/kv_model.h"
 #include "tests/sim/network.h"
 #include "tests/sim/raft_checker.h"
+#include "tests/sim/store_counts.h"
 #include "tests/sim/store_options.h"
 #include "tests/sim/store_process.h"
 
@@ -28,17 +29,10 @@ struct StoreMember {
   std::unique_ptr<StoreProcess> process;  // null while down
   uint64_t lives = 0;
   double clock_rate = 1;
-  uint64_t digest = 0;  // of the applied entries
-};
-
-struct StoreCounts {
-  uint64_t crashes = 0, torn = 0, power_cuts = 0, pauses = 0, cuts = 0, clogs = 0, wall_jumps = 0,
-           full_disks = 0;
-  uint64_t elections = 0, fetches = 0, hub_drops = 0, states_compared = 0;
-  uint64_t calls = 0, answered = 0, watches = 0, events_seen = 0, leases_expired = 0;
-  // Because leaders changed too often.
-  uint64_t leases_unjudged = 0;
-  void Add(const StoreCounts& other);
+  uint64_t digest = 0;   // of the applied entries
+  bool founder = false;  // began with the group; the others join it
+  bool retired = false;  // knows that it was removed
+  bool wiped = false;    // its disk is lost: what is left of it here is for the checks only
 };
 
 class StoreGroup final : private StoreWorld {
@@ -64,6 +58,19 @@ class StoreGroup final : private StoreWorld {
   void Crash(raft::NodeId node);
   void Restart(raft::NodeId node);
   void Pause(raft::NodeId node, Time time);
+  // A member that was added: it starts as soon as somebody tells it about the group.
+  void Join(raft::NodeId node);
+  // The disk of a member is lost, with its process; it must be replaced under a new id.
+  void Wipe(raft::NodeId node);
+  // Its process is started on an empty disk all the same.
+  void StartWiped(raft::NodeId node);
+  void Replaced() { wiped_ = raft::NodeId(); }
+  // 0: every member that lost its disk was removed.
+  raft::NodeId wiped() const { return wiped_; }
+  // The other voters are a quorum, with their disks.
+  bool CanSpare(raft::NodeId node) const;
+  // No member that is up could be elected by those that are: by what each of them has applied.
+  bool Lost() const;
   // Links whole, every member up and awake, nothing lost any more.
   void Heal();
 
@@ -74,7 +81,8 @@ class StoreGroup final : private StoreWorld {
   StoreProcess* Leader();
   EventQueue& events() { return events_; }
   SimNetwork& network() { return network_; }
-  StoreCounts& counts() { return counts_; }
+  StoreCounts& counts() override { return counts_; }
+  bool healed() const override { return healed_; }
   const RaftChecker& raft_checker() const { return raft_checker_; }
   const KvModel& model() const { return model_; }
   ClientChecks& checks() { return checks_; }
@@ -90,6 +98,23 @@ class StoreGroup final : private StoreWorld {
 
   void Send(StoreProcess& from, const raft::Envelope& envelope) override;
   void SendPeer(StoreProcess& from, raft::NodeId to, replica::PeerMessage message) override;
+  void OnLeft(StoreProcess& process) override;
+  void Knock(StoreProcess& from, raft::NodeId to) override;
+  // The member at the other end, if it is up and lets `from` speak.
+  StoreProcess* Listener(raft::NodeId from, raft::NodeId to);
+  // What the first member that answers says to one that starts.
+  struct Told {
+    bool answered = false;
+    bool removed = false;
+    cluster::MemberList members;
+  };
+  Told AskPeers(raft::NodeId node) const;
+  bool MayStart(raft::NodeId node, StoreMember& member, cluster::MemberList* remotes);
+  void ApplyChange(const raft::Entry& entry);
+  void Expect(const apply::RequestId& id, ModelAnswer answer, raft::Index index);
+  void SendPacket(StoreProcess& from, raft::NodeId to, SnapshotPacket packet) override;
+  void OnInstalling(StoreProcess& process) override;
+  void OnInstalled(StoreProcess& process, const raft::SnapshotMeta& meta) override;
   void OnUnit(StoreProcess& process, const raft::PersistUnit& unit) override;
   void OnEntry(StoreProcess& process, const raft::Entry& entry,
                const raft::ConfState& conf) override;
@@ -106,17 +131,19 @@ class StoreGroup final : private StoreWorld {
   RaftChecker raft_checker_;
   SimNetwork network_;
   KvModel model_;
-  raft::Index committed_;  // the model has it
+  raft::Index committed_ = kFoundingIndex;  // the model has it
   ClientChecks checks_;
   std::map<CallKey, ModelAnswer> answers_;
   std::map<raft::Index, uint64_t> states_;
   apply::InitialState initial_;
+  raft::NodeId wiped_;
   std::map<raft::NodeId, StoreMember> members_;
   StoreCounts counts_;
   std::string problem_;
   uint64_t trace_hash_ = 0;
   uint64_t events_max_ = 0;
   bool trace_ = false;
+  bool healed_ = false;
 };
 
 }  // namespace store::sim

@@ -21,22 +21,12 @@ std::string KeyOf(uint64_t number) { return fmt::format("k{:03}", number); }
 
 }  // namespace
 
-// Counted while the client's closure lives: a severed call ends too.
-struct StoreLoad::OpenCall {
-  explicit OpenCall(std::shared_ptr<uint64_t> counter) : open(std::move(counter)) { ++*open; }
-  ~OpenCall() { --*open; }
-  OpenCall(const OpenCall&) = delete;
-  OpenCall& operator=(const OpenCall&) = delete;
-
-  std::shared_ptr<uint64_t> open;
-  std::string bytes;
-};
-
-StoreLoad::StoreLoad(const StoreOptions& options, StoreGroup* group, Pacer* pacer)
-    : options_(options), group_(*group) {
+StoreLoad::StoreLoad(const StoreOptions& options, StoreGroup* group, ClientCalls* calls,
+                     Pacer* pacer)
+    : options_(options), group_(*group), calls_(*calls) {
   const auto every = [&](Time mean, std::string_view name, void (StoreLoad::*act)(Random&)) {
     pacer->Every(mean, name, [this, act](Random& random) {
-      if (open() < kCallsOpenMax) (this->*act)(random);
+      if (calls_.open() < kCallsOpenMax) (this->*act)(random);
     });
   };
   every(options.put_every, "put", &StoreLoad::Put);
@@ -133,33 +123,6 @@ RequestOp StoreLoad::DrawOp(Random& random, const std::string& key) {
 
 // ---- calls ----
 
-template <class Response, class Request, class Done>
-void StoreLoad::Call(StoreProcess* process, std::string_view path, const Request& request,
-                     Done done) {
-  if (process == nullptr) return;
-  ++group_.counts().calls;
-  if (group_.trace()) {
-    group_.Say(
-        fmt::format("{} at member {}: {}", path, process->self().node, request.ShortDebugString()));
-  }
-  CallStart start = group_.checks().Start(process->machine().mvcc().compacted().value());
-  auto call = std::make_shared<OpenCall>(open_);
-  SimCall::Client client;
-  client.on_message = [call](std::string bytes) { call->bytes = std::move(bytes); };
-  client.on_finish = [this, call, start, done = std::move(done)](const rpc::RpcStatus& status) {
-    Response response;
-    if (!response.ParseFromString(call->bytes)) return group_.Fail("an answer cannot be parsed");
-    if (status.ok()) ++group_.counts().answered;
-    if (group_.trace()) {
-      group_.Say(fmt::format("call of {} us is told {} {{{}}}", start.at, status.message,
-                             response.ShortDebugString()));
-    }
-    group_.Trace(static_cast<uint64_t>(response.header().revision()));
-    group_.Fail(done(start, status, response));
-  };
-  process->services().Call(path, request.SerializeAsString(), std::move(client));
-}
-
 void StoreLoad::Put(Random& random) {
   etcdserverpb::PutRequest request;
   StoreProcess* process = AnyProcess(random);
@@ -255,8 +218,7 @@ void StoreLoad::KeepAlive(Random& random) {
   if (!lease.kept) return;
   etcdserverpb::LeaseKeepAliveRequest request;
   request.set_id(lease.id);
-  auto call = std::make_shared<OpenCall>(open_);
-  ++group_.counts().calls;
+  auto call = calls_.Begin();
   SimCall::Client client;
   client.on_message = [this, call, id = lease.id,
                        sent = group_.events().now()](const std::string& bytes) {

@@ -5,6 +5,7 @@
 // bounded by StoreOptions.
 #pragma once
 
+#include "tests/sim/client_calls.h"
 #include "tests/sim/pacer.h"
 #include "tests/sim/store_group.h"
 #include "tests/sim/watch_follower.h"
@@ -15,23 +16,21 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace store::sim {
 
 class StoreLoad {
  public:
-  StoreLoad(const StoreOptions& options, StoreGroup* group, Pacer* pacer);
+  StoreLoad(const StoreOptions& options, StoreGroup* group, ClientCalls* calls, Pacer* pacer);
 
-  // Calls that wait for their answer.
-  uint64_t open() const { return *open_; }
   const std::vector<std::shared_ptr<WatchFollower>>& watches() const { return watches_; }
   // One put at that member; true once one of them was acknowledged.
   void PutLast(raft::NodeId node);
   bool last_done() const { return last_done_; }
 
  private:
-  struct OpenCall;
   struct LeaseRow {
     int64_t id = 0;
     bool kept = true;  // its client still keeps it alive
@@ -46,9 +45,10 @@ class StoreLoad {
   etcdserverpb::RequestOp DrawOp(Random& random, const std::string& key);
   etcdserverpb::Compare DrawCompare(Random& random);
 
-  // Calls `done(start, status, response)` unless the member goes away before.
   template <class Response, class Request, class Done>
-  void Call(StoreProcess* process, std::string_view path, const Request& request, Done done);
+  void Call(StoreProcess* process, std::string_view path, const Request& request, Done done) {
+    calls_.Call<Response>(process, path, request, std::move(done));
+  }
 
   void Put(Random& random);
   void Delete(Random& random);
@@ -63,7 +63,7 @@ class StoreLoad {
 
   const StoreOptions& options_;
   StoreGroup& group_;
-  std::shared_ptr<uint64_t> open_ = std::make_shared<uint64_t>(0);
+  ClientCalls& calls_;
   uint64_t values_ = 0;
   std::vector<LeaseRow> leases_;
   std::vector<std::shared_ptr<WatchFollower>> watches_;

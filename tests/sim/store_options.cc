@@ -25,9 +25,6 @@ void DrawRaft(Random random, raft::Config* config) {
 void DrawLimits(Random random, StoreOptions* o) {
   o->replica.proposals.apply_lag_entries = OneOf<size_t, 3>(random, {20, 5000, 5000});
   o->replica.read_retry = OneOf<Duration, 2>(random, {milliseconds(100), milliseconds(500)});
-  o->replica.retention.entries = OneOf<uint64_t, 3>(random, {0, 20, 5000});
-  o->replica.retention.bytes = OneOf<uint64_t, 2>(random, {2000, 64 << 20});
-  o->replica.retention.step_entries = OneOf<uint64_t, 2>(random, {1, 10});
   o->replica.leases.ids_per_entry = OneOf<size_t, 2>(random, {1, 64});
   o->replica.leases.revoke_entries_in_flight = OneOf<size_t, 2>(random, {1, 16});
   o->apply.batch_entries_max = OneOf<size_t, 3>(random, {1, 7, 1000});
@@ -39,6 +36,25 @@ void DrawLimits(Random random, StoreOptions* o) {
   o->watch.progress_interval = OneOf<Duration, 2>(random, {milliseconds(500), milliseconds(5000)});
   o->pending_calls_max = OneOf<size_t, 3>(random, {10, 20000, 20000});
   o->request_timeout = OneOf<Duration, 2>(random, {milliseconds(1500), milliseconds(7000)});
+}
+
+void DrawSnapshots(Random random, StoreOptions* o) {
+  // Mostly a log so short that who was away needs a snapshot.
+  o->replica.retention.entries = OneOf<uint64_t, 5>(random, {0, 5, 20, 100, 5000});
+  o->replica.retention.bytes = OneOf<uint64_t, 3>(random, {500, 2000, 64 << 20});
+  o->replica.retention.step_entries = OneOf<uint64_t, 2>(random, {1, 10});
+  o->replica.retention.snapshot_bytes = OneOf<uint64_t, 3>(random, {1000, 100000, 256 << 20});
+  replica::SnapshotLimits& limits = o->replica.snapshots;
+  limits.sends_max = random.Between(1, 2);
+  limits.retry_min = OneOf<Duration, 2>(random, {milliseconds(20), milliseconds(300)});
+  limits.retry_max = OneOf<Duration, 2>(random, {milliseconds(300), milliseconds(2000)});
+  limits.install_max = OneOf<Duration, 2>(random, {milliseconds(200), milliseconds(600000)});
+  o->snapshots.part_bytes = OneOf<size_t, 3>(random, {100, 2000, 1 << 20});
+  o->snapshots.window_parts = OneOf<size_t, 2>(random, {1, 5});
+  o->snapshots.stall = OneOf<Time, 2>(random, {500 * kMillisecond, 3 * kSecond});
+  o->snapshots.damage = random.Chance(0.3) ? random.Unit() * 0.1 : 0;
+  o->snapshots.broken = random.Chance(0.3) ? random.Unit() * 0.1 : 0;
+  o->snapshots.crash = random.Chance(0.3) ? random.Unit() * 0.5 : 0;
 }
 
 void DrawHost(Random random, StoreOptions* o) {
@@ -89,6 +105,26 @@ void DrawFaults(Random random, StoreOptions* o) {
   o->wall_jump_every = Sometimes(random, 0.3, kSecond, 5 * kSecond);
 }
 
+void DrawOperators(Random random, StoreOptions* o) {
+  bool any = random.Chance(0.5);
+  o->move_every = Sometimes(random, 0.4, kSecond / 2, 5 * kSecond);
+  o->replica.membership.strict = random.Chance(0.8);
+  o->replica.membership.healthy_after =
+      OneOf<Duration, 3>(random, {milliseconds(0), milliseconds(200), milliseconds(1000)});
+  o->replica.membership.waiting_max = OneOf<size_t, 2>(random, {1, 64});
+  const Time add = Sometimes(random, 0.9, kSecond / 2, 4 * kSecond);
+  const Time remove = Sometimes(random, 0.8, kSecond / 2, 6 * kSecond);
+  const Time promote = Sometimes(random, 0.8, kSecond / 4, 2 * kSecond);
+  const Time update = Sometimes(random, 0.5, kSecond / 2, 4 * kSecond);
+  const Time wipe = Sometimes(random, 0.4, 2 * kSecond, 8 * kSecond);
+  if (!any) return;
+  o->add_every = add;
+  o->remove_every = remove;
+  o->promote_every = promote;
+  o->update_every = update;
+  o->wipe_every = wipe;
+}
+
 std::string Ms(Time time) {
   return time == 0 ? std::string("-") : fmt::format("{}ms", time / kMillisecond);
 }
@@ -103,12 +139,12 @@ StoreOptions DrawStoreOptions(uint64_t seed) {
   o.members = OneOf<int, 6>(random, {1, 2, 3, 3, 3, 5});
   DrawRaft(root.Fork("raft limits"), &o.replica.raft);
   DrawLimits(root.Fork("limits"), &o);
+  DrawSnapshots(root.Fork("snapshots"), &o);
   DrawHost(root.Fork("host"), &o);
   DrawNetwork(root.Fork("links"), &o.network);
   DrawLoad(root.Fork("load options"), &o);
+  DrawOperators(root.Fork("operators"), &o);
   DrawFaults(root.Fork("faults"), &o);
-  // Snapshots are not simulated yet, so nobody may need one.
-  if (o.members > 1) o.replica.retention = {.entries = 1 << 30, .bytes = 1 << 30};
   // As the server's flags relate them.
   o.replica.election_timeout = std::chrono::microseconds(o.tick * o.replica.raft.election_ticks);
   return o;
@@ -134,12 +170,25 @@ std::string ToString(const StoreOptions& o) {
       o.apply.batch_entries_max, o.apply.batch_bytes_max, o.watch.queue_bytes_max,
       o.watch.slice_revisions_max, o.watch.slice_bytes_max, o.watch.fragment_bytes_max,
       o.pending_calls_max, o.request_timeout / std::chrono::milliseconds(1));
+  const replica::SnapshotLimits& s = o.replica.snapshots;
+  text += fmt::format(
+      " snapshots {} retry {}/{}ms install {}ms kept {} part {}/{} stall {} damage {:.3f} broken "
+      "{:.3f} crash {:.3f}",
+      s.sends_max, s.retry_min / milliseconds(1), s.retry_max / milliseconds(1),
+      s.install_max / milliseconds(1), o.replica.retention.snapshot_bytes, o.snapshots.part_bytes,
+      o.snapshots.window_parts, Ms(o.snapshots.stall), o.snapshots.damage, o.snapshots.broken,
+      o.snapshots.crash);
   text += fmt::format(
       " put {} delete {} range {} txn {} lease {} keep-alive {} watch {} ({}, slow {}) compact {} "
       "hash {} keys {} value {}",
       Ms(o.put_every), Ms(o.delete_every), Ms(o.range_every), Ms(o.txn_every), Ms(o.lease_every),
       Ms(o.keep_alive_every), Ms(o.watch_every), o.watches_max, o.slow_readers, Ms(o.compact_every),
       Ms(o.hash_every), o.keys, o.value_bytes_max);
+  text += fmt::format(
+      " add {} remove {} promote {} update {} move {} wipe {} strict {} healthy {}ms changes {}",
+      Ms(o.add_every), Ms(o.remove_every), Ms(o.promote_every), Ms(o.update_every),
+      Ms(o.move_every), Ms(o.wipe_every), o.replica.membership.strict,
+      o.replica.membership.healthy_after / milliseconds(1), o.replica.membership.waiting_max);
   text += fmt::format(" crash {} power {} pause {} cut {} clog {} full {} wall {}",
                       Ms(o.crash_every), Ms(o.crash_all_every), Ms(o.pause_every), Ms(o.cut_every),
                       Ms(o.clog_every), Ms(o.full_every), Ms(o.wall_jump_every));

@@ -16,6 +16,15 @@
 
 namespace store::sim {
 
+struct SnapshotOptions {
+  size_t part_bytes = 4096;
+  size_t window_parts = 4;
+  Time stall = 2 * kSecond;  // of silence, then the other side is given up
+  double damage = 0;         // chance that a part arrives with a wrong byte
+  double broken = 0;         // chance that a stream breaks, at each part
+  double crash = 0;          // chance that the member crashes while it installs one
+};
+
 struct StoreOptions {
   uint64_t seed = 0;
   Time load_time = 20 * kSecond;  // the phase with faults
@@ -42,6 +51,7 @@ struct StoreOptions {
   apply::ApplyLimits apply;
   watch::WatchLimits watch;
   size_t pending_calls_max = 20'000;
+  SnapshotOptions snapshots;
   Duration request_timeout = std::chrono::seconds(3);
 
   // Mean time between two of a kind; 0 is never.
@@ -58,6 +68,17 @@ struct StoreOptions {
   uint64_t value_bytes_max = 40;
   size_t watches_max = 6;
   bool slow_readers = false;
+
+  // Administrators.
+  Time add_every = 0;
+  Time remove_every = 0;
+  Time promote_every = 0;
+  Time update_every = 0;
+  Time move_every = 0;
+  Time wipe_every = 0;  // a disk is lost, and its member replaced
+  bool changes_members() const {
+    return add_every + remove_every + promote_every + update_every + wipe_every > 0;
+  }
 
   // Faults.
   Time crash_every = 0;

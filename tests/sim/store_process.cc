@@ -20,6 +20,8 @@ store::Random StreamOf(const StoreOptions& options, const ProcessSelf& self) {
 }
 
 constexpr Time kNoSpaceRetry = 100 * kMillisecond;
+constexpr Time kLeaveAfter = kSecond;
+constexpr Time kKnockEvery = kSecond;
 
 // A rare branch of production code for the length of one call.
 class RareBranch {
@@ -39,6 +41,15 @@ class RareBranch {
 
 }  // namespace
 
+// Engines are opened by BeginInstall.
+StoreProcess::Installer::Installer(StoreProcess& process)
+    : apply({}, *process.machine_, {}, process.clock_, {}),
+      maintenance({}, *process.machine_, apply, process.clock_, {}, {}),
+      installer(*process.machine_, *process.hub_, maintenance,
+                [&process](const raft::SnapshotMeta&) -> Result<std::shared_ptr<engine::Engine>> {
+                  return std::shared_ptr<engine::Engine>(process.disk_.state);
+                }) {}
+
 StoreProcess::StoreProcess(const StoreOptions& options, const ProcessSelf& self, StoreDisk& disk,
                            const apply::InitialState& initial, StoreWorld& world,
                            EventQueue* events, double clock_rate)
@@ -49,6 +60,8 @@ StoreProcess::StoreProcess(const StoreOptions& options, const ProcessSelf& self,
       host_(events, StreamOf(options, self)),
       clock_(*events, clock_rate),
       config_(options.replica),
+      snapshots_(*this),
+      membership_(self.node, self.remotes),
       replica_thread_(host_, clock_, options.turn_mean, [this] { EndReplicaTurn(); }),
       hub_thread_(host_, clock_, options.turn_mean),
       sinks_(MakeSinks()) {
@@ -57,6 +70,7 @@ StoreProcess::StoreProcess(const StoreOptions& options, const ProcessSelf& self,
   OpenState(initial);
   hub_ = std::make_unique<watch::WatchHub>(options_.watch, machine_->mvcc(), clock_,
                                            api::EncodeWatchEvents);
+  installer_ = std::make_unique<Installer>(*this);
   hub_->SetWake([this] {
     if (!std::exchange(hub_due_, true)) hub_thread_.Post([this] { RunHub(); });
   });
@@ -64,11 +78,19 @@ StoreProcess::StoreProcess(const StoreOptions& options, const ProcessSelf& self,
   replica_ =
       std::make_unique<replica::Replica>(config_, static_cast<replica::Env&>(*this), LoadBoot());
   before_ = replica_->status();
+  OnMembers();
   Input([this] { replica_->OnBoot(); });
   host_.Later(host_.Draw(options_.tick), [this] { Tick(); });
   host_.Later(host_.Draw(options_.flush_every), [this] { FlushState(); });
   host_.Later(host_.Draw(options_.collect_every), [this] { CollectSome(); });
   ArmNotices();
+  if (!options_.changes_members()) return;
+  publisher_ = std::make_unique<server::Publisher>(
+      server::Publisher::Self{self_.node, self_.name, {"http://" + self_.name}}, *machine_,
+      static_cast<replica::ReplicaDoor&>(*this), gauges_, services_->executor(),
+      options_.request_timeout, [] {});
+  services_->executor().Post([this] { publisher_->Run(); });
+  KnockSometimes();
 }
 
 // Calls first: what they hold calls back into the services.
@@ -81,6 +103,7 @@ void StoreProcess::OpenState(const apply::InitialState& initial) {
   bool fresh = disk_.state == nullptr;
   disk_.state = fresh ? std::make_shared<engine::MemEngine>()
                       : std::shared_ptr<engine::MemEngine>(disk_.state->AfterCrash());
+  engine_ = disk_.state;
   machine_ = std::make_unique<apply::StateMachine>(
       options_.apply, apply::ApplySelf{self_.node, self_.boot_nonce}, disk_.state);
   Status opened = fresh ? machine_->Bootstrap(initial) : machine_->Restore();
@@ -89,6 +112,12 @@ void StoreProcess::OpenState(const apply::InitialState& initial) {
         fmt::format("member {} cannot open its state: {}", self_.node, opened.error().ToString()));
   }
   auto row = apply::StateMachine::ReadApplied(*disk_.state, engine::Tier::kPersisted);
+  auto completed = CheckBootLog(disk_, **row);
+  if (!completed) {
+    return world_.Fail(
+        fmt::format("member {} cannot start: {}", self_.node, completed.error().ToString()));
+  }
+  if (*completed) ++world_.counts().installs_cut_short;
   applied_ = disk_.durable = (*row)->index;
   conf_ = (*row)->conf;
   collector_ = std::make_unique<mvcc::Collector>(machine_->mvcc());
@@ -115,7 +144,32 @@ void StoreProcess::ReceiveOther(raft::NodeId from, replica::PeerMessage message)
 }
 
 void StoreProcess::Unreachable(raft::NodeId peer) {
-  Input([this, peer] { replica_->OnUnreachable(peer); });
+  Input([this, peer] {
+    replica_->OnPeerConnection(peer, false);
+    replica_->OnUnreachable(peer);
+  });
+}
+
+void StoreProcess::ToldRemoved() {
+  if (!std::exchange(leaving_, true)) world_.OnLeft(*this);
+}
+
+// As ThreadEnv does: a removed member goes on for a moment, so that the others hear of it.
+void StoreProcess::OnMembers() {
+  apply::StateRef state = machine_->Read();
+  membership_.Set(*state->members, *state->removed);
+  gauges_.is_learner.store(membership_.learner(), std::memory_order_relaxed);
+  if (leaving_ || !membership_.WasRemoved(self_.node)) return;
+  leaving_ = true;
+  host_.Later(kLeaveAfter, [this] { world_.OnLeft(*this); });
+}
+
+// Connections to all peers are made all the time; whoever refuses says so.
+void StoreProcess::KnockSometimes() {
+  host_.Later(host_.Draw(kKnockEvery), [this] {
+    for (raft::NodeId peer : membership_.known()) world_.Knock(*this, peer);
+    KnockSometimes();
+  });
 }
 
 std::string StoreProcess::Waiting() const {
@@ -178,7 +232,9 @@ void StoreProcess::SyncSome() {
   });
 }
 
-void StoreProcess::Send(raft::Envelope envelope) { world_.Send(*this, envelope); }
+void StoreProcess::Send(raft::Envelope envelope) {
+  if (membership_.Knows(envelope.to)) world_.Send(*this, envelope);
+}
 
 void StoreProcess::FetchLog(raft::Fetch fetch) {
   ++fetches_;
@@ -209,16 +265,64 @@ void StoreProcess::TruncateLog(raft::Index through, raft::Term term) {
   });
 }
 
-void StoreProcess::SendSnapshot(raft::SnapshotOrder order) {
-  world_.Fail(fmt::format("member {} is to send a snapshot to {}", self_.node, order.peer));
+void StoreProcess::SendSnapshot(raft::SnapshotOrder order) { snapshots_.Send(order); }
+
+void StoreProcess::CancelSnapshot(raft::NodeId peer) { snapshots_.Cancel(peer); }
+
+void StoreProcess::DropSnapshot(const raft::SnapshotMeta& meta) { snapshots_.Release(meta.index); }
+
+void StoreProcess::SendPacket(raft::NodeId to, SnapshotPacket packet) {
+  world_.SendPacket(*this, to, std::move(packet));
+}
+
+void StoreProcess::ReceivePacket(raft::NodeId from, SnapshotPacket packet) {
+  host_.Later(0, [this, from, packet = std::move(packet)]() mutable {
+    snapshots_.Receive(from, std::move(packet));
+  });
 }
 
 void StoreProcess::InstallSnapshot(raft::SnapshotMeta meta) {
-  world_.Fail(fmt::format("member {} is to install a snapshot of {}", self_.node, meta.index));
+  to_apply_.emplace_back(Action([this, meta] { BeginInstall(meta); }));
+  ScheduleApply();
+}
+
+// The one atomic step: STATE names what was received. Apply goes on when it is the machine's, too.
+void StoreProcess::BeginInstall(const raft::SnapshotMeta& meta) {
+  std::shared_ptr<engine::MemEngine> received = snapshots_.Take(meta.index);
+  if (received == nullptr) {
+    return world_.Fail(fmt::format("member {} is to install {}, which it has not received",
+                                   self_.node, meta.index));
+  }
+  disk_.state = std::move(received);
+  disk_.name = {"state", meta.index.value(), meta.term.value()};
+  disk_.durable = meta.index;
+  applying_ = true;
+  world_.OnInstalling(*this);
+  host_.Later(host_.Draw(options_.apply_mean), [this, meta] { EndInstall(meta); });
+}
+
+void StoreProcess::EndInstall(const raft::SnapshotMeta& meta) {
+  applying_ = false;
+  auto installed = installer_->installer.Install(meta);
+  if (!installed) {
+    return world_.Fail(fmt::format("member {} cannot install {}: {}", self_.node, meta.index,
+                                   installed.error().ToString()));
+  }
+  engine_ = disk_.state;
+  engine_->SetFull(full_);
+  applied_ = meta.index;
+  conf_ = meta.conf;
+  world_.OnInstalled(*this, meta);
+  snapshots_.Release(meta.index);
+  Input([this, event = std::move(*installed)] {
+    OnMembers();
+    replica_->OnSnapshot(event);
+  });
+  ScheduleApply();
 }
 
 void StoreProcess::SendPeer(raft::NodeId to, replica::PeerMessage message) {
-  world_.SendPeer(*this, to, std::move(message));
+  if (membership_.Knows(to)) world_.SendPeer(*this, to, std::move(message));
 }
 
 void StoreProcess::OnRole(const raft::RoleChange& change) {
@@ -318,14 +422,16 @@ void StoreProcess::ApplyStep() {
 }
 
 // How many of them may be one batch: none may lie on both sides of an index where states are
-// compared, and a change of members ends one.
+// compared, and a change of members is one.
 size_t StoreProcess::SliceOf(const std::vector<raft::EntryPtr>& entries) {
   size_t most = 1 + host_.random().Below(options_.slice_entries_max);
   size_t count = 0;
   while (count < std::min(most, entries.size())) {
-    const raft::Entry& entry = *entries[count++];
-    bool ends = entry.index.value() % kBatchEndsEvery == 0;
-    if (ends || entry.kind == raft::EntryKind::kConfChange) break;
+    const raft::Entry& entry = *entries[count];
+    bool alone = entry.kind == raft::EntryKind::kConfChange;
+    if (alone && count > 0) break;
+    ++count;
+    if (alone || entry.index.value() % kBatchEndsEvery == 0) break;
   }
   return count;
 }
@@ -380,7 +486,11 @@ replica::ApplySinks StoreProcess::MakeSinks() {
           },
       .report =
           [this](apply::ApplyReport report) {
-            Input([this, report = std::move(report)] { replica_->OnApplied(report); });
+            Input([this, report = std::move(report)] {
+              // Before the replica may speak to a member it has just learned of.
+              if (report.members) OnMembers();
+              replica_->OnApplied(report);
+            });
           },
       .fatal = [this](const Error& error) { world_.Fail(error.ToString()); },
   };
@@ -408,13 +518,22 @@ void StoreProcess::ArmNotices() {
   });
 }
 
+// What STATE names may be newer already: then this was for nothing.
+Status StoreProcess::FlushEngine() {
+  RETURN_IF_ERROR(engine_->Flush());
+  if (engine_ != disk_.state) return Ok();
+  auto row = apply::StateMachine::ReadApplied(*engine_, engine::Tier::kPersisted);
+  RETURN_IF_ERROR(row);
+  disk_.durable = (*row)->index;
+  return Ok();
+}
+
 void StoreProcess::FlushState() {
   host_.Later(host_.Draw(options_.flush_every), [this] { FlushState(); });
-  Status flushed = disk_.state->Flush();
+  if (engine_ != disk_.state) return;
+  Status flushed = FlushEngine();
   if (!flushed && flushed.error().code() == ErrorCode::kNoSpace) return;
-  auto row = apply::StateMachine::ReadApplied(*disk_.state, engine::Tier::kPersisted);
-  if (!flushed || !row || !*row) return world_.Fail("the state cannot be flushed");
-  disk_.durable = (*row)->index;
+  if (!flushed) return world_.Fail("the state cannot be flushed");
   Input([this, durable = disk_.durable] { replica_->OnFlushed(durable); });
 }
 

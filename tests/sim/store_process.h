@@ -15,9 +15,14 @@
 #include "store/replica/env.h"
 #include "store/replica/gauges.h"
 #include "store/replica/replica.h"
+#include "store/replica/snapshot_installer.h"
+#include "store/server/publisher.h"
 #include "store/watch/watch_hub.h"
-#include "tests/raft_scenarios/unit_disk.h"
+#include "tests/sim/boot_disk.h"
 #include "tests/sim/host.h"
+#include "tests/sim/membership_view.h"
+#include "tests/sim/snapshot_traffic.h"
+#include "tests/sim/store_counts.h"
 #include "tests/sim/store_options.h"
 
 #include <cstdint>
@@ -32,17 +37,13 @@ namespace store::sim {
 
 class StoreServices;
 
-struct StoreDisk {
-  raft::UnitDisk log;
-  std::shared_ptr<engine::MemEngine> state;  // null: never started
-  raft::Index durable;                       // what its applied row says on disk
-};
-
 // Which process it is.
 struct ProcessSelf {
   raft::NodeId node;
   uint64_t life = 0;  // from 1
   uint64_t boot_nonce = 0;
+  std::string name;             // what it tells the group of itself
+  cluster::MemberList remotes;  // of the group that it joins
 };
 
 class StoreProcess;
@@ -51,6 +52,7 @@ class StoreWorld {
  public:
   virtual void Send(StoreProcess& from, const raft::Envelope& envelope) = 0;
   virtual void SendPeer(StoreProcess& from, raft::NodeId to, replica::PeerMessage message) = 0;
+  virtual void SendPacket(StoreProcess& from, raft::NodeId to, SnapshotPacket packet) = 0;
   virtual void OnUnit(StoreProcess& process, const raft::PersistUnit& unit) = 0;
   // The machine has applied it; `conf`: of the machine after it.
   virtual void OnEntry(StoreProcess& process, const raft::Entry& entry,
@@ -58,9 +60,20 @@ class StoreWorld {
   virtual void OnResult(StoreProcess& process, LoopId loop, const apply::CallResult& result) = 0;
   // Between two batches: the state stands exactly at `applied`.
   virtual void OnBatch(StoreProcess& process, raft::Index applied) = 0;
+  // STATE names a snapshot; the process goes over to it next.
+  virtual void OnInstalling(StoreProcess& process) = 0;
+  // A snapshot took the place of its state.
+  virtual void OnInstalled(StoreProcess& process, const raft::SnapshotMeta& meta) = 0;
+  // It knows that it was removed and ends.
+  virtual void OnLeft(StoreProcess& process) = 0;
+  // Speaks to a peer only to learn whether it may.
+  virtual void Knock(StoreProcess& from, raft::NodeId to) = 0;
   // The replica has taken an event, or its output was executed.
   virtual void OnInput(StoreProcess& process) = 0;
   virtual void Fail(const std::string& problem) = 0;
+  virtual StoreCounts& counts() = 0;
+  // No stream breaks and no part is damaged any more.
+  virtual bool healed() const = 0;
   virtual ~StoreWorld() = default;
 };
 
@@ -80,7 +93,10 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   // From the network.
   void Receive(raft::Envelope envelope);
   void ReceiveOther(raft::NodeId from, replica::PeerMessage message);
+  void ReceivePacket(raft::NodeId from, SnapshotPacket packet);
   void Unreachable(raft::NodeId peer);
+  // A peer has refused it for good.
+  void ToldRemoved();
 
   const ProcessSelf& self() const { return self_; }
   Host& host() { return host_; }
@@ -90,19 +106,35 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   const raft::Config& raft_config() const { return config_.raft; }
   const apply::StateMachine& machine() const { return *machine_; }
   const StoreDisk& disk() const { return disk_; }
+  MembershipView& membership() { return membership_; }
+  const raft::ConfState& conf() const { return conf_; }
   raft::Index applied() const { return applied_; }
   raft::Status& before() { return before_; }  // of the checker
   // The disk of the state has no room any more, or has room again.
-  void SetFull(bool full) { disk_.state->SetFull(full); }
+  void SetFull(bool full) {
+    full_ = full;
+    engine_->SetFull(full);
+  }
   // What still waits for something inside; empty if nothing does.
   std::string Waiting() const;
   uint64_t fetches() const { return fetches_; }
-  uint64_t drops() const { return hub_->stats().batches_dropped; }
+  watch::WatchStats watch_stats() const { return hub_->stats(); }
 
  private:
+  friend class SnapshotTraffic;
   friend class StoreServices;
   using ApplyItem = std::variant<std::vector<raft::EntryPtr>, Action>;
 
+  // What the production installer works with; its threads never start.
+  struct Installer {
+    explicit Installer(StoreProcess& process);
+    replica::ApplyWorker apply;
+    replica::Maintenance maintenance;
+    replica::SnapshotInstaller installer;
+  };
+
+  void OnMembers();
+  void KnockSometimes();
   void OpenState(const apply::InitialState& initial);
   replica::Boot LoadBoot();
   // Env.
@@ -115,7 +147,9 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   void AnswerLeases(LoopId loop, std::span<const replica::LeaseAnswer> answers) override;
   void AnswerAdmin(const apply::RequestId& id, ErrorCode code) override;
   void SendSnapshot(raft::SnapshotOrder order) override;
+  void CancelSnapshot(raft::NodeId peer) override;
   void InstallSnapshot(raft::SnapshotMeta meta) override;
+  void DropSnapshot(const raft::SnapshotMeta& meta) override;
   void FetchLog(raft::Fetch fetch) override;
   void TruncateLog(raft::Index through, raft::Term term) override;
   void SendPeer(raft::NodeId to, replica::PeerMessage message) override;
@@ -134,6 +168,9 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   void Tick();
   void EndReplicaTurn();
   void SyncSome();
+  void SendPacket(raft::NodeId to, SnapshotPacket packet);
+  void BeginInstall(const raft::SnapshotMeta& meta);
+  void EndInstall(const raft::SnapshotMeta& meta);
   void ScheduleApply();
   void ApplyStep();
   size_t SliceOf(const std::vector<raft::EntryPtr>& entries);
@@ -142,6 +179,7 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   void PublishEvents(mvcc::EventBatchPtr events);
   void RunHub();
   void ArmNotices();
+  Status FlushEngine();
   void FlushState();
   void CollectSome();
   replica::ApplySinks MakeSinks();
@@ -154,13 +192,18 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   SimClock clock_;
   replica::ReplicaConfig config_;
   replica::RaftGauges gauges_;
+  std::shared_ptr<engine::MemEngine> engine_;  // the machine's: STATE may name a newer one already
   std::unique_ptr<apply::StateMachine> machine_;
   std::unique_ptr<mvcc::Collector> collector_;
   std::unique_ptr<watch::WatchHub> hub_;
+  std::unique_ptr<Installer> installer_;
+  SnapshotTraffic snapshots_;
+  MembershipView membership_;
   std::unique_ptr<replica::Replica> replica_;
   SimThread replica_thread_;
   SimThread hub_thread_;
   std::unique_ptr<StoreServices> services_;
+  std::unique_ptr<server::Publisher> publisher_;
 
   raft::Status before_;
   raft::ConfState conf_;  // of the machine
@@ -168,6 +211,8 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   std::deque<ApplyItem> to_apply_;
   replica::ApplySinks sinks_;
   size_t taken_ = 0;  // of the slice that a full disk holds up
+  bool full_ = false;
+  bool leaving_ = false;
   bool applying_ = false;
   bool syncing_ = false;
   bool hub_due_ = false;

@@ -3,6 +3,7 @@
 
 #include "tests/sim/nemesis.h"
 #include "tests/sim/store_load.h"
+#include "tests/sim/store_operators.h"
 
 #include <fmt/format.h>
 
@@ -14,35 +15,51 @@ namespace {
 
 // So many times the patience for a lease with one leader.
 constexpr int kLeaseRounds = 10;
+// What moves for ever is not calm either.
+constexpr Time kCalmMax = 300 * kSecond;
 
 Time ElectionTimeout(const StoreOptions& options) {
   return static_cast<Time>(2) * options.replica.raft.election_ticks * options.tick;
 }
 
 // How far everybody is; only moving on counts as life, for a slow network may need long.
-uint64_t Progress(StoreGroup& group, const StoreLoad& load) {
-  uint64_t sum = group.counts().answered + group.counts().events_seen;
+uint64_t Progress(StoreGroup& group, const ClientCalls& calls) {
+  uint64_t sum =
+      group.counts().answered + group.counts().events_seen + group.counts().snapshot_parts;
   for (auto& [node, member] : group.members()) {
     if (member.process == nullptr) continue;
     sum += member.process->applied().value();
     sum += member.disk.log.truncated.value() + member.disk.log.entries.size();
   }
-  return sum - load.open();
+  return sum - calls.open();
+}
+
+// What a member that belongs to the group still has to do; empty if nothing.
+std::string MissingAt(raft::NodeId node, const StoreMember& member, raft::Index committed) {
+  if (member.process == nullptr) return fmt::format("member {:x} is down", node);
+  if (member.process->applied() < committed) {
+    return fmt::format("member {:x} is at {} of {}", node, member.process->applied(), committed);
+  }
+  std::string waiting = member.process->Waiting();
+  return waiting.empty() ? waiting : fmt::format("member {:x}: {}", node, waiting);
 }
 
 // What is still missing for the end, empty if nothing.
-std::string Missing(StoreGroup& group, const StoreLoad& load) {
+std::string Missing(StoreGroup& group, const StoreLoad& load, const ClientCalls& calls) {
   if (group.Leader() == nullptr) return "there is no leader";
   if (!load.last_done()) return "nothing new is acknowledged";
-  if (load.open() > 0) return fmt::format("{} calls are not answered", load.open());
-  raft::Index committed = group.raft_checker().committed();
+  if (calls.open() > 0) return fmt::format("{} calls are not answered", calls.open());
+  if (group.wiped() != raft::NodeId()) return "who lost its disk is not removed";
+  const auto& belong = group.model().members().members();
+  for (const auto& [node, proto] : belong) {
+    if (!group.members().contains(node)) return fmt::format("member {:x} never started", node);
+    std::string missing =
+        MissingAt(node, group.members().at(node), group.raft_checker().committed());
+    if (!missing.empty()) return missing;
+  }
   for (auto& [node, member] : group.members()) {
-    if (member.process == nullptr) return fmt::format("member {} is down", node);
-    if (member.process->applied() < committed) {
-      return fmt::format("member {} is at {} of {}", node, member.process->applied(), committed);
-    }
-    std::string waiting = member.process->Waiting();
-    if (!waiting.empty()) return fmt::format("member {}: {}", node, waiting);
+    if (belong.contains(node) || member.process == nullptr) continue;
+    return fmt::format("member {:x} was removed and goes on", node);
   }
   for (const auto& watch : load.watches()) {
     if (std::string behind = watch->Behind(); !behind.empty()) return behind;
@@ -50,13 +67,13 @@ std::string Missing(StoreGroup& group, const StoreLoad& load) {
   return {};
 }
 
-std::string AwaitLeader(const StoreOptions& options, StoreGroup& group, const StoreLoad& load) {
+std::string AwaitLeader(const StoreOptions& options, StoreGroup& group, const ClientCalls& calls) {
   Time moved = group.events().now();
-  uint64_t progress = Progress(group, load);
+  uint64_t progress = Progress(group, calls);
   while (group.problem().empty() && group.Leader() == nullptr) {
     Time now = group.events().now();
-    if (Progress(group, load) != progress) {
-      progress = Progress(group, load);
+    if (Progress(group, calls) != progress) {
+      progress = Progress(group, calls);
       moved = now;
     }
     if (now - moved > 20 * ElectionTimeout(options)) {
@@ -74,22 +91,26 @@ Time PatienceOf(const StoreOptions& options) {
          5 * kSecond;
 }
 
-std::string AwaitCalm(const StoreOptions& options, StoreGroup& group, StoreLoad& load) {
-  Time moved = group.events().now();
-  uint64_t progress = Progress(group, load);
+std::string AwaitCalm(const StoreOptions& options, StoreGroup& group, StoreLoad& load,
+                      StoreOperators& operators, const ClientCalls& calls) {
+  const Time began = group.events().now();
+  Time moved = began;
+  uint64_t progress = Progress(group, calls);
   while (group.problem().empty()) {
-    std::string missing = Missing(group, load);
+    std::string missing = Missing(group, load, calls);
     if (missing.empty()) return {};
     Time now = group.events().now();
-    if (Progress(group, load) != progress) {
-      progress = Progress(group, load);
+    if (Progress(group, calls) != progress) {
+      progress = Progress(group, calls);
       moved = now;
     }
     if (now - moved > PatienceOf(options)) {
       return "nothing moves any more after everything healed: " + missing;
     }
+    if (now - began > kCalmMax) return "no end after everything healed: " + missing;
     StoreProcess* leader = group.Leader();
-    if (leader != nullptr && !load.last_done() && load.open() == 0) {
+    if (options.changes_members() && calls.open() == 0) operators.Reconcile(leader);
+    if (leader != nullptr && !load.last_done() && calls.open() == 0) {
       load.PutLast(leader->self().node);
     }
     group.RunUntil(now + ElectionTimeout(options) / 4);
@@ -143,7 +164,9 @@ std::string AwaitLeases(const StoreOptions& options, StoreGroup& group) {
 
 // All states are one state.
 std::string CheckEnd(StoreGroup& group) {
-  for (auto& [node, member] : group.members()) group.CompareState(*member.process);
+  for (auto& [node, member] : group.members()) {
+    if (member.process != nullptr) group.CompareState(*member.process);
+  }
   if (!group.problem().empty()) return group.problem();
   return group.checks().Refused();
 }
@@ -173,24 +196,32 @@ StoreResult RunStore(const StoreOptions& options, const StoreRunLimits& limits) 
   StoreGroup group(options);
   group.Limit(limits.until, limits.trace);
   Pacer pacer(&group.events(), options.seed, limits.only);
-  StoreLoad load(options, &group, &pacer);
+  ClientCalls calls(group);
+  StoreLoad load(options, &group, &calls, &pacer);
+  StoreOperators operators(options, &group, &calls, &pacer);
   StoreNemesis nemesis(options, &group, &pacer);
   group.RunUntil(options.load_time);
   pacer.Stop();
   std::string problem = group.problem();
   if (problem.empty()) {
     group.Heal();
-    problem = AwaitLeader(options, group, load);
-    if (problem.empty()) problem = AwaitCalm(options, group, load);
+    problem = AwaitLeader(options, group, calls);
+    auto calm = [&] { return AwaitCalm(options, group, load, operators, calls); };
+    if (problem.empty()) problem = calm();
     if (problem.empty()) problem = AwaitLeases(options, group);
-    if (problem.empty()) problem = AwaitCalm(options, group, load);
+    if (problem.empty()) problem = calm();
+    // Only what needs a leader failed, and there can be none any more.
+    if (group.problem().empty() && !problem.empty() && group.Lost()) {
+      ++group.counts().lost;
+      problem.clear();
+    }
     if (problem.empty()) problem = CheckEnd(group);
   }
   if (!problem.empty()) problem += Picture(group);
   for (auto& [node, member] : group.members()) {
     if (member.process == nullptr) continue;
     group.counts().fetches += member.process->fetches();
-    group.counts().hub_drops += member.process->drops();
+    group.counts().hub_drops += member.process->watch_stats().batches_dropped;
   }
   return {.problem = problem,
           .at = group.events().now(),

@@ -36,6 +36,8 @@ class StoreServices {
   // On that loop.
   void Post(LoopId loop, absl::AnyInvocable<void(replica::Edge&)> tell);
   size_t waiting() const;
+  // The first loop.
+  Executor& executor() { return *loops_.front().thread; }
 
   // A unary call starts with its message, a stream without.
   std::shared_ptr<SimCall> Call(std::string_view path, std::string request, SimCall::Client client);
