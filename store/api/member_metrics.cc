@@ -66,6 +66,10 @@ void MemberMetrics::AddServer() {
   handles_.push_back(registry_.AddCallbackCounter(
       "etcd_server_leader_changes_seen_total", "The number of leader changes seen.", {},
       [&gauges] { return Load(gauges.leader_changes); }));
+  handles_.push_back(registry_.AddCallbackCounter(
+      "etcd_server_heartbeat_send_failures_total",
+      "The total number of leader heartbeat send failures (likely overloaded from slow disk).", {},
+      [&gauges] { return Load(gauges.late_heartbeats); }));
   Gauge("sluice_disk_room", "Room for writes on the disk. 0 enough, 1 nearly full, 2 full.",
         [&gauges] { return static_cast<double>(gauges.disk_room.load()); });
   Gauge("sluice_disk_available_bytes", "Bytes that are free on the disk of the data directory.",

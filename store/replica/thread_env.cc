@@ -183,6 +183,7 @@ void ThreadEnv::Run() {
     if (turn_proposals_ > 0) lone_.OnProposals(turn_proposals_);
     TimePoint now = Now();
     if (now < next_tick) continue;
+    if (now >= next_tick + limits_.tick) OnLateTick(now - next_tick);
     if (leave_at_ && *leave_at_ <= now && parts_.removed) std::exchange(parts_.removed, nullptr)();
     replica_->OnTick(now);
     parts_.gauges.ticks.fetch_add(1, std::memory_order_relaxed);
@@ -388,6 +389,17 @@ void ThreadEnv::TruncateLog(raft::Index through, raft::Term term) {
 void ThreadEnv::Handle(LeaveOrder& order) {
   if (!replica_->OnLeave()) return order.done.set_value(false);
   leave_order_ = std::move(order);
+}
+
+// A tick of the leader is a heartbeat: followers wait for it.
+void ThreadEnv::OnLateTick(Duration late) {
+  if (!parts_.gauges.is_leader.load(std::memory_order_relaxed)) return;
+  parts_.gauges.late_heartbeats.fetch_add(1, std::memory_order_relaxed);
+  using std::chrono::milliseconds;
+  parts_.log.Warn(
+      "the leader's heartbeat is late; the machine or its disk is overloaded",
+      {{"late-ms", std::chrono::duration_cast<milliseconds>(late).count()},
+       {"heartbeat-ms", std::chrono::duration_cast<milliseconds>(limits_.tick).count()}});
 }
 
 void ThreadEnv::OnRole(const raft::RoleChange& change) {

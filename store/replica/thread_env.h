@@ -167,6 +167,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void Flush();
   // Whether this thread may do the work of the log writer and of apply: see LoneWriter.
   bool MayWaitHere() const;
+  void OnLateTick(Duration late);
   void Dispatch(Event event);
   void Handle(ProposalBundle& bundle);
   void Handle(const ReadTickets& tickets);

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from processes import Failure, clean_environment, die_with_parent, free_ports, wait_for  # noqa: E402
@@ -43,6 +44,13 @@ class Member:
     def log(self):
         with open(self.log_path, "rb") as log:
             return log.read().decode(errors="replace")
+
+    def metric(self, name):
+        with urllib.request.urlopen(f"{self.client}/metrics", timeout=10) as page:
+            for line in page.read().decode().splitlines():
+                if line.startswith(name + " "):
+                    return float(line.split()[1])
+        raise Failure(f"{self.name} has no metric {name}")
 
 
 class Cluster:
