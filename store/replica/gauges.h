@@ -28,7 +28,7 @@ struct RaftGauges {
   std::atomic<uint64_t> first{0};
   std::atomic<uint64_t> last{0};
   std::atomic<uint64_t> leader_changes{0};
-  std::atomic<uint64_t> ticks{0};  // of the replica's clock: it lives
+  std::atomic<uint64_t> ticks{0};            // of the replica's clock: it lives
   std::atomic<uint64_t> late_heartbeats{0};  // of this member as the leader
   std::atomic<uint64_t> proposals_waiting{0};
   std::atomic<uint64_t> forwarded_bytes{0};  // of other members, waiting here
