@@ -87,7 +87,7 @@ void TortureModel::OnLine(const std::string& topic, const std::string& line,
   seen.next = number + 1;
   seen.most = std::max(seen.most, seen.next);
   seen.repeat = seen.next;
-  seen.kept = seen.next;
+  seen.kept = seen.sure = seen.next;
   ++seen.in_flight[number];
 }
 
@@ -104,24 +104,25 @@ void TortureModel::OnAcked(const std::string& topic, std::pair<size_t, size_t> i
   }
 }
 
-bool TortureModel::OnRejected() {
-  bool exact = true;
+void TortureModel::OnRejected() {
   for (Content& content : contents_) {
     for (auto& [topic, seen] : content.by_topic) {
       if (!seen.in_flight.empty()) {
         size_t first = seen.in_flight.begin()->first;
-        exact = exact && !(content.gone && seen.in_flight.size() < seen.kept - first);
+        bool open = content.gone && seen.in_flight.size() < seen.kept - std::min(seen.kept, first);
+        content.unsure = content.unsure || open || (content.gone && content.copied > 0);
+        seen.sure = std::min(seen.sure, first);
         seen.repeat = std::min(seen.repeat, first);
         seen.kept = std::min(seen.kept, first);
         seen.in_flight.clear();
       }
     }
   }
-  return exact;
 }
 
 void TortureModel::OnKilled(store::Duration window) {
   for (Content& content : contents_) {
+    content.shown_now = content.gone ? content.shown_now : 0;
     for (auto& [topic, seen] : content.by_topic) {
       for (const auto& [when, acked] : seen.history) {
         seen.saved = when + window <= clock_.Now() ? acked : seen.saved;
@@ -129,6 +130,7 @@ void TortureModel::OnKilled(store::Duration window) {
       seen.acked = seen.saved;  // what was acknowledged since was told to nobody
       seen.history.clear();
       seen.repeat = std::min(seen.repeat, seen.saved);
+      seen.sure = content.gone ? seen.sure : std::min(seen.sure, seen.saved);
       seen.in_flight.clear();
     }
   }
@@ -166,14 +168,23 @@ TortureModel::Loss TortureModel::LossOf(size_t content, const std::string& topic
   const Content& at = contents_[content];
   auto seen = at.by_topic.find(topic);
   if (!at.gone) {
-    return {};
+    return {0, at.also_lost};
   }
+  auto bytes = [&](size_t lines) {
+    return lines > at.ends.size() ? at.size : lines == 0 ? 0 : at.ends[lines - 1];
+  };
+  auto less = [](uint64_t all, uint64_t some) { return all - std::min(all, some); };
   size_t given = seen == at.by_topic.end() ? 0 : std::min(seen->second.most, at.ends.size());
+  uint64_t sure = bytes(seen == at.by_topic.end() ? 0 : seen->second.sure);
   // A look shows the size of what has replaced a content before a read tells that it is another.
   bool unknown = topics_.size() > 1 || (at.cut_before && given == 0);
-  uint64_t shown = !unknown ? at.shown : given == 0 ? 0 : at.ends[given - 1];
+  uint64_t shown = !unknown ? at.shown_now : bytes(given);
   uint64_t kept = std::max(TakenBytes(content, topic), at.copied);
-  return {shown - std::min(shown, kept), at.shown - std::min(at.shown, kept)};
+  Loss loss{at.unsure ? 0 : less(shown, kept), 0};
+  // Where it is not sure that the copy was found, nothing may have been kept by it.
+  loss.most = less(at.shown, at.unsure ? sure : std::max(sure, at.copied)) + at.also_lost;
+  loss.least = std::min(loss.least, loss.most);
+  return loss;
 }
 
 void TortureModel::ExplainLoss() const {
@@ -265,14 +276,14 @@ std::vector<Delivery> ModelSink::Answer(bool all) {
   return answers;
 }
 
-std::vector<Delivery> ModelSink::RejectAll(bool* exact) {
+std::vector<Delivery> ModelSink::RejectAll() {
   std::vector<Delivery> answers;
   for (Flying& flying : flying_) {
     flying.delivery.outcome = Delivery::Outcome::kRejected;
     answers.push_back(std::move(flying.delivery));
   }
   flying_.clear();
-  *exact = model_.OnRejected() && *exact;
+  model_.OnRejected();
   return answers;
 }
 

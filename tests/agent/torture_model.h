@@ -33,6 +33,7 @@ struct Arrived {
   size_t saved = 0;   // what a row told at the last kill
   size_t repeat = 0;  // from here on a line may come again, once
   size_t kept = 0;    // lines that arrived and were not refused since
+  size_t sure = 0;    // of these, what the agent certainly goes on from; less after a kill
   std::map<size_t, int> in_flight;
   std::deque<std::pair<store::TimePoint, size_t>> history;  // of acked
 };
@@ -42,11 +43,15 @@ struct Content {
   std::vector<size_t> lengths;
   std::string partial;
   uint64_t size = 0;
-  uint64_t shown = 0;          // largest size the agent was shown while it read
-  uint64_t copied = 0;         // bytes in a copy of it that is there when it goes
-  bool gone = false;           // truncated, or removed
-  bool cut_before = false;     // followed another one in the same file
-  bool twice = false;          // copied while the agent did not read: the copy may be read as well
+  uint64_t shown = 0;       // largest size the agent was shown while it read
+  uint64_t shown_now = 0;   // in its present life
+  uint64_t copied = 0;      // bytes in a copy of it that is there when it goes
+  bool gone = false;        // truncated, or removed
+  bool cut_before = false;  // followed another one in the same file
+  // Why the agent cannot know exactly what is lost with it; README.md has the list.
+  bool unsure = false;
+  uint64_t also_lost = 0;  // may be counted besides: in a removed copy, or once more after a kill
+  bool twice = false;      // copied while the agent did not read: the copy may be read as well
   size_t required = SIZE_MAX;  // lines that must arrive, when less than all
   std::map<std::string, Arrived> by_topic;
 };
@@ -64,8 +69,8 @@ class TortureModel {
   void OnLine(const std::string& topic, const std::string& line, std::pair<size_t, size_t>* id);
   void OnAcked(const std::string& topic, std::pair<size_t, size_t> id);
   // The sink refused what was in flight: it comes again from the first that is not acknowledged.
-  // False if that leaves open what a content that is gone has lost: lines behind it were taken.
-  bool OnRejected();
+  // What a content that is gone has lost by it is open when lines behind it were taken.
+  void OnRejected();
   // The agent is dead; rows are at most `window` old.
   void OnKilled(store::Duration window);
   // Most lines any entry has been given; what a content that goes away now may end at.
@@ -81,8 +86,8 @@ class TortureModel {
   const std::string& failure() const { return failure_; }
   uint64_t repeats() const { return repeats_; }
   uint64_t lines() const { return lines_; }
-  // Bytes the agent must say it lost. With two topics what was shown was shown to one of them at
-  // least, so there is a choice.
+  // Bytes the agent must say it lost, in all its lives. With two topics what was shown was shown to
+  // one of them at least, and what a kill leaves open is open: there is a choice.
   struct Loss {
     uint64_t least = 0;
     uint64_t most = 0;
@@ -108,9 +113,9 @@ class RecordingFiles final : public FileSystem {
  public:
   using Shown = absl::AnyInvocable<void(uint64_t inode, uint64_t size)>;
   RecordingFiles(FileSystem& files, Shown shown) : files_(files), shown_(std::move(shown)) {}
-  bool Holds(uint64_t inode) const {
+  size_t Holds(uint64_t inode) const {
     auto at = open_->find(inode);
-    return at != open_->end() && at->second > 0;
+    return at == open_->end() ? 0 : static_cast<size_t>(at->second);
   }
 
   Result<FileHandlePtr> Open(const Path& path) override;
@@ -146,7 +151,7 @@ class ModelSink final : public Sink {
 
   // Some, or all, of what is in flight.
   std::vector<Delivery> Answer(bool all);
-  std::vector<Delivery> RejectAll(bool* exact);
+  std::vector<Delivery> RejectAll();
   void Forget() { flying_.clear(); }
   bool empty() const { return flying_.empty(); }
   bool paused = false;
