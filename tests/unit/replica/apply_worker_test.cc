@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// The apply thread's baton: the replica thread applies by itself while the apply thread has nothing
+// to do, and hands over otherwise. What the sinks touch here is not guarded by anything else, so
+// the preset `tsan` sees two threads in it at once; the order of the results is checked always.
+#include "store/replica/apply_worker.h"
+
+#include "tests/unit/apply/machine.h"
+#include "tests/unit/base/seed.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <future>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace store::replica {
+namespace {
+
+class ApplyWorkerTest : public ::testing::Test {
+ protected:
+  ApplySinks Sinks() {
+    return {.events = [this](const mvcc::EventBatchPtr& events) { last_ = events->last; },
+            .results =
+                [this](const std::vector<apply::LoopResults>& results) {
+                  for (const apply::LoopResults& loop : results) {
+                    for (const apply::CallResult& result : loop.results) {
+                      answered_.push_back(result.counter);
+                    }
+                  }
+                },
+            .report = [this](const apply::ApplyReport& report) { applied_ = report.applied; },
+            .fatal = [](const Error& error) { FAIL() << error.ToString(); }};
+  }
+  std::vector<raft::EntryPtr> NextPut() {
+    std::string data = machine_.make()(apply::PutOf(fmt::format("key{}", next_ % 50), "value"));
+    return {apply::MakeEntry(++next_, std::move(data))};
+  }
+  // Everything handed over before has been applied.
+  void WaitForApply(ApplyWorker& worker) {
+    std::promise<void> done;
+    worker.Run([&done] { done.set_value(); });
+    done.get_future().wait();
+  }
+
+  SystemClock clock_;
+  apply::Machine machine_;
+  uint64_t next_ = 0;
+  // Of the apply thread, whoever that is.
+  std::vector<uint64_t> answered_;
+  Revision last_;
+  raft::Index applied_;
+  size_t actions_ = 0;
+};
+
+TEST_F(ApplyWorkerTest, TwoThreadsTakeTurnsInTheOrderOfTheLog) {
+  constexpr uint64_t kEntries = 3000;
+  Random random = SeededRandom("ApplyWorkerTest");
+  ApplyWorker worker({}, machine_.state(), Sinks(), clock_, Logger());
+  worker.Start();
+  size_t here = 0;
+  size_t handed = 0;
+  size_t others = 0;
+  while (next_ < kEntries) {
+    std::vector<raft::EntryPtr> entries = NextPut();
+    if (random.Chance(0.5) && worker.TryApplyHere(&entries)) {
+      ++here;
+      continue;
+    }
+    worker.Post(std::move(entries));
+    ++handed;
+    if (random.Chance(0.1)) {
+      worker.Run([this] { ++actions_; });
+      ++others;
+    }
+    // Sometimes the apply thread finishes first, so that both ways are taken.
+    if (random.Chance(0.3)) WaitForApply(worker);
+  }
+  WaitForApply(worker);
+  worker.Stop();
+  EXPECT_GT(here, 0U);
+  EXPECT_GT(handed, 0U);
+  EXPECT_EQ(actions_, others);
+  EXPECT_EQ(applied_, raft::Index(kEntries));
+  ASSERT_EQ(answered_.size(), kEntries);
+  for (size_t i = 0; i < answered_.size(); ++i) ASSERT_EQ(answered_[i], i + 1);
+}
+
+TEST_F(ApplyWorkerTest, NothingIsAppliedHereWhileTheOtherThreadHasWork) {
+  ApplyWorker worker({}, machine_.state(), Sinks(), clock_, Logger());
+  worker.Start();
+  std::promise<void> begun;
+  std::promise<void> release;
+  worker.Run([&] {
+    begun.set_value();
+    release.get_future().wait();
+  });
+  begun.get_future().wait();
+  std::vector<raft::EntryPtr> entries = NextPut();
+  EXPECT_FALSE(worker.TryApplyHere(&entries));
+  ASSERT_EQ(entries.size(), 1U) << "refused, so kept";
+  worker.Post(std::move(entries));
+  entries = NextPut();
+  EXPECT_FALSE(worker.TryApplyHere(&entries)) << "it would overtake the one before";
+  release.set_value();
+  worker.Post(std::move(entries));
+  WaitForApply(worker);
+  worker.Stop();
+  EXPECT_EQ(answered_, (std::vector<uint64_t>{1, 2}));
+}
+
+}  // namespace
+}  // namespace store::replica
