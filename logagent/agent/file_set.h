@@ -98,6 +98,8 @@ class FileSet {
   void OpenRotatedAway(Entry& entry, Scanned& scanned);
   void OpenMissed(Entry& entry, const Path& was, const Path& now, Scanned& scanned);
   bool OpenDetached(Entry& entry, const Path& path, const SavedFile* row, Scanned& scanned);
+  // The file of that name holds what the row tells of.
+  bool IsThere(const Path& path, const SavedFile& row);
   FileTask* OpenCopy(Entry& entry, const FormerContent& former, const Path& near, Scanned& scanned);
   std::optional<SavedFile> RowOfCopy(const Path& path, const FormerContent& former);
   void LoseFormer(Entry& entry, const FormerContent& former, const Path& near, bool deleted,

@@ -99,10 +99,7 @@ bool FileSet::OpenDetached(Entry& entry, const Path& path, const SavedFile* row,
         (FamilyOf(path) != FamilyOf(row->path) || IsCompressed(path.native()))) {
       return false;
     }
-    auto file = files_.Open(path);
-    auto same =
-        file ? Matches(files_, **file, row->offset, row->head, row->mark) : Result<bool>(false);
-    if (!same || !*same) {
+    if (!IsThere(path, *row)) {
       return false;  // the inode was reused by a file this entry does not collect
     }
   }
@@ -149,6 +146,12 @@ void FileSet::OpenRenamed(Entry& entry, const Path& was, const Path& now, Scanne
   OpenDetached(entry, now, nullptr, scanned);
 }
 
+bool FileSet::IsThere(const Path& path, const SavedFile& row) {
+  auto file = files_.Open(path);
+  auto same = file ? Matches(files_, **file, row.offset, row.head, row.mark) : Result<bool>(false);
+  return same && *same;
+}
+
 // The file that holds what `former` was: same head, same bytes before the position.
 FileTask* FileSet::OpenCopy(Entry& entry, const FormerContent& former, const Path& near,
                             Scanned& scanned) {
@@ -164,12 +167,15 @@ FileTask* FileSet::OpenCopy(Entry& entry, const FormerContent& former, const Pat
     }
     Path path = DirectoryOf(near) / name.name;
     auto row = RowOfCopy(path, former);
-    auto stale = row ? entry.tasks.find({row->file.device, row->file.inode}) : entry.tasks.end();
+    if (!row || !IsThere(path, *row)) {
+      continue;
+    }
+    auto stale = entry.tasks.find({row->file.device, row->file.inode});
     bool settled = stale != entry.tasks.end() && stale->second->state != FileTask::State::kStarting;
     if (settled && Replaced(*stale->second, scanned)) {
       Close(*stale->second);  // the copy has the inode of a deleted file that was not open
     }
-    if (row && OpenDetached(entry, path, &*row, scanned)) {
+    if (OpenDetached(entry, path, &*row, scanned)) {
       FileTask* task = entry.tasks.at({row->file.device, row->file.inode}).get();
       task->detached = !PatternMeans(entry.spec.path, path);
       entry.held.erase({row->file.device, row->file.inode});

@@ -156,6 +156,21 @@ TEST_F(Rotation, CopyUnderTheInodeOfAnEmptyFileIsReadOnce) {
   EXPECT_THAT(sink_.lines, ElementsAre("one", "two"));
 }
 
+// Torture script 50083: it was closed, and no scan came that would have found it again.
+TEST_F(Rotation, FileThatWasEmptyIsNotGivenUpForACopyItIsNot) {
+  Start("/logs/*.log");
+  files_.Append("/logs/a.b.log", "");
+  Steps(10);
+  files_.Append("/logs/a.log", "one\n");
+  Steps(10);
+  ASSERT_EQ(files_.open_files(), 1U);
+  files_.Truncate("/logs/a.log");
+  files_.Append("/logs/a.b.log", "longer than the former\n");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "longer than the former"));
+  EXPECT_EQ(Lost(), 0U);
+}
+
 TEST_F(Rotation, CheckpointOfAnEmptyFileSpeaksForNoOtherFile) {
   files_.Append("/logs/b.log", "");
   Start("/logs/*.log");
