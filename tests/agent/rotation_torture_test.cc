@@ -215,9 +215,12 @@ class Script {
     for (size_t content : std::exchange(gone_, {})) {
       model_.At(content).unsure = true;  // was it noticed before, and did its row go?
       model_.At(content).also_lost += model_.At(content).shown;
+      if (!RowKnows(content)) {
+        Excuse(content);  // without its head the next life does not know the copy
+      }
     }
     for (const auto& [name, file] : names_) {
-      if (!IsBase(name)) {
+      if (!IsBase(name) || IsOldTarget(name)) {
         ExcuseUnseen(file.content);
       }
     }
@@ -257,6 +260,10 @@ class Script {
 
   // The files.
   static bool IsBase(const std::string& name) { return name.ends_with(".log"); }
+  // The link led there before; no name leads an agent to it that does not know it yet.
+  bool IsOldTarget(const std::string& name) const {
+    return name.starts_with("real/") && name != fmt::format("real/r{}.log", links_);
+  }
   bool Matches(const std::string& name) const {
     return glob_ ? name.find('/') == std::string::npos : IsBase(name);
   }
@@ -341,16 +348,19 @@ class Script {
       Write(base, random_.Chance(0.2));
     }
   }
+  // That a row was saved after lines of it were acknowledged is certain for every topic.
+  bool RowKnows(size_t content) {
+    const auto& by_topic = model_.At(content).by_topic;
+    return std::all_of(by_topic.begin(), by_topic.end(),
+                       [](const auto& topic) { return topic.second.saved > 0; });
+  }
   void Truncate(const std::string& base, const std::string& copy) {
     auto at = names_.find(base);
     size_t content = at->second.content;
     Content& old = model_.At(content);
     Excuse(content);
     old.gone = true;
-    bool known = model_.Taken(content) > 0;
-    for (const auto& [topic, seen] : old.by_topic) {
-      known = known && (shard_ != nullptr || seen.saved > 0);  // else no row knows its head
-    }
+    bool known = model_.Taken(content) > 0 && (shard_ != nullptr || RowKnows(content));
     auto kept = names_.find(copy);
     if (known && kept != names_.end()) {
       size_t whole = 0;
@@ -492,6 +502,11 @@ class Script {
     TortureModel::Loss expected = model_.ExpectedLoss();
     if (trace_) {
       model_.ExplainLoss();
+      for (const FileStats& file : shard_->Snapshot()->files) {
+        Trace("file {} inode {} generation {} read {} acked {} of {} {} open {} detached {} {}",
+              file.path, file.file.inode, file.file.generation, file.read_offset, file.acked_offset,
+              file.size, file.state, file.open, file.detached, file.error);
+      }
     }
     if (bytes_lost() < expected.least || bytes_lost() > expected.most) {
       model_.Fail(fmt::format("the agent counts {} bytes lost, {} to {} are{}", bytes_lost(),
