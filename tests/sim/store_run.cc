@@ -15,8 +15,8 @@ namespace {
 
 // So many times the patience for a lease with one leader.
 constexpr int kLeaseRounds = 10;
-// What moves for ever is not calm either.
-constexpr Time kCalmMax = 300 * kSecond;
+// What moves for ever is not calm either; slow readers need long.
+constexpr Time kCalmMax = 3600 * kSecond;
 
 Time ElectionTimeout(const StoreOptions& options) {
   return static_cast<Time>(2) * options.replica.raft.election_ticks * options.tick;
