@@ -47,6 +47,16 @@ std::string EncodeLeaseExpiry(std::span<const LeaseId> ids) {
   return EncodeCommand(RequestId(), command);
 }
 
+std::string EncodeLeaseCheckpoints(std::span<const lease::LeaseClock::Checkpoint> checkpoints) {
+  sluice::store::Command command;
+  for (const auto& checkpoint : checkpoints) {
+    auto& one = *command.mutable_lease_checkpoint()->add_checkpoints();
+    one.set_id(checkpoint.id.value());
+    one.set_remaining_ttl(checkpoint.remaining_seconds);
+  }
+  return EncodeCommand(RequestId(), command);
+}
+
 Status DecodeCommand(std::string_view bytes, sluice::store::Command* command) {
   google::protobuf::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(bytes.data()),
                                                static_cast<int>(bytes.size()));

@@ -7,6 +7,7 @@
 #include "store/apply/report.h"
 #include "store/base/error.h"
 #include "store/base/ids.h"
+#include "store/lease/lease_clock.h"
 #include "store_command.pb.h"
 
 #include <cstdint>
@@ -30,6 +31,9 @@ std::string EncodeMembershipChange(const RequestId& id, sluice::store::Membershi
 
 // Revoke of overdue leases by the leader itself.
 std::string EncodeLeaseExpiry(std::span<const LeaseId> ids);
+
+// What is left of leases, by the leader itself; 0 seconds clear a checkpoint.
+std::string EncodeLeaseCheckpoints(std::span<const lease::LeaseClock::Checkpoint> checkpoints);
 
 // kUnsupported for a newer format or an unknown body: the member must stop, because skipping an
 // entry would let its state differ from the others'. kCorruption when the bytes are no command.

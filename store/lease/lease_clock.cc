@@ -16,11 +16,20 @@ TimePoint After(TimePoint start, int64_t seconds) {
 
 }  // namespace
 
-void LeaseClock::Schedule(LeaseId id, Row& row, TimePoint expires) {
+void LeaseClock::Schedule(LeaseId id, Row& row, TimePoint now, TimePoint expires) {
   order_.erase({row.queued, id});
   row.expires = expires;
   row.queued = expires;
   order_.insert({row.queued, id});
+  ScheduleCheckpoint(id, row, now);
+}
+
+void LeaseClock::ScheduleCheckpoint(LeaseId id, Row& row, TimePoint now) {
+  checkpoints_.erase({row.checkpoint_at, id});
+  bool wanted = checkpoint_interval_ > Duration(0) && row.expires - now > checkpoint_interval_;
+  if (!wanted) return;
+  row.checkpoint_at = now + checkpoint_interval_;
+  checkpoints_.insert({row.checkpoint_at, id});
 }
 
 void LeaseClock::Granted(LeaseId id, int64_t ttl_seconds, int64_t remaining_seconds,
@@ -28,40 +37,47 @@ void LeaseClock::Granted(LeaseId id, int64_t ttl_seconds, int64_t remaining_seco
   Row& row = rows_[id];
   row.ttl_seconds = ttl_seconds;
   row.remaining_seconds = remaining_seconds;
-  if (primary_) Schedule(id, row, After(now, ttl_seconds));
+  if (primary_) Schedule(id, row, now, After(now, ttl_seconds));
 }
 
 void LeaseClock::Revoked(LeaseId id) {
   auto found = rows_.find(id);
   if (found == rows_.end()) return;
   order_.erase({found->second.queued, id});
+  checkpoints_.erase({found->second.checkpoint_at, id});
   rows_.erase(found);
 }
 
 void LeaseClock::Checkpointed(LeaseId id, int64_t remaining_seconds) {
   auto found = rows_.find(id);
-  if (found != rows_.end()) found->second.remaining_seconds = remaining_seconds;
+  if (found == rows_.end()) return;
+  Row& row = found->second;
+  row.remaining_seconds = remaining_seconds;
+  (remaining_seconds > 0 ? row.checkpointing : row.clearing) = false;
 }
 
 void LeaseClock::Clear() {
   rows_.clear();
   order_.clear();
+  checkpoints_.clear();
 }
 
 void LeaseClock::Promote(TimePoint now, Duration extend) {
   primary_ = true;
   order_.clear();
+  checkpoints_.clear();
   for (auto& [id, row] : rows_) {
     int64_t left = row.remaining_seconds > 0 ? row.remaining_seconds : row.ttl_seconds;
-    row.expires = After(now + extend, left);
-    row.queued = row.expires;
-    order_.insert({row.queued, id});
+    // What an earlier term of this member proposed is applied by now, or lost.
+    row.checkpointing = row.clearing = false;
+    Schedule(id, row, now, After(now + extend, left));
   }
 }
 
 void LeaseClock::Demote() {
   primary_ = false;
   order_.clear();
+  checkpoints_.clear();
 }
 
 std::optional<int64_t> LeaseClock::Renew(LeaseId id, TimePoint arrived) {
@@ -70,8 +86,7 @@ std::optional<int64_t> LeaseClock::Renew(LeaseId id, TimePoint arrived) {
   Row& row = found->second;
   // It came in time but is judged late, behind a slow read round: the revoke is in the log already.
   if (row.queued != row.expires) return std::nullopt;
-  row.remaining_seconds = 0;  // a keep-alive clears the checkpoint
-  Schedule(id, row, std::max(row.expires, After(arrived, row.ttl_seconds)));
+  Schedule(id, row, arrived, std::max(row.expires, After(arrived, row.ttl_seconds)));
   return row.ttl_seconds;
 }
 
@@ -109,6 +124,41 @@ std::vector<LeaseId> LeaseClock::TakeExpired(TimePoint now, size_t max, Duration
     expired.push_back(id);
   }
   return expired;
+}
+
+std::vector<LeaseClock::Checkpoint> LeaseClock::TakeCheckpoints(TimePoint now, size_t max) {
+  std::vector<Checkpoint> due;
+  while (due.size() < max && !checkpoints_.empty() && checkpoints_.begin()->first <= now) {
+    LeaseId id = checkpoints_.begin()->second;
+    Row& row = rows_.at(id);
+    ScheduleCheckpoint(id, row, now);
+    bool ends = row.queued != row.expires || row.expires <= now;
+    // Rounded up: a lease may live longer than its TTL, never shorter.
+    int64_t left = std::chrono::ceil<std::chrono::seconds>(row.expires - now).count();
+    if (ends) {
+      checkpoints_.erase({row.checkpoint_at, id});
+    } else if (!row.clearing && left < row.ttl_seconds) {
+      due.push_back({id, left});
+    }
+  }
+  return due;
+}
+
+void LeaseClock::CheckpointProposed(const Checkpoint& checkpoint) {
+  auto found = rows_.find(checkpoint.id);
+  if (found == rows_.end()) return;
+  Row& row = found->second;
+  (checkpoint.remaining_seconds > 0 ? row.checkpointing : row.clearing) = true;
+}
+
+bool LeaseClock::HasCheckpoint(LeaseId id) const {
+  auto found = rows_.find(id);
+  return found != rows_.end() &&
+         (found->second.remaining_seconds > 0 || found->second.checkpointing);
+}
+
+bool LeaseClock::NeedsClear(LeaseId id) const {
+  return HasCheckpoint(id) && !rows_.at(id).clearing;
 }
 
 std::optional<TimePoint> LeaseClock::NextDeadline() const {

@@ -22,6 +22,7 @@ void LeaseKeeper::OnRole(raft::Role role, raft::Raft& raft) {
       clock_.Promote(env_.Now(), election_timeout_);
     } else {
       clock_.Demote();
+      to_clear_.clear();
       GiveBack([](const Waiting&) { return true; });
     }
   }
@@ -73,9 +74,10 @@ void LeaseKeeper::OnRequests(LoopId loop, std::span<const LeaseRequest> requests
 void LeaseKeeper::Place(raft::Raft& raft) {
   if (clock_.primary()) {
     for (const Parked& parked : std::exchange(parked_, {})) {
+      (void)IsClear(parked.request);
       waiting_.push_back({{parked.loop, {}}, parked.request, raft.RequestRead(), {}, false});
     }
-    return;
+    return ProposeClears(raft);
   }
   raft::Position position = raft.position();
   // The core may lead already; OnRole will say so.
@@ -114,11 +116,13 @@ void LeaseKeeper::TakeRequests(raft::NodeId from, const PeerLeaseRequest& reques
       refused.push_back(Refusal(request, ErrorCode::kTooManyRequests));
     } else {
       request.arrived = env_.Now();
+      (void)IsClear(request);
       waiting_.push_back({{{}, from}, request, raft.RequestRead(), {}, false});
       ++peer_waiting_;
     }
   }
   if (!refused.empty()) env_.SendPeer(from, PeerLeaseAnswer{std::move(refused)});
+  ProposeClears(raft);
 }
 
 void LeaseKeeper::TakeAnswers(raft::NodeId from, const PeerLeaseAnswer& answers) {
@@ -169,8 +173,50 @@ void LeaseKeeper::OnGrant(const raft::ReadGrant& grant) {
 // Waits for apply too: a grant that is committed but not applied here yet must not look unknown.
 void LeaseKeeper::AnswerReady() {
   if (!clock_.primary()) return;
-  AnswerWhile([this](const Waiting& front) { return front.granted && front.index <= applied_; },
-              [this](const LeaseRequest& request) { return Answer(request); });
+  AnswerWhile(
+      [this](const Waiting& front) {
+        return front.granted && front.index <= applied_ && IsClear(front.request);
+      },
+      [this](const LeaseRequest& request) { return Answer(request); });
+}
+
+bool LeaseKeeper::IsClear(const LeaseRequest& request) {
+  if (request.kind != LeaseRequest::Kind::kKeepAlive) return true;
+  if (clock_.NeedsClear(request.id)) to_clear_.insert(request.id);
+  return !clock_.HasCheckpoint(request.id);
+}
+
+// At most two entries per lease and interval: one checkpoint, and its clearing by the first
+// keep-alive after it.
+void LeaseKeeper::ProposeClears(raft::Raft& raft) {
+  while (!to_clear_.empty()) {
+    std::vector<lease::LeaseClock::Checkpoint> batch;
+    for (LeaseId id : to_clear_) {
+      if (batch.size() == limits_.checkpoints_per_entry) break;
+      batch.push_back({id, 0});
+    }
+    if (!Propose(batch, raft)) return;  // the next tick tries again
+    for (const auto& one : batch) to_clear_.erase(one.id);
+  }
+}
+
+bool LeaseKeeper::Propose(std::span<const lease::LeaseClock::Checkpoint> checkpoints,
+                          raft::Raft& raft) {
+  if (raft.position().role != raft::Role::kLeader) return false;
+  if (raft.Propose({apply::EncodeLeaseCheckpoints(checkpoints)}) !=
+      raft::ProposeResult::kAppended) {
+    return false;
+  }
+  for (const auto& one : checkpoints) clock_.CheckpointProposed(one);
+  return true;
+}
+
+// What is refused is due again after an interval.
+void LeaseKeeper::ProposeCheckpoints(TimePoint now, raft::Raft& raft) {
+  auto due = clock_.TakeCheckpoints(now, limits_.checkpoints_per_entry);
+  if (due.empty()) return;
+  FAILPOINT("lease-checkpoint");
+  (void)Propose(due, raft);
 }
 
 void LeaseKeeper::OnReadsFailed(raft::ReadId batch) {
@@ -253,6 +299,12 @@ void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
   if (!parked_.empty() || !forwarded_.empty()) Reconsider(now, raft);
   if (now < next_scan_ || !clock_.primary()) return;
   next_scan_ = now + limits_.scan_interval;
+  ProposeClears(raft);
+  ProposeRevokes(now, raft);
+  ProposeCheckpoints(now, raft);
+}
+
+void LeaseKeeper::ProposeRevokes(TimePoint now, raft::Raft& raft) {
   size_t scans_per_second =
       std::max<size_t>(1, static_cast<size_t>(std::chrono::seconds(1) / limits_.scan_interval));
   size_t budget = std::max<size_t>(1, limits_.revokes_per_second / scans_per_second);

@@ -4,7 +4,8 @@
 // confirmed that this member still leads: a deposed leader must not promise a lease another one may
 // already have revoked. Elsewhere requests are forwarded to the leader, under tags of this keeper's
 // own, and offered again (both kinds may be repeated) until one answers or their patience is over;
-// without a leader they wait here. Replica thread only; bounded by LeaseKeeperLimits and, for the
+// without a leader they wait here. Checkpoints (lease_clock.h) are proposed here, and cleared
+// before a keep-alive is answered. Replica thread only; bounded by LeaseKeeperLimits and, for the
 // requests of this member's clients, by what the edge admitted.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include "store/raft/raft.h"
 #include "store/replica/env.h"
 
+#include <absl/container/flat_hash_set.h>
 #include <absl/functional/function_ref.h>
 
 #include <cstddef>
@@ -36,12 +38,17 @@ struct LeaseKeeperLimits {
   Duration forward_patience = std::chrono::seconds(6);
   size_t forward_batch = 1000;
   size_t peer_requests_waiting = 60'000;
+  Duration checkpoint_interval{0};  // 0: none
+  size_t checkpoints_per_entry = 1000;
 };
 
 class LeaseKeeper {
  public:
   LeaseKeeper(const LeaseKeeperLimits& limits, Duration election_timeout, Env& env)
-      : limits_(limits), election_timeout_(election_timeout), env_(env) {}
+      : limits_(limits),
+        election_timeout_(election_timeout),
+        env_(env),
+        clock_(limits.checkpoint_interval) {}
 
   void Restore(LeaseId id, int64_t ttl_seconds, int64_t remaining_seconds);
   void OnRole(raft::Role role, raft::Raft& raft);
@@ -80,6 +87,12 @@ class LeaseKeeper {
     TimePoint sent;
   };
   LeaseAnswer Answer(const LeaseRequest& request);
+  // Whether the lease's checkpoint, if it has one, is cleared; else it will be.
+  bool IsClear(const LeaseRequest& request);
+  void ProposeClears(raft::Raft& raft);
+  void ProposeCheckpoints(TimePoint now, raft::Raft& raft);
+  void ProposeRevokes(TimePoint now, raft::Raft& raft);
+  bool Propose(std::span<const lease::LeaseClock::Checkpoint> checkpoints, raft::Raft& raft);
   static LeaseAnswer Refusal(const LeaseRequest& request, ErrorCode code);
   void AnswerReady();
   void AnswerWhile(absl::FunctionRef<bool(const Waiting&)> ready,
@@ -104,6 +117,7 @@ class LeaseKeeper {
   std::deque<Parked> parked_;                // oldest first
   std::map<uint64_t, Forwarded> forwarded_;  // by the tag sent to the leader
   uint64_t last_tag_ = 0;
+  absl::flat_hash_set<LeaseId> to_clear_;  // leases whose keep-alive waits for it
   raft::Index applied_;
   TimePoint next_scan_{};
   size_t revokes_in_flight_ = 0;

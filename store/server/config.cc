@@ -161,6 +161,14 @@ Status ServerConfig::Finish() {
   }
   RETURN_IF_ERROR(CheckOwnUrls(*this));
   RETURN_IF_ERROR(CheckTimes(*this));
+  if (lease_checkpoint_persist && !lease_checkpoint) {
+    return Refuse(
+        "enabling feature gate LeaseCheckpointPersist requires enabling feature gate "
+        "LeaseCheckpoint");
+  }
+  if (lease_checkpoint_interval < std::chrono::seconds(1)) {
+    return Refuse("--lease-checkpoint-interval must be at least 1s");
+  }
   if (wal_segment_bytes < kWalSegmentBytesMin || wal_segment_bytes > kWalSegmentBytesMax) {
     return Refuse(fmt::format("--wal-segment-bytes must be between {} and {}", kWalSegmentBytesMin,
                               kWalSegmentBytesMax));

@@ -40,6 +40,9 @@ struct ServerConfig {
   bool force_new_cluster = false;
   bool initial_corrupt_check = false;
   Duration corrupt_check_time{0};  // 0: off
+  bool lease_checkpoint = false;
+  bool lease_checkpoint_persist = false;  // they always are, as in 3.6
+  Duration lease_checkpoint_interval = std::chrono::minutes(5);
   uint32_t max_learners = 1;
   LogLevel log_level = LogLevel::kInfo;
   int64_t quota_backend_bytes = 0;  // 0: 2 GiB, negative: none

@@ -28,6 +28,9 @@ replica::ReplicaConfig MakeReplicaConfig(const ServerConfig& config, raft::NodeI
   replica.compaction.period = config.compaction_period;
   replica.compaction.revisions = config.compaction_revisions;
   replica.membership.strict = config.strict_reconfig_check;
+  if (config.lease_checkpoint) {
+    replica.leases.checkpoint_interval = config.lease_checkpoint_interval;
+  }
   return replica;
 }
 

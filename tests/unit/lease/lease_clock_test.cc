@@ -37,6 +37,42 @@ TEST(LeaseClock, PromoteHonoursACheckpoint) {
   EXPECT_EQ(clock.TimeToLive(LeaseId(1), kStart)->ttl_seconds, 5);
 }
 
+TEST(LeaseClock, CheckpointsAreDueEveryIntervalWhileMoreThanOneIsLeft) {
+  using Checkpoint = LeaseClock::Checkpoint;
+  LeaseClock clock(seconds(10));
+  clock.Granted(LeaseId(1), 35, 0, kStart);
+  EXPECT_TRUE(clock.TakeCheckpoints(kStart + seconds(60), 10).empty()) << "not a leader";
+  clock.Promote(kStart, seconds(0));
+  clock.Granted(LeaseId(2), 10, 0, kStart);
+  EXPECT_TRUE(clock.TakeCheckpoints(kStart + seconds(9), 10).empty());
+  EXPECT_EQ(clock.TakeCheckpoints(kStart + milliseconds(10'500), 10),
+            (std::vector{Checkpoint{LeaseId(1), 25}}))
+      << "rounded up";
+  EXPECT_TRUE(clock.TakeCheckpoints(kStart + seconds(20), 10).empty());
+  EXPECT_EQ(clock.TakeCheckpoints(kStart + seconds(21), 10),
+            (std::vector{Checkpoint{LeaseId(1), 14}}));
+  EXPECT_EQ(clock.TakeCheckpoints(kStart + seconds(31), 10),
+            (std::vector{Checkpoint{LeaseId(1), 4}}));
+  EXPECT_TRUE(clock.TakeCheckpoints(kStart + seconds(100), 10).empty()) << "less than one is left";
+}
+
+TEST(LeaseClock, ACheckpointIsClearedOnce) {
+  LeaseClock clock(seconds(10));
+  clock.Promote(kStart, seconds(0));
+  clock.Granted(LeaseId(1), 35, 0, kStart);
+  EXPECT_FALSE(clock.HasCheckpoint(LeaseId(1)));
+  clock.CheckpointProposed({LeaseId(1), 25});
+  EXPECT_TRUE(clock.NeedsClear(LeaseId(1)));
+  clock.CheckpointProposed({LeaseId(1), 0});
+  EXPECT_TRUE(clock.HasCheckpoint(LeaseId(1)));
+  EXPECT_FALSE(clock.NeedsClear(LeaseId(1)));
+  EXPECT_TRUE(clock.TakeCheckpoints(kStart + seconds(10), 10).empty()) << "it is being cleared";
+  clock.Checkpointed(LeaseId(1), 25);
+  EXPECT_TRUE(clock.HasCheckpoint(LeaseId(1)));
+  clock.Checkpointed(LeaseId(1), 0);
+  EXPECT_FALSE(clock.HasCheckpoint(LeaseId(1)));
+}
+
 TEST(LeaseClock, RenewCountsFromArrivalAndNeverShortens) {
   LeaseClock clock;
   clock.Promote(kStart, seconds(0));

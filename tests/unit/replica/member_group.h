@@ -52,6 +52,11 @@ class GroupMember final : private Env {
                          Duration patience = std::chrono::seconds(7));
   uint64_t MoveLeader(raft::NodeId to);
   uint64_t Propose(sluice::store::Command command);
+  uint64_t AskLease(LeaseRequest::Kind kind, LeaseId lease);
+  const LeaseAnswer* lease_answer(uint64_t tag) const {
+    auto found = leases_.find(tag);
+    return found == leases_.end() ? nullptr : &found->second;
+  }
   void Tick();
   // It is about to stop; goes on.
   bool Leave() {
@@ -71,7 +76,9 @@ class GroupMember final : private Env {
   void FailProposals(LoopId, std::span<const apply::RequestId> ids, ErrorCode code) override {
     for (const auto& id : ids) told_.try_emplace(id.counter, Told{code, false});
   }
-  void AnswerLeases(LoopId, std::span<const LeaseAnswer>) override {}
+  void AnswerLeases(LoopId, std::span<const LeaseAnswer> answers) override {
+    for (const LeaseAnswer& answer : answers) leases_.insert_or_assign(answer.tag, answer);
+  }
   void AnswerAdmin(const apply::RequestId& id, ErrorCode code) override {
     told_.try_emplace(id.counter, Told{code, false});
   }
@@ -95,13 +102,15 @@ class GroupMember final : private Env {
   std::vector<raft::EntryPtr> received_;  // what a snapshot holds
   std::unique_ptr<Replica> replica_;
   std::map<uint64_t, Told> told_;
+  std::map<uint64_t, LeaseAnswer> leases_;
   uint64_t counter_ = 0;
   uint64_t random_ = 0;
 };
 
 class MemberGroup {
  public:
-  explicit MemberGroup(uint64_t voters, MembershipLimits limits = {}) : limits_(limits) {
+  explicit MemberGroup(uint64_t voters, MembershipLimits limits = {}, LeaseKeeperLimits leases = {})
+      : limits_(limits), leases_(leases) {
     std::vector<cluster::Member>& founders = founders_;
     for (uint64_t i = 1; i <= voters; ++i) founders.push_back(MemberOf(i));
     for (const cluster::Member& member : founders) Start(member.id, founders);
@@ -224,6 +233,7 @@ class MemberGroup {
   }
 
   const MembershipLimits limits_;
+  const LeaseKeeperLimits leases_;
   std::vector<cluster::Member> founders_;
   std::map<raft::NodeId, std::unique_ptr<GroupMember>> members_;
   std::set<raft::NodeId> stopped_;
@@ -240,6 +250,7 @@ inline GroupMember::GroupMember(MemberGroup& group, raft::NodeId id,
   config.raft.id = id;
   config.raft.seed = id.value();
   config.membership = group.limits_;
+  config.leases = group.leases_;
   Boot boot;
   const apply::AppliedRow& applied = machine_->applied();
   boot.raft.applied = boot.raft.truncated = applied.index;
@@ -368,6 +379,12 @@ inline uint64_t GroupMember::MoveLeader(raft::NodeId to) {
   group_.Post(id_,
               [this, admin = std::move(admin)]() mutable { replica_->OnAdmin(std::move(admin)); });
   return counter;
+}
+
+inline uint64_t GroupMember::AskLease(LeaseRequest::Kind kind, LeaseId lease) {
+  LeaseRequest request{kind, ++counter_, lease, group_.now_};
+  group_.Post(id_, [this, request] { replica_->OnLeaseRequests(LoopId(0), {&request, 1}); });
+  return request.tag;
 }
 
 inline uint64_t GroupMember::Propose(sluice::store::Command command) {

@@ -69,6 +69,13 @@ struct Refusal {
 TEST(Flags, EachMistakeHasItsOwnMessage) {
   const Refusal cases[] = {
       {{"--xyz"}, Kind::kUsage, "flag provided but not defined: -xyz"},
+      {{"--experimental-enable-lease-checkpoint-persist"},
+       Kind::kInvalid,
+       "enabling feature gate LeaseCheckpointPersist requires enabling feature gate "
+       "LeaseCheckpoint"},
+      {{"--lease-checkpoint-interval=10ms"},
+       Kind::kInvalid,
+       "--lease-checkpoint-interval must be at least 1s"},
       {{"-xyz=1"}, Kind::kUsage, "flag provided but not defined: -xyz"},
       {{"--name"}, Kind::kUsage, "flag needs an argument: -name"},
       {{"serve"}, Kind::kInvalid, "'serve' is not a valid flag"},
