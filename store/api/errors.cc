@@ -100,10 +100,11 @@ constexpr ErrorRow kRows[] = {
      "RangeStream does not support revision filters"},
     {kTimeoutLeaderTransfer, GrpcCode::kUnknown,
      "etcdserver: request timed out, leader transfer took too long"},
+    {kUnknownMethod, GrpcCode::kUnknown, "etcdserver: unknown method"},
 };
 
 constexpr size_t kFirst = static_cast<size_t>(kEmptyKey);
-constexpr size_t kCount = static_cast<size_t>(kTimeoutLeaderTransfer) - kFirst + 1;
+constexpr size_t kCount = static_cast<size_t>(kUnknownMethod) - kFirst + 1;
 static_assert(std::size(kRows) == kCount, "each client-visible code has exactly one row");
 
 constexpr std::array<std::string_view, 17> kGoCodeNames = {

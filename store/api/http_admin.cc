@@ -67,14 +67,14 @@ void HttpAdmin::Register(rpc::HttpRouter& router) {
   RegisterProbe(router, "/readyz",
                 {Check::kDataCorruption, Check::kSerializableRead, Check::kLinearizableRead,
                  Check::kNonLearner});
-  router.Add("GET", "/version", [this](rpc::HttpExchangePtr exchange) { Version(*exchange); });
-  router.Add("GET", "/metrics", [this](rpc::HttpExchangePtr exchange) {
+  AddVersionPage(router, context_.state);
+  router.Add("GET", "/metrics", [this](const rpc::HttpExchangePtr& exchange) {
     exchange->Reply(200, kMetricsText, registry_.Text());
   });
 }
 
 // Alarms, then the leader, then a read.
-void HttpAdmin::Health(rpc::HttpExchangePtr exchange) {
+void HttpAdmin::Health(const rpc::HttpExchangePtr& exchange) {
   std::vector<std::string> excluded = exchange->request().Query("exclude");
   bool serializable = Contains(exchange->request().Query("serializable"), "true");
   {
@@ -121,12 +121,14 @@ std::string_view HttpAdmin::NameOf(Check check) {
 
 void HttpAdmin::RegisterProbe(rpc::HttpRouter& router, const std::string& path,
                               const Checks& checks) {
-  router.Add("GET", path,
-             [this, checks](rpc::HttpExchangePtr exchange) { StartProbe(exchange, checks); });
+  router.Add("GET", path, [this, checks](const rpc::HttpExchangePtr& exchange) {
+    StartProbe(exchange, checks);
+  });
   for (Check check : checks) {
     std::string one = fmt::format("{}/{}", path, NameOf(check));
-    router.Add("GET", one,
-               [this, check](rpc::HttpExchangePtr exchange) { StartProbe(exchange, {check}); });
+    router.Add("GET", one, [this, check](const rpc::HttpExchangePtr& exchange) {
+      StartProbe(exchange, {check});
+    });
   }
 }
 
@@ -185,13 +187,14 @@ void HttpAdmin::Answer(Probe& probe) {
   probe.exchange->Reply(200, kPlainText, (verbose ? probe.lines : std::string()) + "ok\n");
 }
 
-void HttpAdmin::Version(rpc::HttpExchange& exchange) const {
-  apply::StateRef state = context_.state.Read();
-  std::string agreed = state->cluster_version != nullptr ? *state->cluster_version : std::string();
-  exchange.Reply(200, kJson,
-                 fmt::format(R"({{"etcdserver":"{}","etcdcluster":"{}","storage":"{}"}})",
-                             cluster::kServerVersion, agreed.empty() ? "not_decided" : agreed,
-                             agreed.empty() ? "unknown" : agreed));
+void AddVersionPage(rpc::HttpRouter& router, const apply::StateMachine& machine) {
+  router.Add("GET", "/version", [&machine](const rpc::HttpExchangePtr& exchange) {
+    std::string agreed = *machine.Read()->cluster_version;
+    exchange->Reply(200, kJson,
+                    fmt::format(R"({{"etcdserver":"{}","etcdcluster":"{}","storage":"{}"}})",
+                                cluster::kServerVersion, agreed.empty() ? "not_decided" : agreed,
+                                agreed.empty() ? "unknown" : agreed));
+  });
 }
 
 }  // namespace store::api

@@ -16,6 +16,9 @@
 
 namespace store::api {
 
+// GET /version, of both ports.
+void AddVersionPage(rpc::HttpRouter& router, const apply::StateMachine& machine);
+
 class HttpAdmin {
  public:
   HttpAdmin(const ServiceContext& context, Registry& registry);
@@ -32,13 +35,12 @@ class HttpAdmin {
   // One request under way: its checks run one after another.
   struct Probe;
 
-  void Health(rpc::HttpExchangePtr exchange);
+  void Health(const rpc::HttpExchangePtr& exchange);
   void AnswerHealth(rpc::HttpExchange& exchange, std::string_view reason);
   void RegisterProbe(rpc::HttpRouter& router, const std::string& path, const Checks& checks);
   void StartProbe(const rpc::HttpExchangePtr& exchange, Checks checks);
   void RunChecks(const std::shared_ptr<Probe>& probe);
   std::optional<std::string> RunLocal(Check check) const;
-  void Version(rpc::HttpExchange& exchange) const;
 
   static std::string_view NameOf(Check check);
   static void FinishCheck(Probe& probe, Check check, const std::optional<std::string>& error);

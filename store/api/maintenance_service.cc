@@ -64,6 +64,23 @@ Result<rpc::MessageBody> HashHistory(const ServiceContext& context, Revision at)
   return rpc::Encode(response);
 }
 
+ErrorCode CheckDowngrade(const apply::StateView& state, const cluster::Version& target) {
+  auto current = cluster::ParseVersion(*state.cluster_version);
+  if (!current) return ErrorCode::kNoClusterVersion;
+  if (cluster::DowngradeTarget(*current) != target) return ErrorCode::kInvalidDowngradeTarget;
+  return state.downgrade->enabled ? ErrorCode::kDowngradeInProgress : ErrorCode::kOk;
+}
+
+// With the cluster version, as major.minor.
+template <class Call>
+void ReplyDowngrade(const ServiceContext& context, Call& call) {
+  apply::StateRef state = context.state.Read();
+  etcdserverpb::DowngradeResponse response;
+  context.header.Fill(state->current, response.mutable_header());
+  response.set_version(cluster::MajorMinor(*state->cluster_version));
+  call.Reply(response);
+}
+
 }  // namespace
 
 void MaintenanceService::Register(rpc::MethodTable& table) const {
@@ -82,6 +99,9 @@ void MaintenanceService::Register(rpc::MethodTable& table) const {
   table.AddUnary<MoveLeaderRequest, MoveLeaderResponse>(
       "/etcdserverpb.Maintenance/MoveLeader",
       [this](MoveCall call) { MoveLeader(std::move(call)); });
+  table.AddUnary<DowngradeRequest, DowngradeResponse>(
+      "/etcdserverpb.Maintenance/Downgrade",
+      [this](DowngradeCall call) { Downgrade(std::move(call)); });
 }
 
 void MaintenanceService::FillSizes(const apply::StateView& state,
@@ -109,7 +129,8 @@ void MaintenanceService::Status(StatusCall call) const {
   response.set_raftterm(response.header().raft_term());
   response.set_islearner(IsLearner(*state, context_.header.identity().member));
   if (state->cluster_version != nullptr) response.set_storageversion(*state->cluster_version);
-  response.mutable_downgradeinfo();
+  response.mutable_downgradeinfo()->set_enabled(state->downgrade->enabled);
+  response.mutable_downgradeinfo()->set_targetversion(state->downgrade->target);
   if (response.leader() == 0) response.add_errors(StatusOf(ErrorCode::kNoLeader).message);
   for (const cluster::Alarm& alarm : state->alarms->alarms()) {
     response.add_errors(AlarmText(alarm));
@@ -148,6 +169,44 @@ void MaintenanceService::Defragment(DefragmentCall call) const {
     (*finish)(rpc::MessageBody());
   });
   if (!taken) (*finish)(Fail(ErrorCode::kTooManyRequests));
+}
+
+// VALIDATE and ENABLE judge what a linearizable read sees; CANCEL succeeds in any case.
+void MaintenanceService::Downgrade(DowngradeCall call) const {
+  using Request = etcdserverpb::DowngradeRequest;
+  const int action = call.request().action();
+  if (action == Request::CANCEL) return ChangeDowngrade(std::move(call), false, {});
+  if (action != Request::VALIDATE && action != Request::ENABLE) {
+    return call.Fail(StatusOf(ErrorCode::kUnknownMethod));
+  }
+  auto target = cluster::ParseVersion(call.request().version());
+  if (!target) return call.Fail(StatusOf(ErrorCode::kWrongDowngradeFormat));
+  target->patch = 0;
+  AwaitRead(context_, std::move(call), /*serializable=*/false,
+            [this, target = *target, enables = action == Request::ENABLE](DowngradeCall judged) {
+              ErrorCode code = CheckDowngrade(*context_.state.Read(), target);
+              if (code != ErrorCode::kOk) return judged.Fail(StatusOf(code));
+              if (enables) return ChangeDowngrade(std::move(judged), true, ToString(target));
+              ReplyDowngrade(context_, judged);
+            });
+}
+
+void MaintenanceService::ChangeDowngrade(DowngradeCall call, bool enabled,
+                                         const std::string& target) const {
+  sluice::store::Command command;
+  command.mutable_downgrade_info()->set_enabled(enabled);
+  command.mutable_downgrade_info()->set_ver(target);
+  rpc::RawCallPtr raw = call.raw();
+  PendingCalls& pending = context_.At(call.info().loop);
+  CallHandle handle =
+      pending.Propose(command, raw->info().deadline,
+                      [this, call = std::move(call)](const apply::CallResult& result) mutable {
+                        if (result.error != ErrorCode::kOk) {
+                          return call.Fail(StatusOf(result.error));
+                        }
+                        ReplyDowngrade(context_, call);
+                      });
+  DropOnCancel(raw, pending, handle);
 }
 
 // The answer has no header, as etcd's.

@@ -38,6 +38,7 @@ class MaintenanceService {
   using DefragmentCall =
       rpc::Call<etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>;
 
+  using DowngradeCall = rpc::Call<etcdserverpb::DowngradeRequest, etcdserverpb::DowngradeResponse>;
   using MoveCall = rpc::Call<etcdserverpb::MoveLeaderRequest, etcdserverpb::MoveLeaderResponse>;
 
   void Status(StatusCall call) const;
@@ -47,6 +48,8 @@ class MaintenanceService {
   void HashKv(HashKvCall call) const;
   void Defragment(DefragmentCall call) const;
   void MoveLeader(MoveCall call) const;
+  void Downgrade(DowngradeCall call) const;
+  void ChangeDowngrade(DowngradeCall call, bool enabled, const std::string& target) const;
 
   const ServiceContext& context_;
   const MaintenanceHooks hooks_;

@@ -136,6 +136,17 @@ CallResult Cluster::SetVersion(const CommandScope& scope,
   return Done(scope.store.pending_current());
 }
 
+CallResult Cluster::SetDowngrade(const CommandScope& scope,
+                                 const membershippb::DowngradeInfoSetRequest& request) {
+  CallResult result = Done(scope.store.pending_current());
+  if (request.enabled() && table_.downgrade()->enabled) {
+    result.error = ErrorCode::kDowngradeInProgress;
+    return result;
+  }
+  table_.SetDowngrade({request.enabled(), request.ver()}, scope.batch);
+  return result;
+}
+
 CallResult Cluster::UpdateMember(const CommandScope& scope,
                                  const etcdserverpb::MemberUpdateRequest& request) {
   CallResult result = Done(scope.store.pending_current());

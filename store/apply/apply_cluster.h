@@ -36,6 +36,10 @@ class Cluster {
   CallResult SetVersion(const CommandScope& scope,
                         const membershippb::ClusterVersionSetRequest& request);
 
+  // Refused while another one is under way: who asked could not know.
+  CallResult SetDowngrade(const CommandScope& scope,
+                          const membershippb::DowngradeInfoSetRequest& request);
+
   CallResult UpdateMember(const CommandScope& scope,
                           const etcdserverpb::MemberUpdateRequest& request);
 

@@ -354,6 +354,8 @@ Result<CallResult> StateMachine::Impl::Dispatch(CommandScope& scope) {
       return cluster_.SetVersion(scope, command_.cluster_version());
     case Command::kMemberUpdate:
       return cluster_.UpdateMember(scope, command_.member_update());
+    case Command::kDowngradeInfo:
+      return cluster_.SetDowngrade(scope, command_.downgrade_info());
     case Command::BODY_NOT_SET:
       break;
   }
@@ -419,6 +421,7 @@ void StateMachine::Impl::PublishView() {
   view->removed = cluster_.table().removed();
   view->alarms = cluster_.alarms();
   view->cluster_version = cluster_.table().version();
+  view->downgrade = cluster_.table().downgrade();
   view->index = store_->root();
   const StateView* old = state_.exchange(view.release(), std::memory_order_seq_cst);
   if (old != nullptr) store_->epochs().RetireObject(old);

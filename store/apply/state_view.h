@@ -32,6 +32,7 @@ struct StateView {
   std::shared_ptr<const cluster::RemovedList> removed;  // ids that can never come back
   std::shared_ptr<const cluster::AlarmTable> alarms;
   std::shared_ptr<const std::string> cluster_version;  // "3.7.0"; empty until decided
+  std::shared_ptr<const cluster::Downgrade> downgrade;
   const mvcc::IndexRoot* index = nullptr;
 };
 

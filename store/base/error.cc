@@ -96,6 +96,7 @@ constexpr CodeName kNames[] = {
     {ErrorCode::kRangeStreamSort, "range_stream_sort"},
     {ErrorCode::kRangeStreamRevisionFilter, "range_stream_revision_filter"},
     {ErrorCode::kTimeoutLeaderTransfer, "timeout_leader_transfer"},
+    {ErrorCode::kUnknownMethod, "unknown_method"},
 };
 static_assert(std::ranges::is_sorted(kNames, {}, &CodeName::code));
 

@@ -98,6 +98,7 @@ enum class ErrorCode : uint16_t {
   kRangeStreamSort,
   kRangeStreamRevisionFilter,
   kTimeoutLeaderTransfer,
+  kUnknownMethod,
   // New rows go to the end: members tell each other these numbers.
 };
 

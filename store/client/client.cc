@@ -280,6 +280,12 @@ Result<pb::MemberPromoteResponse> Client::MemberPromote(uint64_t id, CallOptions
                            Repeat::kIfNeverSent, options);
 }
 
+Result<pb::DowngradeResponse> Client::Downgrade(const pb::DowngradeRequest& request,
+                                                CallOptions options) {
+  return Call<pb::Maintenance>(channels_, &pb::Maintenance::Stub::Downgrade, request,
+                               Repeat::kIfNeverSent, options);
+}
+
 Result<pb::MoveLeaderResponse> Client::MoveLeader(uint64_t to, CallOptions options) {
   pb::MoveLeaderRequest request;
   request.set_targetid(to);

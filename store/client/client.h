@@ -123,6 +123,8 @@ class Client {
       const etcdserverpb::MemberUpdateRequest& request, CallOptions options = {});
   Result<etcdserverpb::MemberPromoteResponse> MemberPromote(uint64_t id, CallOptions options = {});
   // To be asked of the leader.
+  Result<etcdserverpb::DowngradeResponse> Downgrade(const etcdserverpb::DowngradeRequest& request,
+                                                    CallOptions options = {});
   Result<etcdserverpb::MoveLeaderResponse> MoveLeader(uint64_t to, CallOptions options = {});
   Result<etcdserverpb::StatusResponse> EndpointStatus(CallOptions options = {});
   Result<etcdserverpb::HashKVResponse> HashKV(int64_t revision, CallOptions options = {});

@@ -82,7 +82,11 @@ Result<Member> DecodeMember(raft::NodeId id, std::string_view bytes) {
   return member;
 }
 
-ClusterTable::ClusterTable() : version_(std::make_shared<const std::string>()) { Share(); }
+ClusterTable::ClusterTable()
+    : version_(std::make_shared<const std::string>()),
+      downgrade_(std::make_shared<const Downgrade>()) {
+  Share();
+}
 
 Status ClusterTable::Restore(const engine::Engine& engine) {
   members_.clear();
@@ -112,6 +116,11 @@ Status ClusterTable::Restore(const engine::Engine& engine) {
   RETURN_IF_ERROR(version);
   version_ = std::make_shared<const std::string>(
       version->has_value() ? std::string((*version)->view()) : std::string());
+  auto target = engine.Get(Table::kSys, engine::SysKey(SysSection::kDowngrade));
+  RETURN_IF_ERROR(target);
+  Downgrade downgrade;
+  if (target->has_value()) downgrade = {true, std::string((*target)->view())};
+  downgrade_ = std::make_shared<const Downgrade>(std::move(downgrade));
   Share();
   return Ok();
 }
@@ -157,6 +166,17 @@ bool ClusterTable::Publish(raft::NodeId id, std::string name, std::vector<std::s
   found->second.client_urls = std::move(client_urls);
   Write(found->second, batch);
   return true;
+}
+
+void ClusterTable::SetDowngrade(Downgrade downgrade, engine::WriteBatch& batch) {
+  if (!downgrade.enabled) downgrade.target.clear();
+  const std::string key = engine::SysKey(SysSection::kDowngrade);
+  if (downgrade.enabled) {
+    batch.Put(Table::kSys, key, downgrade.target);
+  } else {
+    batch.Delete(Table::kSys, key);
+  }
+  downgrade_ = std::make_shared<const Downgrade>(std::move(downgrade));
 }
 
 void ClusterTable::SetVersion(std::string version, engine::WriteBatch& batch) {

@@ -4,8 +4,10 @@
 // batch, so a restored table is the table. Rows in `sys`:
 //
 //   kMember 'm' · id (8)   u8 format (1) · u8 flags (1 learner) · name · count · peer URLs · count
-//   · client URLs kMember 'r' · id (8)   empty: this id was removed kClusterVersion        the
-//   version as text
+//   · client URLs
+//   kMember 'r' · id (8)   empty: this id was removed
+//   kClusterVersion        the version as text
+//   kDowngrade             the target as text; no row: no downgrade is under way
 //
 // with strings length-prefixed and counts as varints.
 // One owner: the apply thread; readers get the shared copies, which are immutable and made anew
@@ -14,6 +16,7 @@
 
 #include "store/base/error.h"
 #include "store/cluster/member.h"
+#include "store/cluster/version.h"
 #include "store/engine/engine.h"
 #include "store/raft/types.h"
 
@@ -50,6 +53,7 @@ class ClusterTable {
   bool Publish(raft::NodeId id, std::string name, std::vector<std::string> client_urls,
                engine::WriteBatch& batch);
   void SetVersion(std::string version, engine::WriteBatch& batch);
+  void SetDowngrade(Downgrade downgrade, engine::WriteBatch& batch);
 
   const Member* Find(raft::NodeId id) const;
   bool WasRemoved(raft::NodeId id) const { return removed_.contains(id); }
@@ -60,6 +64,7 @@ class ClusterTable {
   const std::shared_ptr<const MemberList>& members() const { return shared_; }
   const std::shared_ptr<const RemovedList>& removed() const { return shared_removed_; }
   const std::shared_ptr<const std::string>& version() const { return version_; }
+  const std::shared_ptr<const Downgrade>& downgrade() const { return downgrade_; }
 
  private:
   void Write(const Member& member, engine::WriteBatch& batch);
@@ -70,6 +75,7 @@ class ClusterTable {
   std::shared_ptr<const MemberList> shared_;
   std::shared_ptr<const RemovedList> shared_removed_;
   std::shared_ptr<const std::string> version_;  // empty until decided
+  std::shared_ptr<const Downgrade> downgrade_;
 };
 
 // The value of a member's row, for the table and for offline inspection.

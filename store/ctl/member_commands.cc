@@ -143,7 +143,40 @@ int MoveLeader(Session& session, const ParsedFlags& flags) {
   return session.Usage(fmt::format("no leader endpoint given at [{}]", fmt::join(endpoints, " ")));
 }
 
+// `verb` as etcdctl prints it.
+int Downgrade(Session& session, const ParsedFlags& flags,
+              pb::DowngradeRequest::DowngradeAction action, std::string_view verb) {
+  pb::DowngradeRequest request;
+  request.set_action(action);
+  if (action != pb::DowngradeRequest::CANCEL) {
+    if (flags.positional().empty()) return session.Usage("TARGET_VERSION not provided");
+    if (flags.positional().size() > 1) return session.Usage("too many arguments");
+    request.set_version(flags.positional()[0]);
+  }
+  auto answer = session.client().Downgrade(request);
+  if (!answer) return session.Failed(answer.error());
+  return session.Printed(session.printer().Done(
+      fmt::format("Downgrade {} success, cluster version {}", verb, answer->version()), *answer));
+}
+
+int DowngradeValidate(Session& session, const ParsedFlags& flags) {
+  return Downgrade(session, flags, pb::DowngradeRequest::VALIDATE, "validate");
+}
+int DowngradeEnable(Session& session, const ParsedFlags& flags) {
+  return Downgrade(session, flags, pb::DowngradeRequest::ENABLE, "enable");
+}
+int DowngradeCancel(Session& session, const ParsedFlags& flags) {
+  return Downgrade(session, flags, pb::DowngradeRequest::CANCEL, "cancel");
+}
+
 constexpr Command kCommands[] = {
+    {"downgrade validate",
+     "VERSION",
+     "whether the cluster may go back to it",
+     {},
+     DowngradeValidate},
+    {"downgrade enable", "VERSION", "lets the cluster go back to it", {}, DowngradeEnable},
+    {"downgrade cancel", "", "ends a downgrade", {}, DowngradeCancel},
     {"member add", "NAME", "lets a new member join", kAddFlags, MemberAdd},
     {"member remove", "ID", "removes a member for good", {}, MemberRemove},
     {"member update", "ID", "gives a member other peer URLs", kUpdateFlags, MemberUpdate},

@@ -35,6 +35,7 @@
 #include "store/server/process_metrics.h"
 #include "store/server/publisher.h"
 #include "store/server/server.h"
+#include "store/server/version_monitor.h"
 #include "store/watch/watch_hub.h"
 
 #include <atomic>
@@ -82,6 +83,8 @@ class Server::Parts {
   void OnRemoved() const;
   void LogServing() const;
   void HandOverLeadership();
+  Status CheckVersion() const;
+  void MakeVersionMonitor();
 
   const ServerConfig config_;
   const Clock& clock_;
@@ -116,6 +119,7 @@ class Server::Parts {
   // Edge.
   api::CallBudget budget_;
   WorkerPool range_pool_;
+  WorkerPool ask_pool_;  // waits for other members' pages
   std::vector<std::unique_ptr<api::PendingCalls>> pending_;
   std::unique_ptr<api::ServiceContext> context_;
   std::unique_ptr<api::Gate> gate_;
@@ -133,6 +137,7 @@ class Server::Parts {
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<CorruptionMonitor> corruption_;
   std::unique_ptr<Watchdog> watchdog_;
+  std::unique_ptr<VersionMonitor> version_monitor_;
   bool running_ = false;
 };
 

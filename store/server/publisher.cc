@@ -2,7 +2,6 @@
 #include "store/server/publisher.h"
 
 #include "store/apply/command.h"
-#include "store/cluster/version.h"
 
 #include <chrono>
 #include <utility>
@@ -39,25 +38,7 @@ void Publisher::Run() {
     caught_up = CaughtUp(*state);
   }
   if (known && versioned && caught_up) return published_();
-  if (executor_.Now() >= propose_again_) {
-    propose_again_ = executor_.Now() + kProposeAgain;
-    std::vector<std::string> commands;
-    if (!known) {
-      sluice::store::Command command;
-      auto* request = command.mutable_member_attributes();
-      request->set_member_id(self_.id.value());
-      auto* attributes = request->mutable_member_attributes();
-      attributes->set_name(self_.name);
-      for (const std::string& url : self_.client_urls) attributes->add_client_urls(url);
-      commands.push_back(apply::EncodeCommand({}, command));
-    }
-    if (!versioned) {
-      sluice::store::Command command;
-      command.mutable_cluster_version()->set_ver(std::string(cluster::kClusterVersion));
-      commands.push_back(apply::EncodeCommand({}, command));
-    }
-    if (!commands.empty()) Propose(std::move(commands));
-  }
+  if (!known && executor_.Now() >= propose_again_) Propose();
   timer_ = executor_.After(kLookAgain, [this] { Run(); });
 }
 
@@ -81,12 +62,18 @@ bool Publisher::AttributesKnown(const apply::StateView& state) const {
   return false;
 }
 
-void Publisher::Propose(std::vector<std::string> commands) {
+void Publisher::Propose() {
+  propose_again_ = executor_.Now() + kProposeAgain;
+  sluice::store::Command command;
+  auto* request = command.mutable_member_attributes();
+  request->set_member_id(self_.id.value());
+  auto* attributes = request->mutable_member_attributes();
+  attributes->set_name(self_.name);
+  for (const std::string& url : self_.client_urls) attributes->add_client_urls(url);
+  std::string bytes = apply::EncodeCommand({}, command);
   replica::ProposalBundle bundle;
-  for (std::string& command : commands) {
-    bundle.bytes += command.size();
-    bundle.proposals.push_back({{}, std::move(command), executor_.Now() + request_timeout_});
-  }
+  bundle.bytes = bytes.size();
+  bundle.proposals.push_back({{}, std::move(bytes), executor_.Now() + request_timeout_});
   // Refused: the mailbox is full; the next look proposes again.
   if (!door_.TryPropose(bundle)) propose_again_ = {};
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publisher: tells the cluster, through the log, this member's name and client URLs, and, when
-// nobody has yet, the cluster version. Proposes again until the replicated state says so
-// and the log of the former life is replayed; then calls `published` once. Everything on one loop.
-// Stop before that loop stops.
+// Publisher: tells the cluster, through the log, this member's name and client URLs. Proposes again
+// until the replicated state says so; then waits until the log of the former life is replayed and
+// there is a cluster version (version_monitor.h), and calls `published` once. Everything on one
+// loop. Stop before that loop stops.
 #pragma once
 
 #include "store/apply/state_machine.h"
@@ -35,7 +35,7 @@ class Publisher {
  private:
   bool CaughtUp(const apply::StateView& state) const;
   bool AttributesKnown(const apply::StateView& state) const;
-  void Propose(std::vector<std::string> commands);
+  void Propose();
 
   const Self self_;
   const apply::StateMachine& machine_;

@@ -69,6 +69,7 @@ void Server::Stop() { parts_->Stop(); }
 void Server::Parts::Run() {
   running_ = true;
   range_pool_.Start();
+  ask_pool_.Start();
   for (auto& loop : loops_) loop->Start();
   peer_loop_->Start();
   peers_->Start(*env_);
@@ -82,7 +83,10 @@ void Server::Parts::Run() {
       std::make_unique<Publisher>(std::move(self), *member_.machine, *env_, gauges_, *loops_[0],
                                   config_.request_timeout(), [this] { OnPublished(); });
   watchdog_ = std::make_unique<Watchdog>(config_.service_manager, gauges_.ticks, *loops_[0]);
-  loops_[0]->Post([this] { publisher_->Run(); });
+  loops_[0]->Post([this] {
+    publisher_->Run();
+    version_monitor_->Start();
+  });
   if (config_.corrupt_check_time == Duration(0)) return;
   corruption_ = std::make_unique<CorruptionMonitor>(
       config_.corrupt_check_time,
@@ -98,7 +102,6 @@ void Server::Parts::OnPublished() {
             {{"local-member-id", fmt::format("{:x}", member_.id)},
              {"cluster-id", fmt::format("{:x}", member_.cluster)},
              {"publish-timeout", config_.request_timeout()}});
-  log_.Info("enabled capabilities for version", {{"cluster-version", "3.7"}});
   log_.Info("ready to serve client requests");
   if (!config_.service_manager.socket.empty()) {
     log_.Info("notifying init daemon");
@@ -145,6 +148,7 @@ void Server::Parts::Stop() {
   RunOn(*loops_[0], [this] {
     publisher_->Stop();
     watchdog_->Stop();
+    version_monitor_->Stop();
     if (corruption_) corruption_->Stop();
   });
   // Calls under way may still need the other members.
@@ -165,6 +169,7 @@ void Server::Parts::Stop() {
     RunOn(*loops_[i], [this, i] { pending_[i]->FailAll(ErrorCode::kStopped); });
   }
   range_pool_.Stop();
+  ask_pool_.Stop();
   for (auto& loop : loops_) loop->Stop();
   peer_loop_->Stop();
   if (Status closed = member_.log->Close(); !closed) {

@@ -15,6 +15,7 @@
 namespace store::server {
 namespace {
 
+constexpr WorkClass kAskWork{0};
 // What may wait to be flushed, of the whole disk.
 constexpr uint64_t kDiskPartUnflushed = 16;
 
@@ -56,7 +57,8 @@ Server::Parts::Parts(const ServerConfig& config, const Clock& clock, Logger log,
       log_(std::move(log)),
       fatal_(std::move(fatal)),
       range_pool_("range", std::thread::hardware_concurrency() >= 4 ? 2 : 1,
-                  {{"range", 2, kRangesWaitingMax}}) {
+                  {{"range", 2, kRangesWaitingMax}}),
+      ask_pool_("ask", 1, {{"ask", 1, 1}}) {
   for (size_t i = 0; i < LoopCount(); ++i) {
     loops_.push_back(std::make_unique<rpc::EventLoop>(LoopId(static_cast<uint32_t>(i)), clock_));
   }
@@ -120,6 +122,7 @@ void Server::Parts::WirePeers() {
     return env_->maintenance().RunHash(std::move(action));
   };
   AddHashPage(peer_router_, *member_.machine, run_hash);
+  api::AddVersionPage(peer_router_, *member_.machine);
   AddMembersPage(peer_router_, {.id = member_.cluster, .read = [this] {
                                   apply::StateRef state = member_.machine->Read();
                                   return MembersPage::Lists{state->members, state->removed};
@@ -147,8 +150,34 @@ Status Server::Parts::OpenState() {
                                           {"member-id", fmt::format("{:x}", member_.id)},
                                           {"applied-index", member_.boot.raft.applied},
                                           {"revision", member_.machine->mvcc().current()}});
+  RETURN_IF_ERROR(CheckVersion());
   if (!config_.initial_corrupt_check || member_.fresh) return Ok();
   return CheckInitialCorruption(*member_.machine, member_.id, log_);
+}
+
+// A release that is older than what the cluster has agreed on does not know what is in the log.
+Status Server::Parts::CheckVersion() const {
+  auto agreed = cluster::ParseVersion(*member_.machine->Read()->cluster_version);
+  auto own = cluster::ParseVersion(cluster::kServerVersion);
+  if (!agreed || !own || *agreed <= *own) return Ok();
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("this is version {}, lower than the cluster's {}; start a newer release, "
+                          "or downgrade the cluster first",
+                          cluster::kServerVersion, cluster::ToString(*agreed)));
+}
+
+void Server::Parts::MakeVersionMonitor() {
+  version_monitor_ = std::make_unique<VersionMonitor>(VersionMonitor::Parts{
+      .machine = *member_.machine,
+      .door = *env_,
+      .gauges = gauges_,
+      .executor = *loops_[0],
+      .log = log_,
+      .registry = registry_,
+      .self = member_.id,
+      .ask = [self =
+                  member_.id](const cluster::Member& member) { return AskVersion(member, self); },
+      .run = [this](Action&& action) { return ask_pool_.TrySubmit(kAskWork, std::move(action)); }});
 }
 
 void Server::Parts::OnEngineTrouble(engine::EngineTrouble trouble, const Error& error) {
@@ -255,6 +284,7 @@ void Server::Parts::Wire() {
   }
   MakeContext();
   AddServices();
+  MakeVersionMonitor();
 }
 
 void Server::Parts::MakeContext() {

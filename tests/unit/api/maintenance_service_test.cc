@@ -5,6 +5,7 @@
 #include "store/api/cluster_service.h"
 #include "store/api/http_admin.h"
 #include "store/api/kv_service.h"
+#include "store/apply/command.h"
 #include "tests/unit/api/member.h"
 
 #include <gtest/gtest.h>
@@ -219,6 +220,48 @@ TEST_F(HttpTest, ProbesAndTheirParts) {
   EXPECT_EQ(Get("/readyz/linearizable_read")->status, 200);
   EXPECT_EQ(Get("/readyz/data_corruption")->status, 503);
   EXPECT_EQ(Get("/livez/nothing")->status, 404);
+}
+
+TEST_F(MaintenanceTest, ADowngradeIsJudgedAllowedAndTakenBack) {
+  auto ask = [this](DowngradeRequest::DowngradeAction action, const std::string& version) {
+    DowngradeRequest request;
+    request.set_action(action);
+    request.set_version(version);
+    return member.Do("/etcdserverpb.Maintenance/Downgrade", request);
+  };
+  ExpectStatus(ask(DowngradeRequest::VALIDATE, "3.6"), GrpcCode::kFailedPrecondition,
+               "etcdserver: cluster version not found during downgrade");
+  sluice::store::Command version;
+  version.mutable_cluster_version()->set_ver("3.7.0");
+  member.ApplyEntry(raft::EntryKind::kCommand, apply::EncodeCommand({}, version));
+  for (const char* target : {"3.6", "3.6.0", "3.6.4"}) {
+    auto valid = ask(DowngradeRequest::VALIDATE, target)->Message<DowngradeResponse>(0);
+    EXPECT_EQ(valid.version(), "3.7");
+    ExpectHeader(valid.header(), 1);
+  }
+  for (const char* target : {"", "3", "x", "3.6-rc.1"}) {
+    ExpectStatus(ask(DowngradeRequest::ENABLE, target), GrpcCode::kInvalidArgument,
+                 "etcdserver: wrong downgrade target version format");
+  }
+  for (const char* target : {"3.5", "3.7", "2.6"}) {
+    ExpectStatus(ask(DowngradeRequest::ENABLE, target), GrpcCode::kInvalidArgument,
+                 "etcdserver: invalid downgrade target version");
+  }
+  EXPECT_FALSE(GetStatus().downgradeinfo().enabled());
+  EXPECT_EQ(ask(DowngradeRequest::ENABLE, "3.6")->Message<DowngradeResponse>(0).version(), "3.7");
+  EXPECT_TRUE(GetStatus().downgradeinfo().enabled());
+  EXPECT_EQ(GetStatus().downgradeinfo().targetversion(), "3.6.0");
+  for (auto action : {DowngradeRequest::VALIDATE, DowngradeRequest::ENABLE}) {
+    ExpectStatus(ask(action, "3.6"), GrpcCode::kFailedPrecondition,
+                 "etcdserver: cluster has a downgrade job in progress");
+  }
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(ask(DowngradeRequest::CANCEL, "")->Message<DowngradeResponse>(0).version(), "3.7");
+    EXPECT_FALSE(GetStatus().downgradeinfo().enabled());
+    EXPECT_EQ(GetStatus().downgradeinfo().targetversion(), "");
+  }
+  ExpectStatus(ask(static_cast<DowngradeRequest::DowngradeAction>(7), "3.6"), GrpcCode::kUnknown,
+               "etcdserver: unknown method");
 }
 
 TEST_F(HttpTest, VersionAndMetrics) {

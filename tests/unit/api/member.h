@@ -316,13 +316,7 @@ class Member {
         door.admin.push_back(std::move(request));
         continue;
       }
-      auto entry = std::make_shared<raft::Entry>();
-      entry->term = raft::Term(kTerm);
-      entry->index = raft::Index(++index);
-      entry->kind = raft::EntryKind::kConfChange;
-      entry->data = raft::EncodeConfChange(change->change);
-      std::vector<raft::EntryPtr> entries = {std::move(entry)};
-      Apply(entries);
+      ApplyEntry(raft::EntryKind::kConfChange, raft::EncodeConfChange(change->change));
     }
   }
   void ApplyBundles() {
@@ -338,6 +332,11 @@ class Member {
       }
       Apply(entries);
     }
+  }
+  void ApplyEntry(raft::EntryKind kind, std::string data) {
+    std::vector<raft::EntryPtr> entries = {std::make_shared<raft::Entry>(
+        raft::Entry{raft::Term(kTerm), raft::Index(++index), kind, std::move(data)})};
+    Apply(entries);
   }
   void Apply(std::span<const raft::EntryPtr> entries) {
     while (!entries.empty()) {

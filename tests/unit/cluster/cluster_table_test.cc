@@ -82,6 +82,15 @@ TEST_F(ClusterTableTest, TheVersionIsEmptyUntilDecided) {
   EXPECT_EQ(*Restored().version(), "3.7.0");
 }
 
+TEST_F(ClusterTableTest, ADowngradeLastsUntilItIsTakenBack) {
+  EXPECT_EQ(*Restored().downgrade(), Downgrade());
+  table_.SetDowngrade({true, "3.6.0"}, *batch_);
+  EXPECT_EQ(*Restored().downgrade(), (Downgrade{true, "3.6.0"}));
+  table_.SetDowngrade({false, "3.6.0"}, *batch_);
+  EXPECT_EQ(*Restored().downgrade(), Downgrade());
+  EXPECT_EQ(*table_.downgrade(), Downgrade());
+}
+
 TEST_F(ClusterTableTest, BadRowsStopTheRestore) {
   std::string row = EncodeMember(MakeMember(3));
   EXPECT_EQ(*DecodeMember(raft::NodeId(3), row), MakeMember(3));
