@@ -88,6 +88,7 @@ Result<Founders> JoinCluster(const ServerConfig& config) {
                 "from the given URLs");
   }
   std::vector<NamedMember> wanted;
+  wanted.reserve(config.bootstrap_members.size());
   for (const auto& [name, urls] : config.bootstrap_members) wanted.push_back({name, Texts(urls)});
   auto own = MatchMembers(*remote, wanted, config.name);
   RETURN_IF_ERROR(own);
@@ -344,7 +345,9 @@ Status CheckMembership(const ServerConfig& config, const wal::Identity& own,
   }
   if (removed) return Fail(ErrorCode::kMemberNotFound, std::string(kRemovedText));
   if (known || !member.remotes.empty()) return Ok();
-  std::optional<RemoteCluster> remote = AskPeers(UrlsOfOthers(config), own.member).cluster;
+  PeersAnswer answer = AskPeers(UrlsOfOthers(config), own.member);
+  if (answer.removed) return Fail(ErrorCode::kMemberNotFound, std::string(kRemovedText));
+  std::optional<RemoteCluster>& remote = answer.cluster;
   bool joins = remote && remote->id == own.cluster &&
                std::any_of(remote->members.begin(), remote->members.end(),
                            [&](const cluster::Member& one) { return one.id == own.member; });
