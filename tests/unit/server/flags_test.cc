@@ -8,8 +8,8 @@ namespace {
 
 using Kind = FlagOutcome::Kind;
 
-FlagOutcome Parse(std::vector<std::string> arguments,
-                  std::map<std::string, std::string> environment = {}) {
+FlagOutcome Parse(const std::vector<std::string>& arguments,
+                  const std::map<std::string, std::string>& environment = {}) {
   return ParseFlags(arguments, environment);
 }
 
@@ -23,10 +23,10 @@ TEST(Flags, NoFlagsServeOnLocalhost) {
 }
 
 TEST(Flags, BothDashFormsAndBothValueForms) {
-  for (std::vector<std::string> words : {std::vector<std::string>{"--name=m1"},
-                                         {"-name=m1"},
-                                         {"--name", "m1"},
-                                         {"-name", "m0", "--name", "m1"}}) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"--name=m1"},
+                                                {"-name=m1"},
+                                                {"--name", "m1"},
+                                                {"-name", "m0", "--name", "m1"}}) {
     FlagOutcome outcome = Parse(words);
     ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
     EXPECT_EQ(outcome.config.name, "m1");
