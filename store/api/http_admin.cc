@@ -61,8 +61,7 @@ HttpAdmin::HttpAdmin(const ServiceContext& context, Registry& registry)
 
 void HttpAdmin::Register(rpc::HttpRouter& router) {
   router.SetFilter(AddCors);
-  router.Add("GET", "/health",
-             [this](rpc::HttpExchangePtr exchange) { Health(std::move(exchange)); });
+  router.Add("GET", "/health", [this](const rpc::HttpExchangePtr& exchange) { Health(exchange); });
   RegisterProbe(router, "/livez", {Check::kSerializableRead});
   RegisterProbe(router, "/readyz",
                 {Check::kDataCorruption, Check::kSerializableRead, Check::kLinearizableRead,
