@@ -209,6 +209,7 @@ FileFeed::Answer FileFeed::TryRewind(FileTask& task) {
     return Answer::kNone;
   }
   task.waiting.reset();
+  task.at_end = false;  // else it might be closed, and vanish, with these lines unread
   uint64_t low_water = task.tracker.low_water();
   bool same = task.reader->Rewind(low_water, task.low_mark);
   task.tracker.Reset(low_water);

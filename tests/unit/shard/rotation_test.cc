@@ -171,6 +171,24 @@ TEST_F(Rotation, FileThatWasEmptyIsNotGivenUpForACopyItIsNot) {
   EXPECT_EQ(Lost(), 0U);
 }
 
+// Torture script 40910.
+TEST_F(Rotation, RefusedLinesOfAFileThatIsDeletedBeforeTheyAreReadAgainArrive) {
+  Start("/logs/*.log");
+  files_.Append("/logs/b.log", "other\n");
+  Steps(10);
+  files_.Append("/logs/a.log", "one\n");
+  while (sink_.answers.empty()) {
+    Steps(1);
+  }
+  Refuse();
+  files_.Append("/logs/b.log", "takes the one descriptor\n");
+  Steps(5);
+  files_.Remove("/logs/a.log");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, ElementsAre("other", "one", "takes the one descriptor", "one"));
+  EXPECT_EQ(Lost(), 0U);
+}
+
 TEST_F(Rotation, CheckpointOfAnEmptyFileSpeaksForNoOtherFile) {
   files_.Append("/logs/b.log", "");
   Start("/logs/*.log");

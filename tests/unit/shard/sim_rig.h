@@ -80,6 +80,13 @@ class SimShard : public ::testing::Test {
       shard_->Step();
     }
   }
+  // Nothing that is in flight was taken.
+  void Refuse() {
+    for (Delivery& answer : sink_.answers) {
+      answer.outcome = Delivery::Outcome::kRejected;
+    }
+    Steps(1);
+  }
   EntryStats Stats() {
     Steps(50);  // until it is published
     return shard_->Snapshot()->entries.at(0);
