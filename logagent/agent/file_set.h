@@ -72,7 +72,9 @@ class FileSet {
   // The content of task's file is another one: who answers for the former? The copy's new task, if
   // there is a copy.
   FileTask* SucceedFormer(FileTask& task, Scanned& scanned);
-  // After that: the new content is the copy of another file, made under a reused inode.
+  // A file that was closed is gone, and its task with it: of what it held a copy may be left.
+  void LoseGone(Entry& entry, const FormerContent& former, const Path& was, Scanned& scanned);
+  // After SucceedFormer: the new content is the copy of another file, made under a reused inode.
   bool IsCopyOfOther(FileTask& task);
 
   // Tasks whose last known name this is.

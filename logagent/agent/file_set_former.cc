@@ -259,6 +259,12 @@ void FileSet::SettleReplaced(Entry& entry, Scanned& scanned) {
   }
 }
 
+void FileSet::LoseGone(Entry& entry, const FormerContent& former, const Path& was,
+                       Scanned& scanned) {
+  LoseFormer(entry, former, was, /*deleted=*/true, scanned);
+  SettleReplaced(entry, scanned);
+}
+
 FileTask* FileSet::SucceedFormer(FileTask& task, Scanned& scanned) {
   Entry& entry = task.entry;
   const FormerContent& former = task.reader->former();
@@ -344,10 +350,17 @@ FileSet::Likeness FileSet::CompareWith(FileTask& original, const FoundFile& file
   size_t known = reader.head().length;
   bool young = head.size() < known;  // the copy has only begun, or the original grew since
   bool named = AreRotations(file.path.filename().string(), original.path.filename().string());
-  bool gone = false;
-  if (((young || known == 0) && !named) || !EnsureOpen(original, &gone) ||
+  if (((young || known == 0) && !named) ||
       (!young && known > 0 && HashHead(head.substr(0, known)) != reader.head())) {
     return Likeness::kNone;
+  }
+  bool gone = false;
+  if (!EnsureOpen(original, &gone)) {
+    // LoseGone looks for the copy of what is gone, soon: until then it may be this one.
+    auto row = gone ? RowOfCopy(file.path, reader.present()) : std::nullopt;
+    auto same = row && row->offset > 0 ? Matches(files_, copy, row->offset, row->head, row->mark)
+                                       : Result<bool>(false);
+    return same && *same ? Likeness::kOfPresent : Likeness::kNone;
   }
   size_t tail = std::min<size_t>(file.facts.size, kTailMarkBytes);
   bool present = SameBytes(files_, reader.file(), copy, 0, head.size()) &&

@@ -142,7 +142,7 @@ void Shard::Loop::ReadSome() {
 }
 
 // A file that was closed while it was idle and cannot be opened any more is tried again; when no
-// name leads to it, it was deleted, and all of it but an unfinished line had been delivered.
+// name leads to it, it was deleted, and what had not been delivered is lost or in a copy of it.
 bool Shard::Loop::Open(FileTask& task) {
   if (!set_.MayRead(task)) {
     task.retry_at = clock_.Now() + kDescriptorRetry;
@@ -155,9 +155,13 @@ bool Shard::Loop::Open(FileTask& task) {
   }
   changed_ = true;
   if (gone && !task.away) {
-    uint64_t size = task.reader->size_known();
-    task.entry.lost.deleted += size - std::min(size, task.reader->offset());
+    Entry& entry = task.entry;
+    FormerContent former = task.reader->present();
+    Path was = task.path;
     Finish(task);
+    FileSet::Scanned scanned;
+    set_.LoseGone(entry, former, was, scanned);
+    Begin(entry, scanned, false);
     return false;
   }
   task.retry_at = clock_.Now() + kReadRetry;

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 namespace logagent {
@@ -187,6 +188,55 @@ TEST_F(Rotation, RefusedLinesOfAFileThatIsDeletedBeforeTheyAreReadAgainArrive) {
   Steps(200);
   EXPECT_THAT(sink_.lines, ElementsAre("other", "one", "takes the one descriptor", "one"));
   EXPECT_EQ(Lost(), 0U);
+}
+
+// Torture 301547: the copy goes on where the file was left, though nobody saw it truncated.
+TEST_F(Rotation, ClosedFileThatWasCopiedTruncatedAndRemovedGoesOnInItsCopy) {
+  Start("/logs/*.log*");
+  files_.Append("/logs/a.log", "one\n");
+  Steps(10);
+  files_.Append("/logs/b.log", "other\n");
+  Steps(10);
+  ASSERT_EQ(files_.open_files(), 1U);
+  files_.Append("/logs/a.log", "two\n");
+  files_.Copy("/logs/a.log", "/logs/a.log.1");
+  files_.Truncate("/logs/a.log");
+  files_.Remove("/logs/a.log");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "other", "two"));
+  EXPECT_EQ(Lost(), 0U);
+}
+
+TEST_F(Rotation, CopyOfARemovedFileThatWasHeldBackIsReadOnce) {
+  Start("/logs/*.log*");
+  Start("/logs/b.log");
+  files_.Append("/logs/a.log", "one\n");
+  Steps(10);
+  files_.Append("/logs/b.log", "other\n");
+  Steps(10);
+  files_.Copy("/logs/a.log", "/logs/a.log.1");
+  Steps(10);
+  files_.Append("/logs/b.log", "takes the one descriptor\n");
+  Steps(10);
+  files_.Truncate("/logs/a.log");
+  files_.Remove("/logs/a.log");
+  Steps(200);
+  EXPECT_EQ(std::count(sink_.lines.begin(), sink_.lines.end(), "one"), 1);
+  EXPECT_EQ(Lost(), 0U);
+}
+
+TEST_F(Rotation, LinesOfARemovedFileThatOnlyItsCopyHoldsArrive) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/a.log");
+  files_.Append("/logs/b.log", "other\n");
+  Start("/logs/b.log");
+  ASSERT_EQ(files_.open_files(), 1U);
+  files_.Append("/logs/a.log", "two\n");
+  files_.Copy("/logs/a.log", "/logs/a.log.1");
+  files_.Truncate("/logs/a.log");
+  files_.Remove("/logs/a.log");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "other", "two"));
 }
 
 TEST_F(Rotation, CheckpointOfAnEmptyFileSpeaksForNoOtherFile) {
