@@ -67,10 +67,13 @@ std::string Missing(StoreGroup& group, const StoreLoad& load, const ClientCalls&
   return {};
 }
 
-std::string AwaitLeader(const StoreOptions& options, StoreGroup& group, const ClientCalls& calls) {
+std::string AwaitLeader(const StoreOptions& options, StoreGroup& group, StoreOperators& operators,
+                        const ClientCalls& calls) {
   Time moved = group.events().now();
   uint64_t progress = Progress(group, calls);
   while (group.problem().empty() && group.Leader() == nullptr) {
+    // Who was added and never started may be a voter that the others need.
+    operators.Reconcile(nullptr);
     Time now = group.events().now();
     if (Progress(group, calls) != progress) {
       progress = Progress(group, calls);
@@ -205,7 +208,7 @@ StoreResult RunStore(const StoreOptions& options, const StoreRunLimits& limits) 
   std::string problem = group.problem();
   if (problem.empty()) {
     group.Heal();
-    problem = AwaitLeader(options, group, calls);
+    problem = AwaitLeader(options, group, operators, calls);
     auto calm = [&] { return AwaitCalm(options, group, load, operators, calls); };
     if (problem.empty()) problem = calm();
     if (problem.empty()) problem = AwaitLeases(options, group);
