@@ -102,7 +102,10 @@ class FileSet {
   bool OpenDetached(Entry& entry, const Path& path, const SavedFile* row, Scanned& scanned);
   // The file of that name holds what the row tells of.
   bool IsThere(const Path& path, const SavedFile& row);
-  FileTask* OpenCopy(Entry& entry, const FormerContent& former, const Path& near, Scanned& scanned);
+  // `kept`: how many bytes of it a copy holds, whether that is opened now or was taken for a file
+  // of its own before.
+  FileTask* OpenCopy(Entry& entry, const FormerContent& former, const Path& near, Scanned& scanned,
+                     uint64_t* kept);
   std::optional<SavedFile> RowOfCopy(const Path& path, const FormerContent& former);
   void LoseFormer(Entry& entry, const FormerContent& former, const Path& near, bool deleted,
                   Scanned& scanned);

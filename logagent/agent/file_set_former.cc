@@ -154,7 +154,10 @@ bool FileSet::IsThere(const Path& path, const SavedFile& row) {
 
 // The file that holds what `former` was: same head, same bytes before the position.
 FileTask* FileSet::OpenCopy(Entry& entry, const FormerContent& former, const Path& near,
-                            Scanned& scanned) {
+                            Scanned& scanned, uint64_t* kept) {
+  *kept = 0;
+  // A file that is read anyway must be like all that is known before it counts as the copy.
+  bool known = former.head.length >= std::min<uint64_t>(former.size, kHeadBytesMax);
   auto names = files_.List(DirectoryOf(near));
   if (!names || former.head.length == 0) {
     return nullptr;
@@ -179,7 +182,12 @@ FileTask* FileSet::OpenCopy(Entry& entry, const FormerContent& former, const Pat
       FileTask* task = entry.tasks.at({row->file.device, row->file.inode}).get();
       task->detached = !PatternMeans(entry.spec.path, path);
       entry.held.erase({row->file.device, row->file.inode});
+      *kept = task->reader->size_seen();
       return task;
+    }
+    auto own = entry.tasks.find({row->file.device, row->file.inode});
+    if (own != entry.tasks.end() && known) {
+      *kept = std::max(*kept, own->second->reader->size_seen());
     }
   }
   return nullptr;
@@ -226,9 +234,7 @@ std::optional<SavedFile> FileSet::RowOfCopy(const Path& path, const FormerConten
 void FileSet::LoseFormer(Entry& entry, const FormerContent& former, const Path& near, bool deleted,
                          Scanned& scanned) {
   uint64_t kept = 0;
-  if (FileTask* copy = OpenCopy(entry, former, near, scanned)) {
-    kept = copy->reader->size_seen();
-  }
+  OpenCopy(entry, former, near, scanned, &kept);
   uint64_t lost = former.size - std::min(former.size, std::max(former.offset, kept));
   (deleted ? entry.lost.deleted : entry.lost.truncated) += lost;
 }
@@ -271,18 +277,17 @@ FileTask* FileSet::SucceedFormer(FileTask& task, Scanned& scanned) {
   AckTracker tracker = std::exchange(task.tracker, AckTracker(0, RangeId(next_task_++ << 40)));
   auto marks = std::exchange(task.marks, {});
   TailMark low_mark = std::exchange(task.low_mark, {});
-  FileTask* heir = OpenCopy(entry, former, task.path, scanned);
+  uint64_t kept = 0;
+  FileTask* heir = OpenCopy(entry, former, task.path, scanned, &kept);
   SettleReplaced(entry, scanned);
+  entry.lost.truncated += former.size - std::min(former.size, std::max(former.offset, kept));
   uint64_t end = tracker.high_water();
   if (heir == nullptr || heir->reader->offset() != former.offset) {
-    entry.lost.truncated += former.lost();
-    if (tracker.unanswered() > 0) {
+    if (tracker.unanswered() > 0 && (heir != nullptr || kept < end)) {
       entry.formers.insert_or_assign(former.key, FormerRanges{0, end, std::move(tracker)});
     }
     return heir;
   }
-  uint64_t kept = std::max(former.offset, heir->reader->size_seen());
-  entry.lost.truncated += former.size - std::min(former.size, kept);
   if (tracker.unanswered() > 0) {
     entry.formers.insert_or_assign(former.key,
                                    FormerRanges{heir->id, end, AckTracker(0, RangeId(0))});

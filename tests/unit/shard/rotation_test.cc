@@ -239,6 +239,22 @@ TEST_F(Rotation, LinesOfARemovedFileThatOnlyItsCopyHoldsArrive) {
   EXPECT_THAT(sink_.lines, ElementsAre("one", "other", "two"));
 }
 
+// Torture script 20443: it equals nothing any more when it is looked at, and is read as a file of
+// its own.
+TEST_F(Rotation, RefusedLinesOfATruncatedFileAreNotLostWhenItsCopyIsReadAnyway) {
+  Start("/logs/*.log*");
+  files_.Append("/logs/a.log", "one\n");
+  while (sink_.answers.empty()) {
+    Steps(1);
+  }
+  files_.Copy("/logs/a.log", "/logs/a.log.1");
+  files_.Truncate("/logs/a.log");
+  Refuse();
+  Steps(200);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "one"));
+  EXPECT_EQ(Lost(), 0U);
+}
+
 TEST_F(Rotation, CheckpointOfAnEmptyFileSpeaksForNoOtherFile) {
   files_.Append("/logs/b.log", "");
   Start("/logs/*.log");
