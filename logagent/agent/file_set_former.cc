@@ -339,14 +339,15 @@ bool FileSet::HoldBack(Entry& entry, const FoundFile& file, const Known& known) 
 }
 
 bool FileSet::IsCopyOfOther(FileTask& task) {
-  auto facts = files_.StatPath(task.path);
+  auto path = FindMoved(task);  // no scan may have seen it yet
+  auto facts = path ? files_.StatPath(*path) : Result<FileFacts>(store::Fail(path.error()));
   FileKey key = task.reader->key();
   if (!facts || facts->size == 0 || facts->inode != key.inode || facts->device != key.device) {
     return false;
   }
   Known known = KnownOf(task.entry);
   std::erase(known.families[FamilyOf(task.path)], task.id);
-  return HoldBack(task.entry, {task.path, *facts, task.target}, known);
+  return HoldBack(task.entry, {*path, *facts, task.target}, known);
 }
 
 FileSet::Likeness FileSet::CompareWith(FileTask& original, const FoundFile& file,

@@ -255,6 +255,27 @@ TEST_F(Rotation, RefusedLinesOfATruncatedFileAreNotLostWhenItsCopyIsReadAnyway) 
   EXPECT_EQ(Lost(), 0U);
 }
 
+// Torture scripts 503534 and 504977: its name was not the one the inode had before.
+TEST_F(Rotation, CopyUnderTheInodeOfARemovedFileIsHeldBackBeforeAScanSeesIt) {
+  options_.coalesce = std::chrono::seconds(1);
+  Restart();
+  files_.Append("/logs/a.log.1", "former\n");
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/*.log*");
+  sink_.paused = true;
+  files_.Append("/logs/a.log", "two\n");
+  Steps(10);
+  ASSERT_EQ(files_.open_files(), 1U);
+  files_.Remove("/logs/a.log.1");
+  files_.Copy("/logs/a.log", "/logs/a.log.2");
+  sink_.paused = false;
+  Steps(30);
+  files_.Truncate("/logs/a.log");
+  Steps(300);
+  EXPECT_THAT(sink_.lines, UnorderedElementsAre("former", "one", "two"));
+  EXPECT_EQ(Lost(), 0U);
+}
+
 TEST_F(Rotation, CheckpointOfAnEmptyFileSpeaksForNoOtherFile) {
   files_.Append("/logs/b.log", "");
   Start("/logs/*.log");
