@@ -24,6 +24,7 @@ namespace logagent::testing {
 namespace {
 
 constexpr int kOperations = 200;
+constexpr store::Duration kUnsavedMax = std::chrono::milliseconds(80);  // what a kill forgets
 
 // What the script does to files, on either disk. Paths are "/name" below the disk's root.
 class Disk {
@@ -164,6 +165,8 @@ class Script {
   // The agent.
   void StartAgent() {
     Trace("start, {}", glob_ ? "glob" : "literal");
+    started_ = clock_.Now();
+    removed_before_.merge(std::exchange(removed_now_, {}));
     CheckpointerOptions saving;
     checkpointer_ =
         std::make_unique<Checkpointer>(std::make_unique<LastingStore>(state_), saving, clock_);
@@ -199,7 +202,14 @@ class Script {
   }
   void Kill() {
     Trace("kill");
-    model_.OnKilled(std::chrono::milliseconds(80));
+    model_.OnKilled(kUnsavedMax);
+    if (clock_.Now() - started_ >= kUnsavedMax) {
+      removed_before_.clear();  // their rows are gone
+    }
+    removed_before_.merge(std::exchange(removed_now_, {}));
+    for (size_t content : removed_before_) {
+      ++model_.At(content).again;
+    }
     lost_before_ += std::exchange(bytes_lost_, 0);
     shard_.reset();
     checkpointer_.reset();
@@ -315,6 +325,7 @@ class Script {
     }
     Trace("remove {} c{} held {} taken {}", name, content, held, model_.Taken(content));
     removed_.insert(content);
+    removed_now_.insert(content);
     disk_.Remove(PathOf(name));
     content_by_inode_.erase(inode);
     names_.erase(at);
@@ -532,6 +543,9 @@ class Script {
   std::map<std::string, FileName> names_;
   std::map<uint64_t, size_t> content_by_inode_;
   std::set<size_t> removed_;
+  std::set<size_t> removed_before_;  // before this life; a row may tell of them
+  std::set<size_t> removed_now_;     // since
+  store::TimePoint started_;
   std::set<size_t> gone_;  // truncated in this life of the agent
   uint64_t copied_bytes_ = 0;
   uint64_t links_ = 0;

@@ -130,7 +130,7 @@ void TortureModel::OnKilled(store::Duration window) {
       seen.acked = seen.saved;  // what was acknowledged since was told to nobody
       seen.history.clear();
       seen.repeat = std::min(seen.repeat, seen.saved);
-      seen.sure = content.gone ? seen.sure : std::min(seen.sure, seen.saved);
+      seen.sure = std::min(seen.sure, seen.saved);
       seen.in_flight.clear();
     }
   }
@@ -182,7 +182,8 @@ TortureModel::Loss TortureModel::LossOf(size_t content, const std::string& topic
   uint64_t kept = std::max(TakenBytes(content, topic), at.copied);
   Loss loss{at.unsure ? 0 : less(shown, kept), 0};
   // Where it is not sure that the copy was found, nothing may have been kept by it.
-  loss.most = less(at.shown, at.unsure ? sure : std::max(sure, at.copied)) + at.also_lost;
+  loss.most =
+      less(at.shown, at.unsure ? sure : std::max(sure, at.copied)) * (1 + at.again) + at.also_lost;
   loss.least = std::min(loss.least, loss.most);
   return loss;
 }

@@ -51,6 +51,7 @@ struct Content {
   // Why the agent cannot know exactly what is lost with it; README.md has the list.
   bool unsure = false;
   uint64_t also_lost = 0;  // may be counted besides: in a removed copy, or once more after a kill
+  uint64_t again = 0;      // kills after which its loss may be counted once more
   bool twice = false;      // copied while the agent did not read: the copy may be read as well
   size_t required = SIZE_MAX;  // lines that must arrive, when less than all
   std::map<std::string, Arrived> by_topic;
