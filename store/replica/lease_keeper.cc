@@ -202,7 +202,7 @@ void LeaseKeeper::ProposeClears(raft::Raft& raft) {
 
 bool LeaseKeeper::Propose(std::span<const lease::LeaseClock::Checkpoint> checkpoints,
                           raft::Raft& raft) {
-  if (raft.position().role != raft::Role::kLeader) return false;
+  if (raft.position().role != raft::Role::kLeader) return false;  // it would be forwarded
   if (raft.Propose({apply::EncodeLeaseCheckpoints(checkpoints)}) !=
       raft::ProposeResult::kAppended) {
     return false;
@@ -298,6 +298,9 @@ LeaseAnswer LeaseKeeper::Refusal(const LeaseRequest& request, ErrorCode code) {
 void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
   if (!parked_.empty() || !forwarded_.empty()) Reconsider(now, raft);
   if (now < next_scan_ || !clock_.primary()) return;
+  // The core may follow already; OnRole will say so. A proposal of now would be forwarded, and the
+  // leader there has given each lease its time anew.
+  if (raft.position().role != raft::Role::kLeader) return;
   next_scan_ = now + limits_.scan_interval;
   ProposeClears(raft);
   ProposeRevokes(now, raft);

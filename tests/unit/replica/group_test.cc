@@ -161,6 +161,25 @@ TEST(ReplicaGroup, AKeepAliveAtAFollowerRenewsAtTheLeader) {
   EXPECT_EQ(group.env(3).answers[0].ttl_seconds, 5) << "the keep-alive has moved the deadline";
 }
 
+// Seed 100324 of simrun: it wakes up after a pause, hears of its successor and finds that the lease
+// was due long ago. The successor gave the lease its time anew, and a client may have kept it alive
+// there.
+TEST(ReplicaGroup, ALeaderThatWakesUpDeposedEndsNoLease) {
+  Group group;
+  group.Elect(1);
+  group.GrantWithNext(77, 5);
+  group.Propose(1, "grant");
+  FakeEnv& env = group.env(1);
+  env.now += seconds(10);
+  raft::Heartbeat heartbeat{group.replica(1).position().term + 1, {}, {}};
+  group.replica(1).OnPeerMessage({raft::NodeId(2), raft::NodeId(1), heartbeat});
+  group.replica(1).OnTick(env.now);
+  group.replica(1).Flush();
+  for (const raft::Envelope& envelope : env.sent) {
+    EXPECT_FALSE(std::holds_alternative<raft::ForwardPropose>(envelope.message));
+  }
+}
+
 TEST(ReplicaGroup, AnUnknownLeaseIsNotFoundThroughAFollower) {
   Group group;
   group.Elect(1);
