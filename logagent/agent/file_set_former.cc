@@ -12,6 +12,9 @@
 namespace logagent {
 namespace {
 
+// Files of an entry up to which the copy of one that is gone is looked for under every name.
+constexpr size_t kLookThroughMax = 64;
+
 Path DirectoryOf(const Path& path) {
   return path.has_parent_path() ? path.parent_path() : Path(".");
 }
@@ -267,6 +270,12 @@ void FileSet::SettleReplaced(Entry& entry, Scanned& scanned) {
 
 void FileSet::LoseGone(Entry& entry, const FormerContent& former, const Path& was,
                        Scanned& scanned) {
+  // A copy that the pattern means is held back by now. The directory is looked through for others,
+  // but not once for each of thousands of files that are removed together.
+  if (entry.held.empty() && entry.tasks.size() > kLookThroughMax) {
+    entry.lost.deleted += former.lost();
+    return;
+  }
   LoseFormer(entry, former, was, /*deleted=*/true, scanned);
   SettleReplaced(entry, scanned);
 }
