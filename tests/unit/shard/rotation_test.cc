@@ -239,6 +239,27 @@ TEST_F(Rotation, LinesOfARemovedFileThatOnlyItsCopyHoldsArrive) {
   EXPECT_THAT(sink_.lines, ElementsAre("one", "other", "two"));
 }
 
+// Beyond 64 files only what is held back is looked at for a copy.
+TEST_F(Rotation, RemovedFileAmongManyGoesOnInItsCopyToo) {
+  Start("/logs/*.log*");
+  files_.Append("/logs/a.log", "one\n");
+  Steps(10);
+  for (int i = 0; i < 70; ++i) {
+    files_.Append(fmt::format("/logs/a.{}.log", i), fmt::format("other {}\n", i));
+  }
+  Steps(20);
+  ASSERT_EQ(files_.open_files(), 1U);
+  ASSERT_EQ(sink_.lines.size(), 71U);
+  files_.Append("/logs/a.log", "two\n");
+  files_.Copy("/logs/a.log", "/logs/a.log.1");
+  files_.Truncate("/logs/a.log");
+  files_.Remove("/logs/a.log");
+  Steps(200);
+  EXPECT_EQ(sink_.lines.size(), 72U);
+  EXPECT_EQ(sink_.lines.back(), "two");
+  EXPECT_EQ(Lost(), 0U);
+}
+
 // Torture script 20443: it equals nothing any more when it is looked at, and is read as a file of
 // its own.
 TEST_F(Rotation, RefusedLinesOfATruncatedFileAreNotLostWhenItsCopyIsReadAnyway) {
