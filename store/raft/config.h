@@ -15,6 +15,9 @@ namespace store::raft {
 struct Config {
   NodeId id;
   uint64_t seed = 0;  // the only entropy: election jitter
+  // Ids of reads begin behind it: other ones than in any former life of this node, of which answers
+  // may still be on their way (a stale index must not grant a read of this life).
+  uint64_t reads_after = 0;
   int heartbeat_ticks = 1;
   int election_ticks = 10;  // timeouts are drawn from [election_ticks, 2 * election_ticks)
   bool pre_vote = true;

@@ -48,7 +48,8 @@ Raft::Raft(const Config& config, Restart restart)
       log_(restart),
       conf_(std::move(restart.conf)),
       term_(restart.hard_state.term),
-      vote_(restart.hard_state.vote) {
+      vote_(restart.hard_state.vote),
+      last_batch_(config.reads_after) {
   std::string problem = config_.Validate();
   CHECK(problem.empty(), "raft config: {}", problem);
   CHECK(IsValid(conf_), "conf state is not sorted and disjoint");

@@ -84,7 +84,9 @@ void LeaseKeeper::Place(raft::Raft& raft) {
   if (position.leader && position.role != raft::Role::kLeader) ForwardTo(position.leader);
 }
 
+// Tags are other ones than in any former life of this member: an answer to that one may still come.
 void LeaseKeeper::ForwardTo(raft::NodeId leader) {
+  if (last_tag_ == 0) last_tag_ = env_.Random() >> 1;
   while (!parked_.empty()) {
     PeerLeaseRequest message;
     for (size_t n = std::min(parked_.size(), limits_.forward_batch); n > 0; --n) {

@@ -19,6 +19,7 @@ replica::ReplicaConfig MakeReplicaConfig(const ServerConfig& config, raft::NodeI
   replica::ReplicaConfig replica;
   replica.raft.id = id;
   replica.raft.seed = EntropySeed();
+  replica.raft.reads_after = EntropySeed() >> 1;
   replica.raft.election_ticks =
       static_cast<int>(config.election_timeout_ms / config.heartbeat_interval_ms);
   replica.election_timeout = config.election_timeout();

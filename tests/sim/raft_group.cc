@@ -173,6 +173,7 @@ void RaftGroup::Boot(RaftMember& member) {
     disk.hard_state.term = std::max(disk.hard_state.term, member.flushed.term);
   }
   member.applied = member.flushed;
+  member.config.reads_after = member.life << 32;
   member.raft = std::make_unique<raft::Raft>(
       member.config, disk.Load(member.applied.index, member.applied.state.conf));
   member.before = member.raft->status();

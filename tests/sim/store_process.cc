@@ -67,6 +67,7 @@ StoreProcess::StoreProcess(const StoreOptions& options, const ProcessSelf& self,
       sinks_(MakeSinks()) {
   config_.raft.id = self_.node;
   config_.raft.seed = StreamOf(options, self).Fork("core").Next();
+  config_.raft.reads_after = self.life << 32;
   OpenState(initial);
   hub_ = std::make_unique<watch::WatchHub>(options_.watch, machine_->mvcc(), clock_,
                                            api::EncodeWatchEvents);

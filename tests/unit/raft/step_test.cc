@@ -17,8 +17,9 @@ EntryPtr MakeEntry(uint64_t index, uint64_t term, std::string data) {
 }
 
 // Of three members, in term 1, with entries 1 to 3 on disk of which 1 is committed.
-std::unique_ptr<Raft> Follower() {
+std::unique_ptr<Raft> Follower(uint64_t reads_after = 0) {
   Config config;
+  config.reads_after = reads_after;
   config.id = NodeId(1);
   Restart restart;
   restart.hard_state = {Term(1), NodeId(), Index(1)};
@@ -40,6 +41,23 @@ TEST(Follower, AHeartbeatBehindItsLogCommitsNothing) {
   std::unique_ptr<Raft> raft = Follower();
   raft->Step({NodeId(2), NodeId(1), Heartbeat{Term(2), Index(7), ReadId(1)}});
   EXPECT_EQ(raft->status().commit, Index(1));
+}
+
+// Seed 100539 of simrun: the leader's answer to a follower's former life came late, under a number
+// that this life had given to a read of its own, and its index was too old for that one.
+TEST(Follower, AnAnswerToAFormerLifeGrantsNoRead) {
+  std::unique_ptr<Raft> former = Follower();
+  const ReadId old = former->RequestRead();
+  std::unique_ptr<Raft> raft = Follower(1'000'000);
+  raft->Step({NodeId(2), NodeId(1), Heartbeat{Term(2), Index(1), ReadId(1)}});
+  const ReadId read = raft->RequestRead();
+  (void)raft->TakeOutput();
+  raft->Step({NodeId(2), NodeId(1), ReadReply{Term(2), old, Index(1)}});
+  EXPECT_TRUE(raft->TakeOutput().reads.empty());
+  raft->Step({NodeId(2), NodeId(1), ReadReply{Term(2), read, Index(3)}});
+  Output output = raft->TakeOutput();
+  ASSERT_EQ(output.reads.size(), 1U);
+  EXPECT_EQ(output.reads[0].batch, read);
 }
 
 }  // namespace
