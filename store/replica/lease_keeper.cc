@@ -20,7 +20,9 @@ void LeaseKeeper::OnRole(raft::Role role, raft::Raft& raft) {
     revokes_in_flight_ = 0;
     if (leads) {
       clock_.Promote(env_.Now(), election_timeout_);
+      settles_at_ = raft.position().last;
     } else {
+      settles_at_.reset();
       clock_.Demote();
       to_clear_.clear();
       GiveBack([](const Waiting&) { return true; });
@@ -45,6 +47,11 @@ void LeaseKeeper::OnApplied(const apply::ApplyReport& report) {
   }
   revokes_in_flight_ -= std::min(revokes_in_flight_, report.expiry_entries);
   applied_ = report.applied;
+  // A checkpoint by which the deadlines were set may have been cleared in what was not applied yet.
+  if (settles_at_ && applied_ >= *settles_at_) {
+    settles_at_.reset();
+    clock_.Promote(env_.Now(), election_timeout_);
+  }
   AnswerReady();
 }
 
@@ -302,7 +309,7 @@ void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
   if (now < next_scan_ || !clock_.primary()) return;
   // The core may follow already; OnRole will say so. A proposal of now would be forwarded, and the
   // leader there has given each lease its time anew.
-  if (raft.position().role != raft::Role::kLeader) return;
+  if (raft.position().role != raft::Role::kLeader || settles_at_) return;
   next_scan_ = now + limits_.scan_interval;
   ProposeClears(raft);
   ProposeRevokes(now, raft);

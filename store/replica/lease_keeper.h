@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -116,6 +117,8 @@ class LeaseKeeper {
   size_t peer_waiting_ = 0;                  // of waiting_, for other members
   std::deque<Parked> parked_;                // oldest first
   std::map<uint64_t, Forwarded> forwarded_;  // by the tag sent to the leader
+  // Leads, but has not applied what former leaders left: until then nothing expires.
+  std::optional<raft::Index> settles_at_;
   uint64_t last_tag_ = 0;
   absl::flat_hash_set<LeaseId> to_clear_;  // leases whose keep-alive waits for it
   raft::Index applied_;
