@@ -19,7 +19,7 @@ void LeaseKeeper::OnRole(raft::Role role, raft::Raft& raft) {
   if (leads != clock_.primary()) {
     revokes_in_flight_ = 0;
     if (leads) {
-      clock_.Promote(env_.Now(), election_timeout_);
+      SetDeadlines();
       settles_at_ = raft.position().last;
     } else {
       settles_at_.reset();
@@ -30,6 +30,8 @@ void LeaseKeeper::OnRole(raft::Role role, raft::Raft& raft) {
   }
   Place(raft);
 }
+
+void LeaseKeeper::SetDeadlines() { clock_.Promote(env_.Now(), election_timeout_); }
 
 void LeaseKeeper::OnApplied(const apply::ApplyReport& report) {
   for (const apply::LeaseChange& change : report.leases) {
@@ -50,7 +52,7 @@ void LeaseKeeper::OnApplied(const apply::ApplyReport& report) {
   // A checkpoint by which the deadlines were set may have been cleared in what was not applied yet.
   if (settles_at_ && applied_ >= *settles_at_) {
     settles_at_.reset();
-    clock_.Promote(env_.Now(), election_timeout_);
+    SetDeadlines();
   }
   AnswerReady();
 }

@@ -87,6 +87,7 @@ class LeaseKeeper {
     raft::NodeId leader;
     TimePoint sent;
   };
+  void SetDeadlines();
   LeaseAnswer Answer(const LeaseRequest& request);
   // Whether the lease's checkpoint, if it has one, is cleared; else it will be.
   bool IsClear(const LeaseRequest& request);
