@@ -24,6 +24,9 @@ void Snapshots::OnOrder(const raft::SnapshotOrder& order, TimePoint now) {
 }
 
 void Snapshots::Wait(Row& row, const raft::SnapshotOrder& order, TimePoint now) {
+  // Each new wait is at the end, so that those who need one again and again leave room for the
+  // rest.
+  if (row.phase != Phase::kWaiting || row.turn == 0) row.turn = ++last_turn_;
   row.phase = Phase::kWaiting;
   row.order = order;
   row.index = order.at_least;
@@ -31,12 +34,21 @@ void Snapshots::Wait(Row& row, const raft::SnapshotOrder& order, TimePoint now) 
   row.not_before = std::max(row.not_before, now);
 }
 
-void Snapshots::StartWaiting(TimePoint now) {
+Snapshots::Row* Snapshots::LongestWaiting(TimePoint now) {
+  Row* next = nullptr;
   for (auto& [peer, row] : rows_) {
-    if (sending() >= limits_.sends_max) return;
     if (row.phase != Phase::kWaiting || row.not_before > now) continue;
-    row.phase = Phase::kSending;
-    env_.SendSnapshot(row.order);
+    if (next == nullptr || row.turn < next->turn) next = &row;
+  }
+  return next;
+}
+
+void Snapshots::StartWaiting(TimePoint now) {
+  while (sending() < limits_.sends_max) {
+    Row* row = LongestWaiting(now);
+    if (row == nullptr) return;
+    row->phase = Phase::kSending;
+    env_.SendSnapshot(row->order);
   }
 }
 

@@ -75,16 +75,19 @@ class Snapshots {
     TimePoint since;                           // of kInstalling
     TimePoint not_before;
     Duration pause{0};
+    uint64_t turn = 0;  // of kWaiting: smaller waits longer
   };
 
   void Wait(Row& row, const raft::SnapshotOrder& order, TimePoint now);
   void StartWaiting(TimePoint now);
+  Row* LongestWaiting(TimePoint now);
   void Rest(Row& row, TimePoint now);
 
   const SnapshotLimits limits_;
   const raft::NodeId self_;
   Env& env_;
   std::map<raft::NodeId, Row> rows_;
+  uint64_t last_turn_ = 0;
   std::optional<raft::SnapshotMeta> received_;  // offered to the core, not yet decided
   bool installing_ = false;
 };

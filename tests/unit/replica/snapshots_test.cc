@@ -47,6 +47,7 @@ class SnapshotsTest : public testing::Test {
     config.retention.step_entries = 1;
     Boot boot;
     boot.raft.conf = Voters({1, 2, 3, 4, 5});
+    boot.raft.conf.learners = learners_;
     boot.raft.applied = boot.raft.truncated = Index(kCutAt);
     boot.raft.truncated_term = kBefore;
     boot.raft.hard_state = {kBefore, NodeId(), Index(kCutAt)};
@@ -139,6 +140,7 @@ class SnapshotsTest : public testing::Test {
   }
 
   FakeEnv env_;
+  std::vector<NodeId> learners_;
   std::unique_ptr<Replica> replica_;
   std::vector<raft::Envelope> released_;
   std::optional<raft::SnapshotMeta> reset_to_;
@@ -256,6 +258,32 @@ TEST_F(SnapshotsTest, NoMoreThanTheLimitAtOnceAndTheOthersFollow) {
   Tell(SnapshotSent{NodeId(3), last(), true});
   ASSERT_EQ(env_.orders.size(), 2U);
   EXPECT_EQ(env_.orders[1].peer, NodeId(5));
+}
+
+// Seed 100387 of simrun: two that fell behind again and again kept the third from its turn for
+// ever.
+TEST_F(SnapshotsTest, WhoHasWaitedLongestIsNext) {
+  learners_ = {NodeId(6)};
+  ReplicaConfig config;
+  config.snapshots.sends_max = 1;
+  Lead(config);
+  FarBehind(3);
+  FarBehind(5);
+  FarBehind(6);
+  Tell(SnapshotSent{NodeId(3), {}, false});
+  ASSERT_EQ(env_.orders.size(), 2U);
+  EXPECT_EQ(env_.orders[1].peer, NodeId(5));
+  Tick(minutes(1));
+  Answers(3);
+  Tick();
+  Tell(SnapshotTaken{NodeId(5), last()});
+  Tell(SnapshotSent{NodeId(5), last(), true});
+  ASSERT_EQ(env_.orders.size(), 3U);
+  EXPECT_EQ(env_.orders[2].peer, NodeId(6)) << "before 3, which has had a turn";
+  Tell(SnapshotTaken{NodeId(6), last()});
+  Tell(SnapshotSent{NodeId(6), last(), true});
+  ASSERT_EQ(env_.orders.size(), 4U);
+  EXPECT_EQ(env_.orders[3].peer, NodeId(3));
 }
 
 TEST_F(SnapshotsTest, WhoLeadsNoLongerEndsItAndKeepsNothingForIt) {
