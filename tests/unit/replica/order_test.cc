@@ -113,6 +113,49 @@ TEST(Replica, ANewLeaderGivesEveryLeaseItsTimeAndAnElectionTimeout) {
   EXPECT_EQ(env.to_apply.size(), before + 1);
 }
 
+// Seed 373 of simrun: the lease was kept alive with the former leader, which had its checkpoint
+// cleared; here the clearing is committed and not applied yet, and the checkpoint tells of too
+// little time.
+TEST(Replica, ANewLeaderEndsNoLeaseBeforeItHasAppliedWhatItBeganWith) {
+  ReplicaConfig config;
+  config.raft.id = raft::NodeId(1);
+  config.election_timeout = seconds(2);
+  Boot boot;
+  boot.raft.conf.voters = {raft::NodeId(1)};
+  boot.raft.hard_state = {raft::Term(1), raft::NodeId(), raft::Index(1)};
+  boot.raft.runs = {{raft::Index(1), raft::Term(1)}};
+  boot.raft.tail = {std::make_shared<const raft::Entry>(
+      raft::Entry{raft::Term(1), raft::Index(1), raft::EntryKind::kCommand, "the clearing"})};
+  boot.leases = {{LeaseId(77), 5, 1}};
+  FakeEnv env;
+  Replica replica(config, env, std::move(boot));
+  auto flush = [&] {
+    for (int i = 0; i < 5; ++i) {
+      replica.Flush();
+      if (!env.units.empty()) replica.OnPersisted(env.units.back().id);
+      env.units.clear();
+    }
+  };
+  auto tick = [&](Duration step) {
+    env.now += step;
+    replica.OnTick(env.now);
+    flush();
+  };
+  replica.OnBoot();
+  flush();
+  const raft::Index began = replica.position().last;
+  tick(seconds(4));
+  EXPECT_EQ(replica.position().last, began) << "by the checkpoint it is over";
+  apply::ApplyReport report;
+  report.applied = began;
+  report.leases = {{apply::LeaseChange::Kind::kCheckpointed, LeaseId(77), 0, 0}};
+  replica.OnApplied(report);
+  tick(milliseconds(6500));
+  EXPECT_EQ(replica.position().last, began);
+  tick(seconds(1));
+  EXPECT_EQ(replica.position().last, began + 1) << "an election timeout and its whole time later";
+}
+
 TEST(Replica, ANewerBundleNeverOvertakesOneThatWaits) {
   ReplicaConfig config;
   config.raft.uncommitted_bytes_max = 1000;
