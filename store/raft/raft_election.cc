@@ -68,9 +68,9 @@ void Raft::CountVote(NodeId from, bool granted) {
   } else if (result == VoteResult::kWon) {
     if (self->pre) {
       StartElection(/*pre=*/false, self->transfer);
-    } else {
+    } else if (self->votes.contains(config_.id)) {
       BecomeLeader();
-    }
+    }  // else by CountOwnVote: the others' answers overtook the news that the own vote is durable
   }
 }
 

@@ -311,7 +311,6 @@ void RaftGroup::SyncSome(RaftMember& member) {
   Time time = Draw(options_.sync_mean);
   if (random_.Chance(options_.disk_stall)) time = 100 * options_.sync_mean;
   Later(member, time, [this, units = member.disk.unsynced()](RaftMember& self) {
-    self.syncing = false;
     uint64_t last = 0;
     std::vector<raft::Envelope> release;
     for (size_t i = 0; i < units; ++i) {
@@ -320,9 +319,15 @@ void RaftGroup::SyncSome(RaftMember& member) {
       std::move(unit.release.begin(), unit.release.end(), std::back_inserter(release));
     }
     for (const raft::Envelope& envelope : release) Send(self, envelope);
-    self.raft->OnPersisted(last);
-    Touched(self);
-    SyncSome(self);
+    auto tell = [this, last](RaftMember& told) {
+      told.syncing = false;
+      told.raft->OnPersisted(last);
+      Touched(told);
+      SyncSome(told);
+    };
+    // The thread may stand still between the two: answers to what it sent come first.
+    if (!random_.Chance(options_.disk_stall)) return tell(self);
+    Later(self, 100 * options_.sync_mean, tell);
   });
 }
 

@@ -219,7 +219,6 @@ void StoreProcess::SyncSome() {
   Time time = host_.Draw(options_.sync_mean);
   if (host_.random().Chance(options_.disk_stall)) time = 100 * options_.sync_mean;
   host_.Later(time, [this, units = disk_.log.unsynced()] {
-    syncing_ = false;
     uint64_t last = 0;
     std::vector<raft::Envelope> release;
     for (size_t i = 0; i < units; ++i) {
@@ -228,8 +227,14 @@ void StoreProcess::SyncSome() {
       std::move(unit.release.begin(), unit.release.end(), std::back_inserter(release));
     }
     for (raft::Envelope& envelope : release) Send(std::move(envelope));
-    Input([this, last] { replica_->OnPersisted(last); });
-    SyncSome();
+    auto tell = [this, last] {
+      syncing_ = false;
+      Input([this, last] { replica_->OnPersisted(last); });
+      SyncSome();
+    };
+    // The thread may stand still between the two: answers to what it sent come first.
+    if (!host_.random().Chance(options_.disk_stall)) return tell();
+    host_.Later(100 * options_.sync_mean, tell);
   });
 }
 

@@ -43,6 +43,25 @@ TEST(Follower, AHeartbeatBehindItsLogCommitsNothing) {
   EXPECT_EQ(raft->status().commit, Index(1));
 }
 
+// The host sends what a unit releases before it tells the core: the answers of all others may be
+// here first. Seen as the end of two processes on a busy machine.
+TEST(Candidate, VotesThatComeBeforeItsOwnIsKnownToBeDurableWaitForIt) {
+  std::unique_ptr<Raft> raft = Follower();
+  raft->Campaign();
+  (void)raft->TakeOutput();
+  for (uint64_t id : {2, 3}) {
+    raft->Step({NodeId(id), NodeId(1), VoteReply{Term(2), true, true}});
+  }
+  Output output = raft->TakeOutput();
+  ASSERT_TRUE(output.persist);
+  for (uint64_t id : {2, 3}) {
+    raft->Step({NodeId(id), NodeId(1), VoteReply{Term(2), true, false}});
+  }
+  EXPECT_EQ(raft->status().role, Role::kCandidate) << "it could forget its vote";
+  raft->OnPersisted(output.persist->id);
+  EXPECT_EQ(raft->status().role, Role::kLeader);
+}
+
 // Seed 100539 of simrun: the leader's answer to a follower's former life came late, under a number
 // that this life had given to a read of its own, and its index was too old for that one.
 TEST(Follower, AnAnswerToAFormerLifeGrantsNoRead) {
