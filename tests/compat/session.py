@@ -40,8 +40,12 @@ class Background:
         """Waits for that many lines and interrupts it, or, without a number, waits for its own end."""
         deadline = time.monotonic() + WAIT_SECONDS_MAX
         missed = f"\n{MISSED}" if not self._wait(lines, deadline) else ""
+        complaints = self._read(self._err)
+        ended = self._process.poll() is not None
         self.stop()
-        return printed(self._read(self._out), self._read(self._err), self._process.returncode) + missed
+        # What a client complains of when it is interrupted depends on what it was about to do.
+        complaints = self._read(self._err) if ended else complaints
+        return printed(self._read(self._out), complaints, self._process.returncode) + missed
 
     def _wait(self, lines, deadline):
         while time.monotonic() < deadline:
