@@ -34,6 +34,11 @@ void Publish(MemberGroup& group, GroupMember& by, uint64_t id) {
       MemberGroup::MemberOf(id).name);
   EXPECT_EQ(group.Await(by, by.Propose(std::move(command))), ErrorCode::kOk);
 }
+sluice::store::Command Put() {
+  sluice::store::Command put;
+  put.mutable_put()->set_key("k");
+  return put;
+}
 bool Has(GroupMember& member, uint64_t id) {
   for (const cluster::Member& row : member.members()) {
     if (row.id == raft::NodeId(id)) return true;
@@ -143,10 +148,8 @@ TEST(Membership, WhatIsForwardedWhileLeadershipMovesReachesTheNextLeader) {
   group.Settle();
   GroupMember& old = *group.leader();
   GroupMember& asked = group.follower();
-  sluice::store::Command put;
-  put.mutable_put()->set_key("k");
   EXPECT_TRUE(old.Leave());
-  uint64_t call = asked.Propose(put);
+  uint64_t call = asked.Propose(Put());
   TimePoint asked_at = group.now();
   EXPECT_EQ(group.Await(asked, call), ErrorCode::kOk);
   EXPECT_TRUE(asked.told(call)->by_apply);
@@ -160,9 +163,7 @@ TEST(Membership, WhatIsForwardedWaitsOnlySoLong) {
   group.Settle();
   GroupMember& old = *group.leader();
   GroupMember& asked = group.follower();
-  sluice::store::Command put;
-  put.mutable_put()->set_key("k");
-  std::vector<std::string> commands{apply::EncodeCommand({}, put)};
+  std::vector<std::string> commands{apply::EncodeCommand({}, Put())};
   for (uint64_t id = 1; id <= 3; ++id) {
     if (id != old.id().value()) group.Stop(id);
   }

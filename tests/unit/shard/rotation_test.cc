@@ -16,7 +16,20 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
-class Rotation : public SimShard {};
+class Rotation : public SimShard {
+ protected:
+  // a.log is closed after "one": b.log has the one descriptor. "two" is only in the copy then.
+  void CopyAndTruncateClosed() {
+    files_.Append("/logs/a.log", "one\n");
+    Start("/logs/a.log");
+    files_.Append("/logs/b.log", "other\n");
+    Start("/logs/b.log");
+    ASSERT_EQ(files_.open_files(), 1U);
+    files_.Append("/logs/a.log", "two\n");
+    files_.Copy("/logs/a.log", "/logs/a.log.1");
+    files_.Truncate("/logs/a.log");
+  }
+};
 
 TEST_F(Rotation, FilesThatAreNotReadYetOutliveTheirNamesWhileTheTopicIsPaused) {
   Start("/logs/*.log");
@@ -128,14 +141,7 @@ TEST_F(Rotation, ClosedFileThatWasTruncatedAndThenRenamedIsReadUnderItsNewName) 
 }
 
 TEST_F(Rotation, ClosedFileThatWasCopiedAndTruncatedGoesOnInItsCopy) {
-  files_.Append("/logs/a.log", "one\n");
-  Start("/logs/a.log");
-  files_.Append("/logs/b.log", "other\n");
-  Start("/logs/b.log");
-  ASSERT_EQ(files_.open_files(), 1U);
-  files_.Append("/logs/a.log", "two\n");
-  files_.Copy("/logs/a.log", "/logs/a.log.1");
-  files_.Truncate("/logs/a.log");
+  CopyAndTruncateClosed();
   files_.Append("/logs/a.log", "three, longer than what was there\n");
   Steps(200);
   EXPECT_THAT(sink_.lines,
@@ -226,14 +232,7 @@ TEST_F(Rotation, CopyOfARemovedFileThatWasHeldBackIsReadOnce) {
 }
 
 TEST_F(Rotation, LinesOfARemovedFileThatOnlyItsCopyHoldsArrive) {
-  files_.Append("/logs/a.log", "one\n");
-  Start("/logs/a.log");
-  files_.Append("/logs/b.log", "other\n");
-  Start("/logs/b.log");
-  ASSERT_EQ(files_.open_files(), 1U);
-  files_.Append("/logs/a.log", "two\n");
-  files_.Copy("/logs/a.log", "/logs/a.log.1");
-  files_.Truncate("/logs/a.log");
+  CopyAndTruncateClosed();
   files_.Remove("/logs/a.log");
   Steps(200);
   EXPECT_THAT(sink_.lines, ElementsAre("one", "other", "two"));
