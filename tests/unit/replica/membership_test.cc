@@ -163,7 +163,8 @@ TEST(Membership, WhatIsForwardedWaitsOnlySoLong) {
   group.Settle();
   GroupMember& old = *group.leader();
   GroupMember& asked = group.follower();
-  std::vector<std::string> commands{apply::EncodeCommand({}, Put())};
+  sluice::store::Command put = Put();
+  std::vector<std::string> commands{apply::EncodeCommand({}, put)};
   for (uint64_t id = 1; id <= 3; ++id) {
     if (id != old.id().value()) group.Stop(id);
   }
