@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <map>
+#include <mutex>
+#include <sys/prctl.h>
 
 namespace logagent {
 namespace {
@@ -43,6 +46,44 @@ TEST(KafkaConfig, UnknownPropertyBadValueAndForbiddenOneAreNamed) {
   EXPECT_THAT(MakeKafkaConf(config).error().message(), HasSubstr("kafka.properties.linger.ms"));
   config.properties = {{"delivery.report.only.error", "true"}};
   EXPECT_THAT(MakeKafkaConf(config).error().message(), HasSubstr("not to be set"));
+}
+
+// What the threads of a producer have when they have started, by their kind.
+struct TimerSlack {
+  std::mutex mutex;
+  std::map<rd_kafka_thread_type_t, int> ns;
+};
+
+rd_kafka_resp_err_t NoteSlack(rd_kafka_t* /*producer*/, rd_kafka_thread_type_t type,
+                              const char* /*name*/, void* opaque) {
+  auto* slack = static_cast<TimerSlack*>(opaque);
+  std::scoped_lock lock(slack->mutex);
+  slack->ns[type] = prctl(PR_GET_TIMERSLACK);
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t AddNote(rd_kafka_t* producer, const rd_kafka_conf_t* /*conf*/, void* opaque,
+                            char* /*text*/, size_t /*text_bytes*/) {
+  return rd_kafka_interceptor_add_on_thread_start(producer, "test", &NoteSlack, opaque);
+}
+
+TEST(KafkaConfig, OnlyTheMainThreadsTimersMayBeLate) {
+  KafkaConfig config;
+  config.brokers = "127.0.0.1:1";
+  auto conf = MakeKafkaConf(config);
+  ASSERT_TRUE(conf.has_value());
+  TimerSlack slack;
+  ASSERT_EQ(rd_kafka_conf_interceptor_add_on_new(conf->get(), "test", &AddNote, &slack),
+            RD_KAFKA_RESP_ERR_NO_ERROR);
+  rd_kafka_conf_set_log_cb(conf->get(), nullptr);
+  std::array<char, 256> text{};
+  rd_kafka_t* producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf->get(), text.data(), text.size());
+  ASSERT_NE(producer, nullptr) << text.data();
+  [[maybe_unused]] auto* given = conf->release();
+  rd_kafka_destroy(producer);  // joins its threads
+  int usual = prctl(PR_GET_TIMERSLACK);
+  EXPECT_EQ(slack.ns.at(RD_KAFKA_THREAD_MAIN), 2'000'000);
+  EXPECT_EQ(slack.ns.at(RD_KAFKA_THREAD_BROKER), usual);
 }
 
 }  // namespace
