@@ -283,7 +283,9 @@ void FileSet::LoseGone(Entry& entry, const FormerContent& former, const Path& wa
 FileTask* FileSet::SucceedFormer(FileTask& task, Scanned& scanned) {
   Entry& entry = task.entry;
   const FormerContent& former = task.reader->former();
-  AckTracker tracker = std::exchange(task.tracker, AckTracker(0, RangeId(next_task_++ << 40)));
+  AckTracker tracker = std::exchange(task.tracker, AckTracker(0, next_task_++));
+  uint64_t series = tracker.series();
+  entry.formers.erase(series);  // when this was an heir itself
   auto marks = std::exchange(task.marks, {});
   TailMark low_mark = std::exchange(task.low_mark, {});
   uint64_t kept = 0;
@@ -293,13 +295,12 @@ FileTask* FileSet::SucceedFormer(FileTask& task, Scanned& scanned) {
   uint64_t end = tracker.high_water();
   if (heir == nullptr || heir->reader->offset() != former.offset) {
     if (tracker.unanswered() > 0 && (heir != nullptr || kept < end)) {
-      entry.formers.insert_or_assign(former.key, FormerRanges{0, end, std::move(tracker)});
+      entry.formers.insert_or_assign(series, FormerRanges{0, end, std::move(tracker)});
     }
     return heir;
   }
   if (tracker.unanswered() > 0) {
-    entry.formers.insert_or_assign(former.key,
-                                   FormerRanges{heir->id, end, AckTracker(0, RangeId(0))});
+    entry.formers.insert_or_assign(series, FormerRanges{heir->id, end, AckTracker(0, 0)});
   }
   heir->tracker = std::move(tracker);
   heir->marks = std::move(marks);

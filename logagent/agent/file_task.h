@@ -45,7 +45,7 @@ struct FileTask {
         entry(owner),
         path(std::move(name)),
         reader(std::move(opened)),
-        tracker(reader->offset(), RangeId(task_id << 40)),
+        tracker(reader->offset(), task_id),
         low_mark(reader->mark()) {}
 
   // Only acknowledged bytes are named.
@@ -60,7 +60,7 @@ struct FileTask {
   Path target;  // where it really is, when that name is a symbolic link
   std::unique_ptr<Reader> reader;
   State state = State::kStarting;
-  AckTracker tracker;                  // ranges are numbered from a TaskId << 40 that is used once
+  AckTracker tracker;                  // its series is a TaskId that is used once
   std::map<uint64_t, TailMark> marks;  // by the ends of the ranges in flight
   TailMark low_mark;                   // of the bytes before tracker.low_water()
   std::optional<WaitingBatch> waiting;
@@ -90,7 +90,7 @@ struct HeldCopy {
 struct FormerRanges {
   TaskId heir = 0;  // goes on in the copy; 0: there is none, and `tracker` keeps count
   uint64_t end = 0;
-  AckTracker tracker{0, RangeId(0)};
+  AckTracker tracker{0, 0};
 };
 
 using InodeId = std::pair<uint64_t, uint64_t>;  // device, inode
@@ -107,7 +107,9 @@ struct Entry {
 
   std::map<InodeId, std::unique_ptr<FileTask>> tasks;
   std::map<InodeId, HeldCopy> held;
-  std::map<FileKey, FormerRanges> formers;  // until they are answered
+  // By series, until they are answered. Keys of files are no help: that of a content which is gone
+  // may be used again.
+  std::map<uint64_t, FormerRanges> formers;
   // Rotated away, drained and closed: their rows stay for a while, so that they are not taken for
   // files nobody has read.
   std::deque<FileKey> finished;

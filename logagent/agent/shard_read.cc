@@ -24,7 +24,7 @@ void Shard::Loop::HandleDeliveries(const std::vector<Delivery>& deliveries) {
   std::set<TaskId> progressed;
   for (const Delivery& delivery : deliveries) {
     FileTask* task = set_.Find(delivery.entry, delivery.file);
-    if (task != nullptr) {
+    if (task != nullptr && task->tracker.series() == AckTracker::SeriesOf(delivery.range)) {
       HandleDelivery(*task, delivery, progressed);
     } else {
       HandleFormer(delivery, progressed);
@@ -76,7 +76,8 @@ void Shard::Loop::HandleFormer(const Delivery& delivery, std::set<TaskId>& progr
   if (entry == nullptr) {
     return;
   }
-  auto former = entry->formers.find(delivery.file);
+  uint64_t series = AckTracker::SeriesOf(delivery.range);
+  auto former = entry->formers.find(series);
   if (former == entry->formers.end()) {
     return;  // stopped without draining
   }
@@ -97,9 +98,13 @@ void Shard::Loop::HandleFormer(const Delivery& delivery, std::set<TaskId>& progr
   if (FileTask* heir = set_.Find(id)) {
     HandleDelivery(*heir, delivery, progressed);
   }
-  FileTask* heir = set_.Find(id);  // unless its content is another one again
+  FileTask* heir = set_.Find(id);
+  former = entry->formers.find(series);
+  if (former == entry->formers.end() || former->second.heir != id) {
+    return;  // its content is another one again
+  }
   if (heir == nullptr || heir->tracker.low_water() >= end) {
-    entry->formers.erase(delivery.file);
+    entry->formers.erase(former);
   }
 }
 
@@ -339,7 +344,7 @@ void Shard::Loop::GiveUp(FileTask& task) {
              {{"path", task.path.native()}, {"bytes_lost", lost}});
   if (task.tracker.unanswered() > 0) {
     FormerRanges ranges{0, task.tracker.high_water(), std::move(task.tracker)};
-    task.entry.formers.insert_or_assign(task.reader->key(), std::move(ranges));
+    task.entry.formers.insert_or_assign(ranges.tracker.series(), std::move(ranges));
   }
   Finish(task);
 }

@@ -16,8 +16,12 @@ namespace logagent {
 
 class AckTracker {
  public:
-  // Ids begin at `first`, so that those of two trackers never meet.
-  AckTracker(uint64_t start, RangeId first) : next_(first), low_water_(start), high_water_(start) {}
+  // A series is used for one tracker: so ids of two never meet, and tell whose they are.
+  AckTracker(uint64_t start, uint64_t series)
+      : next_(series << kSeriesShift), low_water_(start), high_water_(start) {}
+
+  static uint64_t SeriesOf(RangeId range) { return range.value() >> kSeriesShift; }
+  uint64_t series() const { return SeriesOf(next_); }
 
   // What Begin will return next.
   RangeId NextRange() const { return next_; }
@@ -39,6 +43,7 @@ class AckTracker {
   bool rejected() const { return rejected_; }
 
  private:
+  static constexpr int kSeriesShift = 40;
   enum class State : uint8_t { kWaiting, kAcked, kRejected };
   struct Range {
     uint64_t end = 0;

@@ -14,7 +14,7 @@ namespace logagent {
 namespace {
 
 TEST(AckTracker, MarkMovesOverTheAcknowledgedPrefixOnly) {
-  AckTracker tracker(100, RangeId(7));
+  AckTracker tracker(100, 7);
   RangeId a = tracker.Begin(110);
   RangeId b = tracker.Begin(120);
   RangeId c = tracker.Begin(130);
@@ -26,7 +26,7 @@ TEST(AckTracker, MarkMovesOverTheAcknowledgedPrefixOnly) {
 }
 
 TEST(AckTracker, RejectedRangeHoldsTheMarkUntilReset) {
-  AckTracker tracker(0, RangeId(1));
+  AckTracker tracker(0, 1);
   RangeId a = tracker.Begin(10);
   RangeId b = tracker.Begin(20);
   tracker.Reject(a);
@@ -38,6 +38,16 @@ TEST(AckTracker, RejectedRangeHoldsTheMarkUntilReset) {
   EXPECT_FALSE(tracker.rejected());
   EXPECT_EQ(tracker.Ack(b), std::nullopt);
   EXPECT_EQ(tracker.Ack(tracker.Begin(10)), 10U);
+}
+
+TEST(AckTracker, RangesTellWhoseTheyAre) {
+  AckTracker one(0, 1);
+  AckTracker two(0, 2);
+  EXPECT_EQ(AckTracker::SeriesOf(one.Begin(10)), 1U);
+  EXPECT_EQ(AckTracker::SeriesOf(two.Begin(10)), 2U);
+  EXPECT_NE(one.NextRange(), two.NextRange());
+  one.Reset(0);
+  EXPECT_EQ(one.series(), 1U);
 }
 
 // The obvious way: every byte range with a flag, the mark found by walking from the start.
@@ -70,7 +80,7 @@ class NaiveTracker {
 
 TEST(AckTracker, AgreesWithTheNaiveModelOverManySteps) {
   store::Random random = store::SeededRandom("ack_tracker");
-  AckTracker tracker(0, RangeId(1));
+  AckTracker tracker(0, 1);
   NaiveTracker model(0);
   std::vector<RangeId> open;
   for (int step = 0; step < 100'000; ++step) {

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace logagent {
 namespace {
@@ -294,6 +296,35 @@ TEST_F(Rotation, CopyUnderTheInodeOfARemovedFileIsHeldBackBeforeAScanSeesIt) {
   Steps(300);
   EXPECT_THAT(sink_.lines, UnorderedElementsAre("former", "one", "two"));
   EXPECT_EQ(Lost(), 0U);
+}
+
+// Torture script 91000738: a file of which nothing is known is looked at like a new one, whose key
+// is that of the first content under its inode.
+TEST_F(Rotation, RefusedLinesOfATruncatedFileAreCountedWhenItsKeyIsUsedAgain) {
+  Start("/logs/*.log");
+  files_.Append("/logs/a.log", "refused\n");
+  while (sink_.answers.empty()) {
+    Steps(1);
+  }
+  std::vector<Delivery> flying = std::exchange(sink_.answers, {});
+  files_.Truncate("/logs/a.log");
+  files_.Append("/logs/a.log", "longer than before\n");
+  Steps(20);
+  files_.Truncate("/logs/a.log");
+  Steps(20);
+  files_.Append("/logs/b.log", "takes the descriptor\n");
+  Steps(20);
+  ASSERT_EQ(files_.open_files(), 1U);
+  files_.Append("/logs/a.log", "new\n");
+  files_.Append("/logs/c.log", "has them looked for\n");
+  Steps(20);
+  EXPECT_THAT(sink_.lines,
+              UnorderedElementsAre("refused", "longer than before", "takes the descriptor", "new",
+                                   "has them looked for"));
+  EXPECT_EQ(Lost(), 0U);
+  sink_.answers = std::move(flying);
+  Refuse();
+  EXPECT_EQ(Lost(), 8U);
 }
 
 TEST_F(Rotation, CheckpointOfAnEmptyFileSpeaksForNoOtherFile) {
