@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ const (
 // What is certainly without effect: the server says so before it proposes anything, or at apply.
 var refusals = map[error]bool{
 	rpctypes.ErrTooManyRequests: true,
+	rpctypes.ErrNoSpace:         true,
 	rpctypes.ErrLeaseNotFound:   true,
 	rpctypes.ErrCompacted:       true,
 	rpctypes.ErrFutureRev:       true,
@@ -79,7 +81,11 @@ func (c *client) key() string { return fmt.Sprintf("k%02d", c.random.Intn(c.load
 
 func (c *client) value() string {
 	c.writes++
-	return fmt.Sprintf("%d.%d", c.number, c.writes)
+	value := fmt.Sprintf("%d.%d", c.number, c.writes)
+	if missing := c.load.options.valueBytes - len(value); missing > 0 {
+		value += strings.Repeat(".", missing)
+	}
+	return value
 }
 
 func (c *client) run(ctx context.Context) {

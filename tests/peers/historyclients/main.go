@@ -2,7 +2,7 @@
 
 // Clients of a cluster that write down what they asked and were told, for lincheck (tests/check/README.md has the form).
 //
-//	historyclients -endpoints A,B,C -out FILE [-clients N] [-watchers N] [-leases N] [-keys N] [-pause MS]
+//	historyclients -endpoints A,B,C -out FILE [-clients N] [-watchers N] [-leases N] [-keys N] [-pause MS] [-value-bytes N]
 //
 // Each client has one member and stays with it. Each line on standard input is a command, answered by one line:
 //
@@ -38,6 +38,7 @@ type options struct {
 	endpoints                       []string
 	out                             string
 	clients, watchers, leases, keys int
+	valueBytes                      int
 	pause                           time.Duration
 }
 
@@ -218,6 +219,7 @@ func main() {
 	flag.IntVar(&o.watchers, "watchers", 6, "watchers")
 	flag.IntVar(&o.leases, "leases", 3, "clients that grant, keep alive and abandon leases")
 	flag.IntVar(&o.keys, "keys", 20, "keys all share")
+	flag.IntVar(&o.valueBytes, "value-bytes", 0, "of each value, at least")
 	flag.DurationVar(&o.pause, "pause", 0, "of a client between two operations")
 	flag.Parse()
 	if endpoints == "" || o.out == "" {
