@@ -30,6 +30,9 @@ void Server::Parts::AddTransportBounds() {
   const rpc::ServerOptions& options = transport.options();
   bounds_->Add("connections", static_cast<double>(options.connections_max),
                [&stats] { return Load(stats.connections_open); });
+  const rpc::TransportStats& metrics = metrics_port_->stats();
+  bounds_->Add("metrics_connections", kMetricsConnectionsMax,
+               [&metrics] { return Load(metrics.connections_open); });
   bounds_->Add("input_bytes", static_cast<double>(options.input_bytes_max),
                [&transport] { return static_cast<double>(transport.input_bytes()); });
   bounds_->Add("unsent_bytes", static_cast<double>(context_->limits.unsent_bytes_max),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/server/config.h"
 
+#include <absl/algorithm/container.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -150,6 +151,14 @@ Status ServerConfig::Finish() {
   if (listen_peer_urls.empty()) listen_peer_urls = OneUrl(kDefaultPeerUrl);
   RETURN_IF_ERROR(CheckBindable(listen_client_urls));
   RETURN_IF_ERROR(CheckBindable(listen_peer_urls));
+  RETURN_IF_ERROR(CheckBindable(listen_client_http_urls));
+  RETURN_IF_ERROR(CheckBindable(listen_metrics_urls));
+  for (const Url& url : listen_client_http_urls) {
+    if (!absl::c_linear_search(listen_client_urls, url)) continue;
+    return Refuse(fmt::format(
+        "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url {}",
+        url.ToString()));
+  }
   RETURN_IF_ERROR(CheckAdvertised(advertise_client_urls, "advertise-client-urls"));
   RETURN_IF_ERROR(CheckAdvertised(initial_advertise_peer_urls, "initial-advertise-peer-urls"));
   if (initial_cluster.empty()) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ServerConfig: what a member is started with: values, etcd's defaults, and the checks that involve
-// more than one of them. Filled by flags.h from the command line and the environment. Values, any
-// thread.
+// more than one of them. Filled by flags.h from the command line, the environment or a file.
+// Values, any thread.
 #pragma once
 
 #include "store/base/clock.h"
@@ -30,6 +30,8 @@ struct ServerConfig {
   std::string name = "default";
   std::string data_dir;                 // empty: <name>.etcd
   std::vector<Url> listen_client_urls;  // empty: the default
+  std::vector<Url> listen_client_http_urls;
+  std::vector<Url> listen_metrics_urls;
   std::vector<Url> advertise_client_urls;
   std::vector<Url> listen_peer_urls;
   std::vector<Url> initial_advertise_peer_urls;
@@ -45,9 +47,16 @@ struct ServerConfig {
   Duration lease_checkpoint_interval = std::chrono::minutes(5);
   uint32_t max_learners = 1;
   LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kJson;
+  std::vector<std::string> log_outputs = {"default"};
   int64_t quota_backend_bytes = 0;  // 0: 2 GiB, negative: none
   uint64_t max_request_bytes = 1'572'864;
   uint64_t max_txn_ops = 128;
+  uint32_t max_concurrent_streams = 0xffffffff;
+  Duration grpc_keepalive_min_time = std::chrono::seconds(5);
+  Duration grpc_keepalive_interval = std::chrono::hours(2);
+  Duration grpc_keepalive_timeout = std::chrono::seconds(20);
+  Duration watch_progress_notify_interval{0};  // 0: ten minutes
   CompactionMode auto_compaction_mode = CompactionMode::kPeriodic;
   std::string auto_compaction_retention = "0";
   uint64_t snapshot_count = 10'000;  // log entries kept for members that were briefly away

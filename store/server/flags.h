@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command line and environment of sluice-store: etcd's flag names, Go's rules. One or two dashes
-// are the same,
-// `--x=v` or `--x v`, the last one wins; ETCD_NAME fills a flag that is not given, and both given
-// is refused. One table holds name, default, text and setter of every flag, so usage, environment
-// and parsing cannot differ. Pure functions, any thread.
+// Command line, environment and file of sluice-store: etcd's flag names, Go's rules. One or two
+// dashes are the same, `--x=v` or `--x v`, the last one wins; ETCD_NAME fills a flag that is not
+// given, and both given is refused; --config-file replaces both. What each flag means: flag_table.h
+// and other_flags.h. Any thread; reads no more than that file.
 #pragma once
 
 #include "store/base/error.h"
@@ -26,7 +25,8 @@ struct FlagOutcome {
   Kind kind = Kind::kRun;
   std::string text;
   ServerConfig config;
-  std::vector<std::string> warnings;  // unknown ETCD_ variables, ignored legacy flags
+  std::vector<std::string> warnings;  // unknown ETCD_ variables, flags without effect
+  std::vector<std::string> notes;     // for the log, at info
 };
 
 // `arguments` without the program's name. `environment`: names and values; only ETCD_* are looked

@@ -38,6 +38,7 @@ int Refuse(const std::string& text) {
 
 int Run(const FlagOutcome& outcome, const store::Logger& log, const store::Clock& clock,
         const sigset_t& signals) {
+  for (const std::string& note : outcome.notes) log.Info(note);
   for (const std::string& warning : outcome.warnings) log.Warn(warning);
   auto fatal = [log](const store::Error& error) {
     if (error.code() == store::ErrorCode::kMemberNotFound) EndRemoved(log, error);
@@ -87,8 +88,11 @@ int main(int argc, char** argv) {
   }
   outcome.config.service_manager = store::server::FindServiceManager(environment);
   store::SystemClock clock;
-  auto log = store::OpenLog({.level = outcome.config.log_level}, clock);
-  if (!log) return Refuse(log.error().message());
+  auto log = store::OpenLog({.level = outcome.config.log_level,
+                             .format = outcome.config.log_format,
+                             .outputs = outcome.config.log_outputs},
+                            clock);
+  if (!log) return Refuse("--log-outputs: " + log.error().message());
   if (outcome.kind == FlagOutcome::Kind::kInvalid) {
     log->Warn("failed to verify flags", {{"error", outcome.text}});
     log->Flush();

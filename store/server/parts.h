@@ -47,6 +47,7 @@ namespace store::server {
 
 inline constexpr WorkClass kRangeWork{0};
 inline constexpr size_t kRangesWaitingMax = 4096;
+inline constexpr size_t kMetricsConnectionsMax = 256;  // of --listen-metrics-urls
 // Half of the machine for the key index, which is memory only.
 uint64_t IndexMemoryMax();
 
@@ -100,6 +101,9 @@ class Server::Parts {
   rpc::MethodTable methods_;
   rpc::HttpRouter router_;
   std::unique_ptr<rpc::Server> transport_;
+  rpc::MethodTable metrics_methods_;  // none
+  rpc::HttpRouter metrics_router_;
+  std::unique_ptr<rpc::Server> metrics_port_;
 
   // The other members' port, on a loop of its own: consensus does not wait behind clients.
   std::unique_ptr<rpc::EventLoop> peer_loop_;

@@ -77,6 +77,7 @@ void Server::Parts::Run() {
   snapshots_->Start(*env_, peer_methods_, registry_);
   env_->Start(MakeReplicaConfig(config_, member_.id), std::move(member_.boot));
   transport_->Start();
+  metrics_port_->Start();
   peer_port_->Start();
   Publisher::Self self{member_.id, config_.name, {}};
   for (const Url& url : config_.advertise_client_urls) self.client_urls.push_back(url.ToString());
@@ -154,6 +155,7 @@ void Server::Parts::Stop() {
   });
   // Calls under way may still need the other members.
   transport_->Stop();
+  metrics_port_->Stop();
   peers_->Stop();
   RunOn(*peer_loop_, [this] { snapshots_->Stop(); });
   peer_port_->Stop();

@@ -36,8 +36,25 @@ size_t ConnectionsMax() {
 rpc::ServerOptions TransportOptions(const ServerConfig& config) {
   rpc::ServerOptions options;
   options.limits.message_bytes_max = config.max_request_bytes + (512 << 10);
+  options.limits.streams_max = config.max_concurrent_streams;
+  options.limits.keepalive.peer_interval_min = config.grpc_keepalive_min_time;
+  options.limits.keepalive.interval = config.grpc_keepalive_interval;
+  options.limits.keepalive.timeout = config.grpc_keepalive_timeout;
   options.connections_max = ConnectionsMax();
   return options;
+}
+
+Status ListenOn(rpc::Server& server, const std::vector<Url>& urls, const std::string& flag) {
+  for (const Url& url : urls) {
+    if (url.tls()) {
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("{} {}: TLS is not supported yet; use http", flag, url.ToString()));
+    }
+    if (Status bound = server.Listen(url.Authority()); !bound) {
+      return Fail(bound.error().WithContext(flag));
+    }
+  }
+  return Ok();
 }
 
 int64_t QuotaBytes(const ServerConfig& config) {
@@ -71,15 +88,13 @@ Status Server::Parts::BindPorts() {
   loops.reserve(loops_.size());
   for (auto& loop : loops_) loops.push_back(loop.get());
   transport_ = std::make_unique<rpc::Server>(methods_, router_, loops, TransportOptions(config_));
-  for (const Url& url : config_.listen_client_urls) {
-    if (url.tls()) {
-      return Fail(ErrorCode::kUnsupported, "--listen-client-urls " + url.ToString() +
-                                               ": TLS is not supported yet; use http");
-    }
-    if (Status bound = transport_->Listen(url.Authority()); !bound) {
-      return Fail(bound.error().WithContext("--listen-client-urls"));
-    }
-  }
+  RETURN_IF_ERROR(ListenOn(*transport_, config_.listen_client_urls, "--listen-client-urls"));
+  RETURN_IF_ERROR(
+      ListenOn(*transport_, config_.listen_client_http_urls, "--listen-client-http-urls"));
+  rpc::ServerOptions metrics;
+  metrics.connections_max = kMetricsConnectionsMax;
+  metrics_port_ = std::make_unique<rpc::Server>(metrics_methods_, metrics_router_, loops, metrics);
+  RETURN_IF_ERROR(ListenOn(*metrics_port_, config_.listen_metrics_urls, "--listen-metrics-urls"));
   return BindPeerPort();
 }
 
@@ -90,16 +105,7 @@ Status Server::Parts::BindPeerPort() {
   options.stop_grace = Duration(0);
   peer_port_ = std::make_unique<rpc::Server>(peer_methods_, peer_router_,
                                              std::vector{peer_loop_.get()}, options);
-  for (const Url& url : config_.listen_peer_urls) {
-    if (url.tls()) {
-      return Fail(ErrorCode::kUnsupported,
-                  "--listen-peer-urls " + url.ToString() + ": TLS is not supported yet; use http");
-    }
-    if (Status bound = peer_port_->Listen(url.Authority()); !bound) {
-      return Fail(bound.error().WithContext("--listen-peer-urls"));
-    }
-  }
-  return Ok();
+  return ListenOn(*peer_port_, config_.listen_peer_urls, "--listen-peer-urls");
 }
 
 void Server::Parts::WirePeers() {
@@ -240,7 +246,11 @@ void Server::Parts::Wire() {
   disk_guard_ = std::make_unique<replica::DiskGuard>(
       replica::DiskGuardLimits{.segment_bytes = config_.wal_segment_bytes}, config_.data_dir,
       gauges_, log_);
-  hub_ = std::make_unique<watch::WatchHub>(watch::WatchLimits{}, member_.machine->mvcc(), clock_,
+  watch::WatchLimits watch;
+  if (config_.watch_progress_notify_interval != Duration(0)) {
+    watch.progress_interval = config_.watch_progress_notify_interval;
+  }
+  hub_ = std::make_unique<watch::WatchHub>(watch, member_.machine->mvcc(), clock_,
                                            api::EncodeWatchEvents);
   WirePeers();
   replica::ThreadEnvLimits limits;
@@ -333,6 +343,7 @@ void Server::Parts::AddServices() {
   health_.Register(methods_);
   http_admin_ = std::make_unique<api::HttpAdmin>(*context_, registry_);
   http_admin_->Register(router_);
+  http_admin_->Register(metrics_router_);
   metrics_ = std::make_unique<api::MemberMetrics>(registry_, *context_, *hub_, budget_);
   grpc_metrics_ = std::make_unique<api::GrpcMetrics>(registry_, methods_);
   process_metrics_ = std::make_unique<ProcessMetrics>(registry_);

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/server/flags.h"
 
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_replace.h>
+#include <absl/strings/str_split.h>
 #include <gtest/gtest.h>
 
 namespace store::server {
 namespace {
 
 using Kind = FlagOutcome::Kind;
+
+std::string EnvironmentName(const std::string& flag) {
+  return "ETCD_" + absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}}));
+}
 
 FlagOutcome Parse(const std::vector<std::string>& arguments,
                   const std::map<std::string, std::string>& environment = {}) {
@@ -66,53 +73,61 @@ struct Refusal {
   std::string text;
 };
 
+const Refusal kRefusals[] = {
+    {{"--xyz"}, Kind::kUsage, "flag provided but not defined: -xyz"},
+    {{"--experimental-enable-lease-checkpoint-persist"},
+     Kind::kInvalid,
+     "enabling feature gate LeaseCheckpointPersist requires enabling feature gate "
+     "LeaseCheckpoint"},
+    {{"--lease-checkpoint-interval=10ms"},
+     Kind::kInvalid,
+     "--lease-checkpoint-interval must be at least 1s"},
+    {{"-xyz=1"}, Kind::kUsage, "flag provided but not defined: -xyz"},
+    {{"--name"}, Kind::kUsage, "flag needs an argument: -name"},
+    {{"serve"}, Kind::kInvalid, "'serve' is not a valid flag"},
+    {{"--max-txn-ops=many"},
+     Kind::kUsage,
+     "invalid value \"many\" for flag -max-txn-ops: parse error"},
+    {{"--quota-backend-bytes=99999999999999999999"}, Kind::kUsage, "value out of range"},
+    {{"--initial-cluster-state=old"},
+     Kind::kUsage,
+     "invalid value \"old\" for flag -initial-cluster-state"},
+    {{"--auto-compaction-mode=daily"}, Kind::kUsage, "unknown auto-compaction-mode \"daily\""},
+    {{"--auto-compaction-retention=soon"}, Kind::kInvalid, "--auto-compaction-retention \"soon\""},
+    {{"--log-level=loud"}, Kind::kUsage, "unknown log level"},
+    {{"--log-format=xml"}, Kind::kUsage, "unknown log format; use json or console"},
+    {{"--log-outputs=default,stdout"}, Kind::kUsage, "default stands alone"},
+    {{"--enable-pprof=maybe"},
+     Kind::kUsage,
+     "invalid value \"maybe\" for flag -enable-pprof: parse error"},
+    {{"--listen-client-http-urls=http://localhost:2379"},
+     Kind::kInvalid,
+     "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url "
+     "http://localhost:2379"},
+    {{"--listen-client-urls=localhost:2379"}, Kind::kUsage, "URL scheme must be http"},
+    {{"--listen-client-urls=http://127.0.0.1:1"},
+     Kind::kInvalid,
+     "--advertise-client-urls is required when --listen-client-urls is set explicitly"},
+    {{"--listen-peer-urls=http://example.org:2380"},
+     Kind::kInvalid,
+     "expected IP in URL for binding (http://example.org:2380)"},
+    {{"--advertise-client-urls=http://:2379"}, Kind::kInvalid, "unexpected empty host"},
+    {{"--initial-cluster=other=http://localhost:2380"},
+     Kind::kInvalid,
+     "couldn't find local name \"default\" in the initial cluster configuration"},
+    {{"--initial-cluster=default=http://localhost:1"},
+     Kind::kInvalid,
+     "--initial-cluster has default=http://localhost:1 but"},
+    {{"--initial-cluster=default=http://h:1,b=http://h:1"}, Kind::kInvalid, "has duplicate url"},
+    {{"--heartbeat-interval=0"}, Kind::kInvalid, "--heartbeat-interval must be >0 (set to 0ms)"},
+    {{"--election-timeout=400"},
+     Kind::kInvalid,
+     "--election-timeout[400ms] should be at least as 5 times as --heartbeat-interval[100ms]"},
+    {{"--election-timeout=60000"}, Kind::kInvalid, "should be set less than 50000ms"},
+};
+
 TEST(Flags, EachMistakeHasItsOwnMessage) {
-  const Refusal cases[] = {
-      {{"--xyz"}, Kind::kUsage, "flag provided but not defined: -xyz"},
-      {{"--experimental-enable-lease-checkpoint-persist"},
-       Kind::kInvalid,
-       "enabling feature gate LeaseCheckpointPersist requires enabling feature gate "
-       "LeaseCheckpoint"},
-      {{"--lease-checkpoint-interval=10ms"},
-       Kind::kInvalid,
-       "--lease-checkpoint-interval must be at least 1s"},
-      {{"-xyz=1"}, Kind::kUsage, "flag provided but not defined: -xyz"},
-      {{"--name"}, Kind::kUsage, "flag needs an argument: -name"},
-      {{"serve"}, Kind::kInvalid, "'serve' is not a valid flag"},
-      {{"--max-txn-ops=many"},
-       Kind::kUsage,
-       "invalid value \"many\" for flag -max-txn-ops: parse error"},
-      {{"--quota-backend-bytes=99999999999999999999"}, Kind::kUsage, "value out of range"},
-      {{"--initial-cluster-state=old"},
-       Kind::kUsage,
-       "invalid value \"old\" for flag -initial-cluster-state"},
-      {{"--auto-compaction-mode=daily"}, Kind::kUsage, "unknown auto-compaction-mode \"daily\""},
-      {{"--auto-compaction-retention=soon"},
-       Kind::kInvalid,
-       "--auto-compaction-retention \"soon\""},
-      {{"--log-level=loud"}, Kind::kUsage, "unknown log level"},
-      {{"--listen-client-urls=localhost:2379"}, Kind::kUsage, "URL scheme must be http"},
-      {{"--listen-client-urls=http://127.0.0.1:1"},
-       Kind::kInvalid,
-       "--advertise-client-urls is required when --listen-client-urls is set explicitly"},
-      {{"--listen-peer-urls=http://example.org:2380"},
-       Kind::kInvalid,
-       "expected IP in URL for binding (http://example.org:2380)"},
-      {{"--advertise-client-urls=http://:2379"}, Kind::kInvalid, "unexpected empty host"},
-      {{"--initial-cluster=other=http://localhost:2380"},
-       Kind::kInvalid,
-       "couldn't find local name \"default\" in the initial cluster configuration"},
-      {{"--initial-cluster=default=http://localhost:1"},
-       Kind::kInvalid,
-       "--initial-cluster has default=http://localhost:1 but"},
-      {{"--initial-cluster=default=http://h:1,b=http://h:1"}, Kind::kInvalid, "has duplicate url"},
-      {{"--heartbeat-interval=0"}, Kind::kInvalid, "--heartbeat-interval must be >0 (set to 0ms)"},
-      {{"--election-timeout=400"},
-       Kind::kInvalid,
-       "--election-timeout[400ms] should be at least as 5 times as --heartbeat-interval[100ms]"},
-      {{"--election-timeout=60000"}, Kind::kInvalid, "should be set less than 50000ms"},
-  };
-  for (const Refusal& refusal : cases) {
+  for (const Refusal& refusal : kRefusals) {
     FlagOutcome outcome = Parse(refusal.arguments);
     EXPECT_EQ(outcome.kind, refusal.kind) << refusal.arguments[0];
     EXPECT_NE(outcome.text.find(refusal.text), std::string::npos)
@@ -149,6 +164,116 @@ TEST(Flags, VersionAndHelp) {
   EXPECT_EQ(Parse({"--version"}).text.substr(0, 19), "etcd Version: 3.7.0");
   EXPECT_EQ(Parse({"-h"}).kind, Kind::kPrint);
   EXPECT_NE(Parse({"--help"}).text.find("--listen-client-urls"), std::string::npos);
+}
+
+// Of all releases from 3.4 on.
+constexpr char kFlagsOfEtcd[] =
+    "name data-dir wal-dir snapshot-count snapshot-catchup-entries max-snapshots max-wals "
+    "heartbeat-interval election-timeout initial-election-tick-advance pre-vote "
+    "quota-backend-bytes backend-batch-interval backend-batch-limit backend-bbolt-freelist-type "
+    "memory-mlock bootstrap-defrag-threshold-megabytes auto-compaction-mode "
+    "auto-compaction-retention compaction-batch-limit compaction-sleep-interval "
+    "listen-peer-urls listen-client-urls listen-client-http-urls listen-metrics-urls "
+    "max-txn-ops max-request-bytes max-concurrent-streams grpc-keepalive-min-time "
+    "grpc-keepalive-interval grpc-keepalive-timeout socket-reuse-port socket-reuse-address "
+    "raft-read-timeout raft-write-timeout enable-grpc-gateway enable-v2 cors host-whitelist "
+    "initial-advertise-peer-urls advertise-client-urls initial-cluster initial-cluster-state "
+    "initial-cluster-token strict-reconfig-check max-learners discovery discovery-fallback "
+    "discovery-proxy discovery-srv discovery-srv-name discovery-endpoints discovery-token "
+    "discovery-dial-timeout discovery-request-timeout discovery-keepalive-time "
+    "discovery-keepalive-timeout discovery-insecure-transport "
+    "discovery-insecure-skip-tls-verify discovery-cert discovery-key discovery-cacert "
+    "discovery-user discovery-password cert-file key-file client-cert-file client-key-file "
+    "client-cert-auth client-crl-file client-cert-allowed-hostname trusted-ca-file auto-tls "
+    "peer-cert-file peer-key-file peer-client-cert-file peer-client-key-file "
+    "peer-client-cert-auth peer-trusted-ca-file peer-cert-allowed-cn peer-cert-allowed-hostname "
+    "peer-crl-file peer-skip-client-san-verification peer-auto-tls self-signed-cert-validity "
+    "cipher-suites tls-min-version tls-max-version auth-token auth-token-ttl bcrypt-cost logger "
+    "log-level log-format log-outputs enable-log-rotation log-rotation-config-json log-output "
+    "log-package-levels debug metrics enable-pprof enable-distributed-tracing "
+    "distributed-tracing-address distributed-tracing-service-name "
+    "distributed-tracing-instance-id distributed-tracing-sampling-rate warning-apply-duration "
+    "warning-unary-request-duration watch-progress-notify-interval corrupt-check-time "
+    "compact-hash-check-time downgrade-check-time feature-gates v2-deprecation "
+    "force-new-cluster unsafe-no-fsync proxy proxy-failure-wait proxy-refresh-interval "
+    "proxy-dial-timeout proxy-write-timeout proxy-read-timeout "
+    "experimental-backend-bbolt-freelist-type experimental-bootstrap-defrag-threshold-megabytes "
+    "experimental-compact-hash-check-enabled experimental-compact-hash-check-time "
+    "experimental-compaction-batch-limit experimental-compaction-sleep-interval "
+    "experimental-corrupt-check-time experimental-distributed-tracing-address "
+    "experimental-distributed-tracing-instance-id "
+    "experimental-distributed-tracing-sampling-rate "
+    "experimental-distributed-tracing-service-name experimental-downgrade-check-time "
+    "experimental-enable-distributed-tracing experimental-enable-lease-checkpoint "
+    "experimental-enable-lease-checkpoint-persist experimental-enable-v2v3 "
+    "experimental-initial-corrupt-check experimental-memory-mlock "
+    "experimental-peer-skip-client-san-verification experimental-snapshot-catchup-entries "
+    "experimental-stop-grpc-service-on-defrag experimental-txn-mode-write-with-shared-buffer "
+    "experimental-warning-apply-duration experimental-warning-unary-request-duration "
+    "experimental-watch-progress-notify-interval";
+
+TEST(Flags, EveryFlagOfEtcdIsKnown) {
+  const std::vector<std::string> names = absl::StrSplit(kFlagsOfEtcd, ' ');
+  for (const std::string& name : names) {
+    FlagOutcome outcome = Parse({"--" + name + "="});
+    EXPECT_EQ(outcome.text.find("not defined"), std::string::npos) << name;
+    FlagOutcome variable = Parse({}, {{"ETCD_UNKNOWN", "x"}, {EnvironmentName(name), "?"}});
+    for (const std::string& warning : variable.warnings) {
+      EXPECT_EQ(warning.find(EnvironmentName(name)), std::string::npos) << warning;
+    }
+  }
+}
+
+TEST(Flags, WhatHasNoEffectIsSaidOnce) {
+  FlagOutcome outcome = Parse({"--logger=zap", "--pre-vote", "--enable-pprof=0", "--proxy=off",
+                               "--auth-token", "simple", "--max-wals=9"});
+  ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+  EXPECT_TRUE(outcome.warnings.empty()) << outcome.warnings[0];
+  outcome =
+      Parse({"--pre-vote=F", "--enable-v2", "--experimental-backend-bbolt-freelist-type=map"});
+  ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+  EXPECT_EQ(outcome.warnings,
+            (std::vector<std::string>{
+                "--enable-v2=true has no effect: this release has no v2 API",
+                "--pre-vote=false has no effect: elections always begin with a pre-vote"}));
+}
+
+TEST(Flags, WhatIsMissingIsRefused) {
+  for (const char* word : {"--cert-file=/x", "--auto-tls", "--peer-client-cert-auth=true",
+                           "--discovery-srv=example.org", "--auth-token=jwt,sign-method=RS256",
+                           "--proxy=on", "--wal-dir=/wal", "--enable-log-rotation"}) {
+    FlagOutcome outcome = Parse({word});
+    EXPECT_EQ(outcome.kind, Kind::kInvalid) << word;
+    EXPECT_NE(outcome.text.find("is not supported: "), std::string::npos) << outcome.text;
+  }
+}
+
+TEST(Flags, FormerNamesMeanTheSame) {
+  FlagOutcome outcome = Parse({"--experimental-watch-progress-notify-interval=5s"},
+                              {{"ETCD_EXPERIMENTAL_MAX_LEARNERS", "3"}});
+  ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+  EXPECT_EQ(outcome.config.watch_progress_notify_interval, std::chrono::seconds(5));
+  EXPECT_EQ(outcome.config.max_learners, 3u);
+  EXPECT_EQ(Parse({"--experimental-corrupt-check-time=1s", "--corrupt-check-time=1s"}).text,
+            "cannot set --experimental-corrupt-check-time and --corrupt-check-time at the same "
+            "time, please use --corrupt-check-time only");
+}
+
+TEST(Flags, FeatureGates) {
+  FlagOutcome outcome =
+      Parse({"--feature-gates=InitialCorruptCheck=true,LeaseCheckpoint=true,PriorityRequest=true"});
+  ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+  EXPECT_TRUE(outcome.config.initial_corrupt_check);
+  EXPECT_TRUE(outcome.config.lease_checkpoint);
+  EXPECT_TRUE(Parse({"--feature-gates=AllAlpha=true"}).config.lease_checkpoint_persist);
+  EXPECT_NE(Parse({"--feature-gates=Fancy=true"}).text.find("unrecognized feature gate: Fancy"),
+            std::string::npos);
+  EXPECT_NE(Parse({"--feature-gates=LeaseCheckpoint"}).text.find("wants =true or =false"),
+            std::string::npos);
+  EXPECT_NE(
+      Parse({"--feature-gates=LeaseCheckpoint=true", "--experimental-enable-lease-checkpoint"})
+          .text.find("please use --feature-gates only"),
+      std::string::npos);
 }
 
 TEST(Durations, GoSyntax) {
