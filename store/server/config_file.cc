@@ -68,7 +68,8 @@ class Reader {
       const std::string name = row.first.as<std::string>();
       std::string_view prefix =
           name.starts_with("allowed-") ? section.allowed_prefix : section.prefix;
-      RETURN_IF_ERROR(Add(fmt::format("{}{}", prefix, name), key + "." + name, row.second));
+      RETURN_IF_ERROR(
+          Add(fmt::format("{}{}", prefix, name), fmt::format("{}.{}", key, name), row.second));
     }
     return Ok();
   }
