@@ -149,6 +149,7 @@ bool FileSet::EnsureOpen(FileTask& task, bool* gone) {
     task.error = opened.error().message();
     return false;
   }
+  task.seen = names_.Seen();
   Used(task);
   return true;
 }
@@ -170,11 +171,11 @@ void FileSet::Look(FileTask& task) {
 // A name of the file other than its last one: beside it, or beside where a symbolic link led that
 // is switched by now. Under a name that rotation would not give, the content decides: the inode of
 // a file that was closed may have been reused.
-Result<Path> FileSet::FindMoved(const FileTask& task) const {
+Result<Path> FileSet::FindMoved(const FileTask& task) {
   const FileKey& key = task.reader->key();
-  auto path = FindByInode(files_, task.path, key.device, key.inode);
+  auto path = names_.Find(task.path, key.device, key.inode, task.seen);
   if (!path && !task.target.empty()) {
-    path = FindByInode(files_, task.target, key.device, key.inode);
+    path = names_.Find(task.target, key.device, key.inode, task.seen);
   }
   if (!path || task.reader->is_open() || *path == task.target ||
       (FamilyOf(*path) == FamilyOf(task.path) && !IsCompressed(path->native()))) {
@@ -205,6 +206,7 @@ bool FileSet::MayClose(const FileTask& task, bool unread) const {
 }
 
 void FileSet::CloseIdle() {
+  names_.Expire();
   CloseDownTo(options_.open_files_max, false);
   CloseDownTo(std::max(options_.open_files_max, options_.unread_files_max), true);
 }
@@ -264,6 +266,7 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
   entry.directories = found.directories;
   entry.scan_error = found.error;
   entry.denied = found.denied;
+  uint64_t seen = names_.Seen();
   absl::flat_hash_set<InodeId> present;
   std::vector<FoundFile> fresh;
   for (const FoundFile& file : found.files) {
@@ -277,6 +280,7 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
       continue;
     }
     FileTask& task = *at->second;
+    task.seen = seen;
     if (task.path != file.path || task.target != file.target) {
       SetPath(task, file.path, file.target);
     }
@@ -386,6 +390,7 @@ FileTask* FileSet::Open(Entry& entry, const FoundFile& file, const SavedFile* ro
   tasks_.emplace(task.id, &task);
   entry.tasks.emplace(InodeId(key.device, key.inode), std::move(made));
   SetPath(task, file.path, file.target);
+  task.seen = names_.Seen();
   Used(task);
   scanned.opened.push_back(task.id);
   ++entry.files_opened;
@@ -407,6 +412,7 @@ void FileSet::Detach(FileTask& task, Scanned& scanned) {
   EnsureOpen(task, &gone);  // from now on only the descriptor leads to it
   if (auto path = FindMoved(task)) {
     SetPath(task, *path);
+    task.seen = names_.Seen();
     if (!scanned.watched || task.entry.events_lost) {
       OpenMissed(task.entry, was, *path, scanned);
     }

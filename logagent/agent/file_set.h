@@ -11,6 +11,7 @@
 
 #include "logagent/agent/file_task.h"
 #include "logagent/checkpoint/checkpointer.h"
+#include "logagent/tail/directory_names.h"
 #include "logagent/tail/discovery.h"
 #include "logagent/tail/file_system.h"
 #include "logagent/tail/notify.h"
@@ -40,7 +41,8 @@ class FileSet {
         checkpointer_(checkpointer),
         notifier_(notifier),
         budget_(std::move(budget)),
-        clock_(clock) {}
+        clock_(clock),
+        names_(files, clock) {}
 
   Entry& Add(EntrySpec spec, bool first_applied);
   void Remove(EntryId id);
@@ -116,7 +118,7 @@ class FileSet {
   Likeness CompareWith(FileTask& original, const FoundFile& file, const FileHandle& copy,
                        std::string_view head);
   void Detach(FileTask& task, Scanned& scanned);
-  Result<Path> FindMoved(const FileTask& task) const;
+  Result<Path> FindMoved(const FileTask& task);
   bool MayClose(const FileTask& task, bool unread) const;
   void CloseDownTo(size_t open_max, bool unread);
   void SetPath(FileTask& task, const Path& path, const Path& target = {});
@@ -130,6 +132,7 @@ class FileSet {
   Notifier& notifier_;
   std::shared_ptr<Budget> budget_;
   const store::Clock& clock_;
+  DirectoryNames names_;
   std::map<uint64_t, std::unique_ptr<Entry>> entries_;
   absl::flat_hash_map<TaskId, FileTask*> tasks_;  // of all entries
   absl::flat_hash_map<std::string, std::vector<TaskId>> by_path_;

@@ -57,6 +57,7 @@ std::string FamilyOf(const Path& path) { return (DirectoryOf(path) / StemOf(path
 // directory before they are given up, and with them what was rotated after them.
 void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
   std::vector<std::pair<Path, Path>> renamed;
+  uint64_t seen = names_.Seen();  // listings from before may not know them
   for (const SavedFile& row : checkpointer_.RowsOf(entry.key)) {
     InodeId id(row.file.device, row.file.inode);
     bool replaced =
@@ -65,7 +66,7 @@ void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
         entry.tasks.contains(id)) {
       continue;
     }
-    auto path = FindByInode(files_, row.path, id.first, id.second);
+    auto path = names_.Find(row.path, id.first, id.second, seen);
     if (path && row.state == FileState::kFinished) {
       entry.finished.push_back(row.file);
       continue;

@@ -68,6 +68,7 @@ struct FileTask {
   bool away = false;      // neither is its directory there: it may come back
   uint64_t pinned = 0;    // bytes of a deleted file that stay on the disk because of us
   store::TimePoint detached_since;
+  uint64_t seen = 0;       // when it was last there under a name (DirectoryNames)
   uint64_t last_used = 0;  // in the order of FileSet's turns; 0 while its file is closed
   uint64_t lines = 0;      // handed to the sink
   uint64_t bytes = 0;

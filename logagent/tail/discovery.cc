@@ -124,23 +124,4 @@ bool PatternMeans(const std::string& pattern, const Path& path) {
   return path.native() == pattern || MatchesGlob(pattern, path);
 }
 
-Result<Path> FindByInode(const FileSystem& files, const Path& last_path, uint64_t device,
-                         uint64_t inode) {
-  Path directory = last_path.has_parent_path() ? last_path.parent_path() : Path(".");
-  auto names = files.List(directory);
-  RETURN_IF_ERROR(names);
-  for (const DirectoryEntry& entry : *names) {
-    if (entry.inode != inode || entry.directory) {
-      continue;
-    }
-    Path path = directory / entry.name;
-    auto facts = files.StatPath(path);
-    if (facts && facts->device == device && facts->inode == inode) {
-      return path;
-    }
-  }
-  return store::Fail(store::ErrorCode::kNotFound,
-                     last_path.string() + ": no name of its directory leads to the file any more");
-}
-
 }  // namespace logagent

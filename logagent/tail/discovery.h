@@ -38,8 +38,4 @@ bool PatternMeans(const std::string& pattern, const Path& path);
 bool IsRotatedName(std::string_view name, std::string_view base);
 bool IsCompressed(std::string_view name);
 
-// Every name in the directory of `last_path` whose inode is `inode`: where a renamed file went.
-Result<Path> FindByInode(const FileSystem& files, const Path& last_path, uint64_t device,
-                         uint64_t inode);
-
 }  // namespace logagent

@@ -306,6 +306,7 @@ Result<std::vector<DirectoryEntry>> SimFileSystem::List(const Path& directory) c
     SimInodePtr real = Find((directory / name).native());
     entries.push_back({name, child->number, real != nullptr && real->directory});
   }
+  names_listed_ += entries.size();
   return entries;
 }
 

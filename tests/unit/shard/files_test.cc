@@ -134,6 +134,26 @@ TEST_F(Files, FilesThatAreEqualAreAllRead) {
   EXPECT_EQ(sink_.lines.size(), 3U);
 }
 
+// The work must grow with the number of files and not with its square.
+TEST_F(Files, FilesThatAreRemovedTogetherAreLookedForTogether) {
+  constexpr int kFiles = 600;
+  Start("/logs/*.log");
+  for (int i = 0; i < kFiles; ++i) {
+    files_.Append(fmt::format("/logs/{}.log", i), fmt::format("line {}\n", i));
+  }
+  Steps(50);
+  ASSERT_EQ(files_.open_files(), 1U);
+  ASSERT_EQ(sink_.lines.size(), size_t{kFiles});
+  size_t before = files_.names_listed();
+  for (int i = 0; i < kFiles / 2; ++i) {
+    files_.Remove(fmt::format("/logs/{}.log", i));
+  }
+  Steps(200);
+  EXPECT_EQ(Stats().files, size_t{kFiles / 2});
+  EXPECT_EQ(Lost(), 0U);
+  EXPECT_LE(files_.names_listed() - before, size_t{20 * kFiles});
+}
+
 TEST_F(Files, FileOfTwoEntriesIsReadOnceForEach) {
   files_.Append("/logs/a.log", "one\n");
   Start("/logs/a.log");
