@@ -106,6 +106,9 @@ class FileSet {
   bool IsThere(const Path& path, const SavedFile& row);
   // `kept`: how many bytes of it a copy holds, whether that is opened now or was taken for a file
   // of its own before.
+  // The file of that name begins otherwise: no copy of what `head` tells of. False where it is not
+  // known; it is looked at only while heads_ are kept.
+  bool BeginsOtherwise(const Path& path, const HeadHash& head);
   FileTask* OpenCopy(Entry& entry, const FormerContent& former, const Path& near, Scanned& scanned,
                      uint64_t* kept);
   std::optional<SavedFile> RowOfCopy(const Path& path, const FormerContent& former);
@@ -133,6 +136,8 @@ class FileSet {
   std::shared_ptr<Budget> budget_;
   const store::Clock& clock_;
   DirectoryNames names_;
+  // By name, while the copies of many files are looked for at once: each is compared with each.
+  std::optional<absl::flat_hash_map<std::string, HeadHash>> heads_;
   std::map<uint64_t, std::unique_ptr<Entry>> entries_;
   absl::flat_hash_map<TaskId, FileTask*> tasks_;  // of all entries
   absl::flat_hash_map<std::string, std::vector<TaskId>> by_path_;

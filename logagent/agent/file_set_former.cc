@@ -58,6 +58,7 @@ std::string FamilyOf(const Path& path) { return (DirectoryOf(path) / StemOf(path
 void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
   std::vector<std::pair<Path, Path>> renamed;
   uint64_t seen = names_.Seen();  // listings from before may not know them
+  heads_.emplace();
   for (const SavedFile& row : checkpointer_.RowsOf(entry.key)) {
     InodeId id(row.file.device, row.file.inode);
     bool replaced =
@@ -86,6 +87,7 @@ void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
     LoseFormer(entry, {row.file, row.offset, row.size_seen, row.head, row.mark}, row.path,
                /*deleted=*/true, scanned);
   }
+  heads_.reset();
   for (const auto& [was, now] : renamed) {
     OpenMissed(entry, was, now, scanned);
   }
@@ -156,6 +158,20 @@ bool FileSet::IsThere(const Path& path, const SavedFile& row) {
   return same && *same;
 }
 
+// Only of whole heads, which do not change while a file grows.
+bool FileSet::BeginsOtherwise(const Path& path, const HeadHash& head) {
+  if (!heads_ || head.length < kHeadBytesMax) {
+    return false;
+  }
+  auto [at, added] = heads_->try_emplace(path.native());
+  if (added) {
+    auto file = files_.Open(path);
+    auto read = file ? ReadHead(files_, **file, kHeadBytesMax) : Result<HeadHash>(HeadHash());
+    at->second = read ? *read : HeadHash();
+  }
+  return at->second.length == kHeadBytesMax && at->second != head;
+}
+
 // The file that holds what `former` was: same head, same bytes before the position.
 FileTask* FileSet::OpenCopy(Entry& entry, const FormerContent& former, const Path& near,
                             Scanned& scanned, uint64_t* kept) {
@@ -173,6 +189,9 @@ FileTask* FileSet::OpenCopy(Entry& entry, const FormerContent& former, const Pat
       continue;
     }
     Path path = DirectoryOf(near) / name.name;
+    if (BeginsOtherwise(path, former.head)) {
+      continue;
+    }
     auto row = RowOfCopy(path, former);
     if (!row || !IsThere(path, *row)) {
       continue;

@@ -267,6 +267,7 @@ void SimFileSystem::Overflow() {
 }
 
 Result<FileHandlePtr> SimFileSystem::Open(const Path& path) {
+  ++opens_;
   SimInodePtr inode = Find(path.native());
   int error = inode == nullptr     ? ENOENT
               : !inode->readable   ? EACCES

@@ -71,6 +71,7 @@ class SimFileSystem final : public FileSystem {
   size_t open_files() const { return *open_; }
   // What List has told so far: the work of looking for files.
   size_t names_listed() const { return names_listed_; }
+  size_t opens() const { return opens_; }
 
   Result<FileHandlePtr> Open(const Path& path) override;
   Result<FileFacts> Stat(const FileHandle& file) const override;
@@ -98,6 +99,7 @@ class SimFileSystem final : public FileSystem {
   std::shared_ptr<size_t> open_;
   uint64_t next_number_ = 10;
   mutable size_t names_listed_ = 0;
+  size_t opens_ = 0;
   int64_t writes_ = 0;
   SimInodePtr root_;
   std::map<std::string, std::map<std::string, SimInodePtr>> unmounted_;

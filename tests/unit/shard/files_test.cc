@@ -154,6 +154,29 @@ TEST_F(Files, FilesThatAreRemovedTogetherAreLookedForTogether) {
   EXPECT_LE(files_.names_listed() - before, size_t{20 * kFiles});
 }
 
+// Each of those that are gone may have its copy in each that is there, by their names.
+TEST_F(Files, RotatedFilesThatWereRemovedMeanwhileAreLookedForTogether) {
+  constexpr int kFiles = 200;
+  for (int i = 0; i < kFiles; ++i) {
+    files_.Append(fmt::format("/logs/app.log.{}", i),
+                  fmt::format("line {}\n", i) + std::string(2000, 'x') + "\n");
+  }
+  Start("/logs/app.log*");
+  Steps(200);
+  ASSERT_EQ(sink_.lines.size(), size_t{2 * kFiles});
+  Restart();
+  for (int i = 0; i < kFiles / 2; ++i) {
+    files_.Remove(fmt::format("/logs/app.log.{}", i));
+  }
+  size_t before = files_.opens();
+  Start("/logs/app.log*");
+  Steps(50);
+  EXPECT_EQ(Stats().files, size_t{kFiles / 2});
+  EXPECT_LE(files_.opens() - before, size_t{4 * kFiles});
+  EXPECT_EQ(sink_.lines.size(), size_t{2 * kFiles});
+  EXPECT_EQ(Lost(), 0U);
+}
+
 TEST_F(Files, FileOfTwoEntriesIsReadOnceForEach) {
   files_.Append("/logs/a.log", "one\n");
   Start("/logs/a.log");
