@@ -107,10 +107,10 @@ class Cluster:
     def followers(self, leader):
         return [m for m in self.members if m is not leader and m.running()]
 
-    def wait_equal(self):
-        """All running members have the same hash of keys at the same revision."""
+    def wait_equal(self, timeout=30):
+        """All running members have the same hash of keys at the same revision; `timeout` of one look at it (large states)."""
         def equal():
-            code, out = self.ctl("endpoint", "hashkv", "-w", "json",
+            code, out = self.ctl("endpoint", "hashkv", "-w", "json", timeout=timeout,
                                  endpoints=",".join(m.endpoint for m in self.members if m.running()), check=False)
             if code != 0:
                 return False
