@@ -4,6 +4,7 @@
 #include "store/base/url.h"
 #include "store/rpc/socket_address.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <fmt/format.h>
 
 #include <charconv>
@@ -30,6 +31,7 @@ class Socket {
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
+  int fd() const { return fd_; }
   bool Connect(const rpc::SocketAddress& address) const {
     return fd_ >= 0 && ::connect(fd_, address.get(), address.size()) == 0;
   }
@@ -81,20 +83,39 @@ std::optional<PeerPage> Parse(std::string_view answer) {
 
 }  // namespace
 
-std::optional<PeerPage> GetPeerPage(const std::string& text, std::string_view path,
-                                    raft::NodeId own, size_t bytes_max) {
+bool PeerPageRequest::Hold(int connection) {
+  MutexLock lock(mutex_);
+  connection_ = connection;
+  return !cancelled_;
+}
+
+// Wakes whoever waits in connect, send or recv.
+void PeerPageRequest::Cancel() {
+  MutexLock lock(mutex_);
+  cancelled_ = true;
+  if (connection_ >= 0) ::shutdown(connection_, SHUT_RDWR);
+}
+
+std::optional<PeerPage> PeerPageRequest::Get(const std::string& text, std::string_view path,
+                                             raft::NodeId own, size_t bytes_max) {
   auto url = ParseUrl(text);
   if (!url || url->tls()) return std::nullopt;
   auto address = rpc::SocketAddress::Resolve(url->Authority());
   if (!address) return std::nullopt;
   Socket socket(address->family());
-  if (!socket.Connect(*address)) return std::nullopt;
+  auto let_go = absl::MakeCleanup([this] { (void)Hold(-1); });
+  if (!Hold(socket.fd()) || !socket.Connect(*address)) return std::nullopt;
   bool asked = socket.SendAll(
       fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nX-Server-From: {:x}\r\nConnection: close\r\n\r\n",
                   path, url->Authority(), own));
   if (!asked) return std::nullopt;
   auto answer = socket.ReceiveAll(bytes_max);
   return answer ? Parse(*answer) : std::nullopt;
+}
+
+std::optional<PeerPage> GetPeerPage(const std::string& url, std::string_view path, raft::NodeId own,
+                                    size_t bytes_max) {
+  return PeerPageRequest().Get(url, path, own, bytes_max);
 }
 
 }  // namespace store::server

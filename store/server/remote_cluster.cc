@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/server/remote_cluster.h"
 
+#include "store/base/thread.h"
 #include "store/server/bootstrap.h"
 #include "store/server/peer_page.h"
 
@@ -19,8 +20,8 @@ namespace {
 constexpr size_t kAnswerBytesMax = 1 << 20;
 constexpr std::string_view kClusterHeader = "x-etcd-cluster-id: ";
 
-PeersAnswer Ask(const std::string& url, raft::NodeId own) {
-  auto page = GetPeerPage(url, "/members", own, kAnswerBytesMax);
+PeersAnswer Ask(PeerPageRequest& request, const std::string& url, raft::NodeId own) {
+  auto page = request.Get(url, "/members", own, kAnswerBytesMax);
   if (!page) return {};
   if (page->status == 410) return {.cluster = {}, .removed = true};
   size_t id = page->head.find(kClusterHeader);
@@ -33,6 +34,30 @@ PeersAnswer Ask(const std::string& url, raft::NodeId own) {
   if (!members) return {};
   return {.cluster = RemoteCluster{ClusterId(number), std::move(*members)}};
 }
+
+// The first answer that says something.
+class Answers {
+ public:
+  explicit Answers(size_t expected) : expected_(expected) {}
+
+  void Put(PeersAnswer answer) {
+    MutexLock lock(mutex_);
+    --expected_;
+    if (!said_ && (answer.cluster || answer.removed)) said_ = std::move(answer);
+    changed_.NotifyAll();
+  }
+  PeersAnswer WaitForOne() {
+    MutexLock lock(mutex_);
+    while (!said_ && expected_ > 0) changed_.Wait(mutex_);
+    return said_ ? std::move(*said_) : PeersAnswer();
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  size_t expected_ ABSL_GUARDED_BY(mutex_);
+  std::optional<PeersAnswer> said_ ABSL_GUARDED_BY(mutex_);
+};
 
 bool SameUrls(std::vector<std::string> a, std::vector<std::string> b) {
   std::sort(a.begin(), a.end());
@@ -53,11 +78,19 @@ tl::unexpected<Error> Mismatch(const RemoteCluster& remote, std::string_view rea
 }  // namespace
 
 PeersAnswer AskPeers(std::span<const std::string> peer_urls, raft::NodeId own) {
-  for (const std::string& url : peer_urls) {
-    PeersAnswer answer = Ask(url, own);
-    if (answer.cluster || answer.removed) return answer;
+  Answers answers(peer_urls.size());
+  std::vector<PeerPageRequest> requests(peer_urls.size());
+  std::vector<Thread> threads;
+  threads.reserve(peer_urls.size());
+  for (size_t i = 0; i < peer_urls.size(); ++i) {
+    threads.emplace_back("ask-peer", [&answers, &request = requests[i], &url = peer_urls[i], own] {
+      answers.Put(Ask(request, url, own));
+    });
   }
-  return {};
+  PeersAnswer answer = answers.WaitForOne();
+  for (PeerPageRequest& request : requests) request.Cancel();
+  for (Thread& thread : threads) thread.Join();
+  return answer;
 }
 
 Result<raft::NodeId> MatchMembers(const RemoteCluster& remote, std::span<const NamedMember> wanted,

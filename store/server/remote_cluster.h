@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // RemoteCluster: what a running cluster says about itself to one that wants to join: the page
 // /members of a peer port, as etcd serves it: JSON, with the cluster's id in a header. Asked at
-// start only, by main's thread, which may block: each address has two seconds, the answer 1 MiB.
+// start only, by main's thread, which may block. All addresses at once, each by a thread of its
+// own, so that members which all start wait for each other two seconds and not two for each; the
+// answer has 1 MiB at most.
 #pragma once
 
 #include "store/base/error.h"
@@ -29,7 +31,7 @@ struct PeersAnswer {
   std::optional<RemoteCluster> cluster;  // of the first that answers
   bool removed = false;                  // one says that the asker was removed for good
 };
-// Asks the peer URLs in turn until one answers; `own`: the asker, 0 if it does not know yet.
+// Asks all peer URLs until one answers; `own`: the asker, 0 if it does not know yet.
 PeersAnswer AskPeers(std::span<const std::string> peer_urls, raft::NodeId own);
 
 // Who of the running cluster is the member `name` of the flags (`wanted`: name and sorted peer

@@ -2,10 +2,55 @@
 // What one that joins makes of the page /members, and how it finds itself in it.
 #include "store/server/remote_cluster.h"
 
+#include "store/base/clock.h"
+#include "store/base/thread.h"
+
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <arpa/inet.h>
+#include <array>
+#include <chrono>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace store::server {
 namespace {
+
+// A port whose connections stand in the kernel's queue, as those of a member that starts.
+class SilentPort {
+ public:
+  SilentPort() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* general = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(::bind(fd_, general, size), 0);
+    EXPECT_EQ(::listen(fd_, 8), 0);
+    EXPECT_EQ(::getsockname(fd_, general, &size), 0);
+    url_ = fmt::format("http://127.0.0.1:{}", ntohs(address.sin_port));
+  }
+  ~SilentPort() { ::close(fd_); }
+  SilentPort(const SilentPort&) = delete;
+  SilentPort& operator=(const SilentPort&) = delete;
+
+  const std::string& url() const { return url_; }
+  // It is silent no more, for one who asks.
+  void AnswerOnce(std::string_view answer) const {
+    int one = ::accept(fd_, nullptr, nullptr);
+    std::array<char, 1024> question{};
+    EXPECT_GT(::recv(one, question.data(), question.size(), 0), 0);
+    EXPECT_EQ(::send(one, answer.data(), answer.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(answer.size()));
+    ::close(one);
+  }
+
+ private:
+  int fd_;
+  std::string url_;
+};
 
 cluster::Member MakeMember(uint64_t id, std::vector<std::string> urls, std::string name = {}) {
   cluster::Member member;
@@ -79,6 +124,35 @@ TEST(RemoteCluster, NobodyAnswersAtAClosedPort) {
   PeersAnswer answer = AskPeers(closed, raft::NodeId(1));
   EXPECT_FALSE(answer.cluster);
   EXPECT_FALSE(answer.removed);
+}
+
+// One after the other would take two seconds each.
+TEST(RemoteCluster, MembersThatAllStartWaitForEachOtherOnce) {
+  std::array<SilentPort, 8> starting;
+  std::vector<std::string> urls;
+  urls.reserve(starting.size());
+  for (const SilentPort& one : starting) urls.push_back(one.url());
+  SystemClock clock;
+  const TimePoint began = clock.Now();
+  PeersAnswer answer = AskPeers(urls, raft::NodeId(1));
+  EXPECT_FALSE(answer.cluster);
+  EXPECT_LT(clock.Now() - began, std::chrono::seconds(10));
+}
+
+TEST(RemoteCluster, WhoeverAnswersIsHeardAmongSilentOnes) {
+  SilentPort silent;
+  SilentPort speaks;
+  const std::string urls[] = {silent.url(), speaks.url()};
+  Thread answer_one("answer", [&speaks] {
+    speaks.AnswerOnce("HTTP/1.1 200 OK\r\nX-Etcd-Cluster-Id: c\r\n\r\n[]");
+  });
+  PeersAnswer answer = AskPeers(urls, raft::NodeId(1));
+  ASSERT_TRUE(answer.cluster);
+  EXPECT_EQ(answer.cluster->id, ClusterId(0xc));
+  EXPECT_FALSE(answer.removed);
+  answer_one.Join();
+  Thread remove_one("answer", [&speaks] { speaks.AnswerOnce("HTTP/1.1 410 Gone\r\n\r\n"); });
+  EXPECT_TRUE(AskPeers(urls, raft::NodeId(1)).removed);
 }
 
 }  // namespace
