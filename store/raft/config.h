@@ -26,8 +26,8 @@ struct Config {
   size_t message_bytes_max = 1 << 20;  // one AppendRequest; a single larger entry passes alone
   size_t inflight_messages_max = 256;  // per peer in replicate
   size_t inflight_bytes_max = 8 << 20;
-  size_t uncommitted_bytes_max = 64 << 20;
-  size_t window_bytes_max = 64 << 20;  // entries kept in memory for lagging peers
+  size_t uncommitted_bytes_max = 64 << 20;  // proposed here, and not committed or not durable here
+  size_t window_bytes_max = 64 << 20;       // entries kept in memory for lagging peers
   size_t apply_bytes_max =
       4 << 20;  // handed out by Output::apply and not yet reported by OnApplied
 

@@ -40,7 +40,8 @@ RaftLog::RaftLog(Restart restart)
   commit_ = std::min(last_, std::max(restart.hard_state.commit, applied_));
   emitted_ = stable_ = last_;
   handed_ = applied_;
-  for (Index i = commit_ + 1; i <= last_; ++i) uncommitted_bytes_ += EntryBytes(*At(i));
+  settled_ = commit_;
+  for (Index i = settled_ + 1; i <= last_; ++i) uncommitted_bytes_ += EntryBytes(*At(i));
 }
 
 std::optional<Term> RaftLog::TermAt(Index index) const {
@@ -125,9 +126,15 @@ void RaftLog::TruncateSuffix(Index from) {
 
 void RaftLog::CommitTo(Index index) {
   CHECK(index <= last_, "commit {} behind the last entry {}", index, last_);
-  while (commit_ < index) {
-    ++commit_;
-    uncommitted_bytes_ -= EntryBytes(*At(commit_));
+  commit_ = std::max(commit_, index);
+  CountSettled();
+}
+
+// Whatever leaves the window was applied, so it was settled before.
+void RaftLog::CountSettled() {
+  while (settled_ < std::min(commit_, stable_)) {
+    ++settled_;
+    uncommitted_bytes_ -= EntryBytes(*At(settled_));
   }
 }
 
@@ -173,7 +180,7 @@ void RaftLog::TruncatePrefix(Index through) {
 
 void RaftLog::Reset(Index index, Term term) {
   CHECK(index >= commit_, "snapshot {} behind commit {}", index, commit_);
-  truncated_ = last_ = emitted_ = stable_ = commit_ = handed_ = applied_ = index;
+  truncated_ = last_ = emitted_ = stable_ = commit_ = settled_ = handed_ = applied_ = index;
   truncated_term_ = term;
   runs_.clear();
   window_.clear();
@@ -229,6 +236,7 @@ void RaftLog::Persisted(uint64_t id) {
   if (truncate_from_) durable = std::min(durable, *truncate_from_ - 1);
   stable_ = std::max(stable_, durable);
   CHECK(stable_ <= emitted_, "stable {} emitted {}", stable_, emitted_);
+  CountSettled();
 }
 
 }  // namespace store::raft

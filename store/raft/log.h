@@ -37,6 +37,8 @@ class RaftLog {
   Index handed() const { return handed_; }
   Index window_first() const { return last_ + 1 - window_.size(); }
   size_t window_bytes() const { return window_bytes_; }
+  // Of what is not committed, or committed by others and not durable here: nobody else can let it
+  // go.
   size_t uncommitted_bytes() const { return uncommitted_bytes_; }
   uint64_t units_in_flight() const { return units_.size(); }
 
@@ -92,6 +94,7 @@ class RaftLog {
 
   size_t WindowOffset(Index index) const;
   void PopWindowFront();
+  void CountSettled();
 
   Index truncated_;
   Term truncated_term_;
@@ -106,7 +109,8 @@ class RaftLog {
   Index handed_;
   Index applied_;
   size_t handed_bytes_ = 0;             // of (applied_, handed_]
-  size_t uncommitted_bytes_ = 0;        // of (commit_, last_]
+  Index settled_;                       // min(commit_, stable_), never lowered
+  size_t uncommitted_bytes_ = 0;        // of (settled_, last_]
   std::optional<Index> truncate_from_;  // of the unit not yet emitted
   std::deque<Unit> units_;              // emitted, not durable; ids ascending
 };

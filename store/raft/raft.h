@@ -101,6 +101,8 @@ class Raft {
     NodeId transferee;    // 0: no transfer
     int transfer_ticks = 0;
     int lease_blocked_ticks = 0;  // no lease since TimeoutNow was sent (raft-rs 234, etcd 12704)
+    Index stable_seen;            // at the last tick
+    int stuck_ticks = 0;          // ... behind the commit index and not moving since then
   };
   struct UnitInFlight {
     uint64_t id = 0;
@@ -162,6 +164,7 @@ class Raft {
   void StartRound(Leader& self);
   void CompleteRounds(Leader& self);
   void CollectLeaderReads(Leader& self);
+  void TickStuckDisk(Leader& self);
   void TickLeader(Leader& self);
 
   // raft_follower.cc

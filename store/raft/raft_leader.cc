@@ -20,7 +20,8 @@ void Raft::BecomeLeader() {
       .term_start = log_.last() + 1,
       // There may be a change among the entries it inherits; looking for it is not worth the code.
       .pending_conf = log_.last(),
-      .transferee = {}};
+      .transferee = {},
+      .stable_seen = log_.stable()};
   role_ = std::move(fresh);
   election_elapsed_ = 0;
   heartbeat_elapsed_ = config_.heartbeat_ticks;
@@ -234,11 +235,30 @@ void Raft::CompleteRounds(Leader& self) {
   }
 }
 
+// The others commit without this disk, which has stood still for an election timeout. Such a leader
+// cannot apply and soon takes no proposals (uncommitted_bytes_max); it would be missed by nobody.
+void Raft::TickStuckDisk(Leader& self) {
+  const bool stuck = log_.stable() < log_.commit() && log_.stable() == self.stable_seen;
+  self.stable_seen = log_.stable();
+  self.stuck_ticks = stuck ? self.stuck_ticks + 1 : 0;
+  if (self.stuck_ticks < config_.election_ticks || self.transferee) return;
+  self.stuck_ticks = 0;  // again after another timeout, if it fails
+  NodeId heir;
+  Index match = log_.stable();
+  for (const auto& [node, peer] : self.tracker.all()) {
+    if (!IsVoter(conf_, node) || peer.match() <= match) continue;
+    heir = node;
+    match = peer.match();
+  }
+  if (heir) TransferLeadership(heir);
+}
+
 void Raft::TickLeader(Leader& self) {
   if (self.lease_blocked_ticks > 0) --self.lease_blocked_ticks;
   if (self.transferee && ++self.transfer_ticks >= config_.election_ticks) {
     self.transferee = NodeId();  // it did not take over in time; go on leading
   }
+  TickStuckDisk(self);
   TickQuorumCheck(self);
   Leader* still = leader();
   if (still != nullptr && ++heartbeat_elapsed_ >= config_.heartbeat_ticks) StartRound(*still);

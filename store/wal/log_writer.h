@@ -3,9 +3,9 @@
 // them as one group with one fsync, and then, on its own thread, tells which id is durable and
 // hands over the messages that had waited for it. While the fsync runs the next group collects, so
 // the group grows with the load. Submit, AppendHere and Stop from one thread. Bounded by what raft
-// may have uncommitted (Config::uncommitted_bytes_max): a unit cannot be refused, only the proposal
-// before it. The first error ends the writing for good: on_failed is called once and nothing is
-// acknowledged any more.
+// may have uncommitted or not durable (Config::uncommitted_bytes_max): a unit cannot be refused,
+// only the proposal before it. The first error ends the writing for good: on_failed is called once
+// and nothing is acknowledged any more.
 #pragma once
 
 #include "store/base/error.h"
