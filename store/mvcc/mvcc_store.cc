@@ -101,7 +101,6 @@ EventBatchPtr MvccStore::Publish() {
   batch->bytes = std::exchange(writer_->event_bytes, 0);
   batch->last = pending_current_;
   batch->first = batch->events.empty() ? pending_current_ : batch->events.front().kv.mod;
-  writer_->values.clear();
   PublishRoot();
   if (epochs_.retired_bytes() > options_.retired_bytes_max) {
     views_cancelled_.fetch_add(views_.CancelOldest(), std::memory_order_relaxed);
@@ -144,7 +143,7 @@ void MvccStore::Trim(const TrimBatch& batch) {
 }
 
 Status MvccStore::Install(std::shared_ptr<engine::Engine> engine) {
-  CHECK(writer_->events.empty() && writer_->values.empty(), "install inside a batch");
+  CHECK(writer_->events.empty(), "install inside a batch");
   auto restored = RestoreIndex(*engine);
   if (!restored) return Fail(std::move(restored).error());
   views_cancelled_.fetch_add(views_.CancelAll(), std::memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include "store/mvcc/mvcc_store.h"
 #include "store/mvcc/writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace store::mvcc {
@@ -26,10 +27,7 @@ void MvccStore::Writer::Change(engine::WriteBatch& batch, KeyMeta* old, SharedBy
   AppendRecordHeader(header, &scratch);
   const std::string record_key = RecordKey(facts.mod);
   batch.Put(engine::Table::kRev, record_key, scratch);
-  if (!value.empty()) {
-    batch.Put(engine::Table::kVal, record_key, value);
-    values.emplace(std::pair(facts.mod.main.value(), facts.mod.sub), value);
-  }
+  if (!value.empty()) batch.Put(engine::Table::kVal, record_key, value);
   index->Add(old, key, facts);
   live_bytes += RecordBytes(key.size(), value.size());
   event_bytes += key.size() + value.size();
@@ -40,6 +38,13 @@ void MvccStore::Writer::Change(engine::WriteBatch& batch, KeyMeta* old, SharedBy
               facts.mod.main, facts.version,    facts.lease};
   event.id = facts.mod;
   event.previous = previous;
+}
+
+const SharedBytes* MvccStore::Writer::BatchValue(RecordId id) const {
+  auto it = std::lower_bound(events.begin(), events.end(), id,
+                             [](const Event& event, RecordId at) { return event.id < at; });
+  if (it == events.end() || it->id != id || it->kv.value.empty()) return nullptr;
+  return &it->kv.value;
 }
 
 Status MvccStore::Writer::Load(std::span<RangeRow> rows) const {
