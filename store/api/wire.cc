@@ -4,8 +4,11 @@
 #include "store/base/check.h"
 #include "store/base/coding.h"
 
-#include <string>
+#include <concepts>
+#include <cstring>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 namespace store::api {
 namespace {
@@ -21,36 +24,63 @@ size_t VarintFieldSize(int64_t value) { return VarintFieldSize(static_cast<uint6
 size_t BytesFieldSize(size_t size) { return 1 + VarintSize(size) + size; }
 size_t OptionalBytesFieldSize(size_t size) { return size == 0 ? 0 : BytesFieldSize(size); }
 
-void PutVarint(std::string* out, uint32_t field, uint64_t value) {
+// Fills memory of the announced size.
+class Writer {
+ public:
+  Writer(char* out, size_t size) : out_(out), left_(size) {}
+
+  void Byte(uint32_t byte) {
+    CHECK(left_ > 0, "more is encoded than was announced");
+    *out_++ = static_cast<char>(byte);
+    --left_;
+  }
+  void Varint(uint64_t value) {
+    for (; value >= 0x80; value >>= 7) Byte(static_cast<uint32_t>(value & 0x7F) | 0x80);
+    Byte(static_cast<uint32_t>(value));
+  }
+  void Bytes(std::string_view bytes) {
+    CHECK(bytes.size() <= left_, "more is encoded than was announced");
+    std::memcpy(out_, bytes.data(), bytes.size());
+    out_ += bytes.size();
+    left_ -= bytes.size();
+  }
+  size_t left() const { return left_; }
+
+ private:
+  char* out_;
+  size_t left_;
+};
+
+void PutVarint(Writer& out, uint32_t field, uint64_t value) {
   if (value == 0) return;
-  AppendU8(out, static_cast<uint8_t>(Tag(field, kVarint)));
-  AppendVarint(out, value);
+  out.Byte(Tag(field, kVarint));
+  out.Varint(value);
 }
-void PutVarint(std::string* out, uint32_t field, int64_t value) {
+void PutVarint(Writer& out, uint32_t field, int64_t value) {
   PutVarint(out, field, static_cast<uint64_t>(value));
 }
-void PutLength(std::string* out, uint32_t field, size_t size) {
-  AppendU8(out, static_cast<uint8_t>(Tag(field, kLengthDelimited)));
-  AppendVarint(out, size);
+void PutLength(Writer& out, uint32_t field, size_t size) {
+  out.Byte(Tag(field, kLengthDelimited));
+  out.Varint(size);
 }
-void PutBytes(std::string* out, uint32_t field, std::string_view bytes) {
+void PutBytes(Writer& out, uint32_t field, std::string_view bytes) {
   if (bytes.empty()) return;
   PutLength(out, field, bytes.size());
-  out->append(bytes);
+  out.Bytes(bytes);
 }
 
 size_t SizeOf(const HeaderFields& header) {
   return VarintFieldSize(header.cluster) + VarintFieldSize(header.member) +
          VarintFieldSize(header.revision.value()) + VarintFieldSize(header.term);
 }
-void Put(std::string* out, const HeaderFields& header) {
+void Put(Writer& out, const HeaderFields& header) {
   PutVarint(out, 1, header.cluster);
   PutVarint(out, 2, header.member);
   PutVarint(out, 3, header.revision.value());
   PutVarint(out, 4, header.term);
 }
 size_t HeaderFieldSize(const HeaderFields& header) { return BytesFieldSize(SizeOf(header)); }
-void PutHeaderField(std::string* out, const HeaderFields& header) {
+void PutHeaderField(Writer& out, const HeaderFields& header) {
   PutLength(out, 1, SizeOf(header));
   Put(out, header);
 }
@@ -61,7 +91,7 @@ size_t SizeOf(const mvcc::KeyValue& kv) {
          VarintFieldSize(kv.mod.value()) + VarintFieldSize(kv.version) +
          OptionalBytesFieldSize(kv.value.size()) + VarintFieldSize(kv.lease.value());
 }
-void Put(std::string* out, const mvcc::KeyValue& kv) {
+void Put(Writer& out, const mvcc::KeyValue& kv) {
   PutBytes(out, 1, kv.key);
   PutVarint(out, 2, kv.create.value());
   PutVarint(out, 3, kv.mod.value());
@@ -75,7 +105,7 @@ size_t KvFieldsSize(const std::vector<mvcc::KeyValue>& kvs) {
   for (const mvcc::KeyValue& kv : kvs) size += BytesFieldSize(SizeOf(kv));
   return size;
 }
-void PutKvFields(std::string* out, const std::vector<mvcc::KeyValue>& kvs) {
+void PutKvFields(Writer& out, const std::vector<mvcc::KeyValue>& kvs) {
   for (const mvcc::KeyValue& kv : kvs) {
     PutLength(out, 2, SizeOf(kv));
     Put(out, kv);
@@ -89,7 +119,7 @@ size_t SizeOf(const watch::WatchEvent& event) {
   if (event.prev != nullptr) size += BytesFieldSize(SizeOf(*event.prev));
   return size;
 }
-void Put(std::string* out, const watch::WatchEvent& event) {
+void Put(Writer& out, const watch::WatchEvent& event) {
   if (event.event.type == mvcc::EventType::kDelete) PutVarint(out, 1, uint64_t{1});
   PutLength(out, 2, SizeOf(event.event.kv));
   Put(out, event.event.kv);
@@ -98,31 +128,41 @@ void Put(std::string* out, const watch::WatchEvent& event) {
   Put(out, *event.prev);
 }
 
-rpc::MessageBody Finished(std::string bytes, size_t size) {
-  CHECK(bytes.size() == size, "encoded {} bytes, announced {}", bytes.size(), size);
-  return rpc::MessageBody(std::move(bytes));
+// What `put` writes, which is `size` bytes; one allocation for them and their reference count.
+template <std::invocable<Writer&> Put>
+SharedBytes Encoded(size_t size, const Put& put) {
+  if (size == 0) return {};
+  auto memory = std::make_shared_for_overwrite<char[]>(size);
+  Writer out(memory.get(), size);
+  put(out);
+  CHECK(out.left() == 0, "{} bytes of {} are missing", out.left(), size);
+  std::string_view view(memory.get(), size);
+  return SharedBytes::Slice(view, std::move(memory));
+}
+
+template <std::invocable<Writer&> Put>
+rpc::MessageBody EncodedBody(size_t size, const Put& put) {
+  rpc::MessageBody body;
+  body.Append(Encoded(size, put));
+  return body;
 }
 
 }  // namespace
 
 rpc::MessageBody EncodeHeaderOnly(const HeaderFields& header) {
-  size_t size = HeaderFieldSize(header);
-  std::string bytes;
-  bytes.reserve(size);
-  PutHeaderField(&bytes, header);
-  return Finished(std::move(bytes), size);
+  return EncodedBody(HeaderFieldSize(header),
+                     [&header](Writer& out) { PutHeaderField(out, header); });
 }
 
 rpc::MessageBody EncodeRangeResponse(const HeaderFields& header, const mvcc::RangeResult& result) {
   size_t size = HeaderFieldSize(header) + KvFieldsSize(result.kvs) + (result.more ? 2 : 0) +
                 VarintFieldSize(result.count);
-  std::string bytes;
-  bytes.reserve(size);
-  PutHeaderField(&bytes, header);
-  PutKvFields(&bytes, result.kvs);
-  PutVarint(&bytes, 3, uint64_t{result.more});
-  PutVarint(&bytes, 4, result.count);
-  return Finished(std::move(bytes), size);
+  return EncodedBody(size, [&](Writer& out) {
+    PutHeaderField(out, header);
+    PutKvFields(out, result.kvs);
+    PutVarint(out, 3, uint64_t{result.more});
+    PutVarint(out, 4, result.count);
+  });
 }
 
 rpc::MessageBody EncodeRangePiece(const mvcc::RangeChunk& chunk, const HeaderFields& header) {
@@ -130,44 +170,42 @@ rpc::MessageBody EncodeRangePiece(const mvcc::RangeChunk& chunk, const HeaderFie
   if (chunk.last) {
     inner += HeaderFieldSize(header) + (chunk.more ? 2 : 0) + VarintFieldSize(chunk.count);
   }
-  size_t size = BytesFieldSize(inner);
-  std::string bytes;
-  bytes.reserve(size);
-  PutLength(&bytes, 1, inner);
-  if (chunk.last) PutHeaderField(&bytes, header);
-  PutKvFields(&bytes, chunk.kvs);
-  if (chunk.last) {
-    PutVarint(&bytes, 3, uint64_t{chunk.more});
-    PutVarint(&bytes, 4, chunk.count);
-  }
-  return Finished(std::move(bytes), size);
+  return EncodedBody(BytesFieldSize(inner), [&](Writer& out) {
+    PutLength(out, 1, inner);
+    if (chunk.last) PutHeaderField(out, header);
+    PutKvFields(out, chunk.kvs);
+    if (!chunk.last) return;
+    PutVarint(out, 3, uint64_t{chunk.more});
+    PutVarint(out, 4, chunk.count);
+  });
 }
 
 SharedBytes EncodeWatchEvents(const std::vector<watch::WatchEvent>& events) {
   size_t size = 0;
   for (const watch::WatchEvent& event : events) size += BytesFieldSize(SizeOf(event));
-  std::string bytes;
-  bytes.reserve(size);
-  for (const watch::WatchEvent& event : events) {
-    PutLength(&bytes, 11, SizeOf(event));
-    Put(&bytes, event);
-  }
-  CHECK(bytes.size() == size);
-  return SharedBytes::Of(std::move(bytes));
+  return Encoded(size, [&events](Writer& out) {
+    for (const watch::WatchEvent& event : events) {
+      PutLength(out, 11, SizeOf(event));
+      Put(out, event);
+    }
+  });
 }
 
 rpc::MessageBody EncodeWatchResponse(const HeaderFields& header,
                                      const watch::WatchResponse& response) {
-  std::string prefix;
-  prefix.reserve(64 + response.cancel_reason.size());
-  PutHeaderField(&prefix, header);
-  PutVarint(&prefix, 2, response.id);
-  PutVarint(&prefix, 3, uint64_t{response.created});
-  PutVarint(&prefix, 4, uint64_t{response.canceled});
-  PutVarint(&prefix, 5, response.compacted.value());
-  PutBytes(&prefix, 6, response.cancel_reason);
-  PutVarint(&prefix, 7, uint64_t{response.fragment});
-  rpc::MessageBody body(std::move(prefix));
+  size_t size = HeaderFieldSize(header) + VarintFieldSize(response.id) +
+                (response.created ? 2 : 0) + (response.canceled ? 2 : 0) +
+                VarintFieldSize(response.compacted.value()) +
+                OptionalBytesFieldSize(response.cancel_reason.size()) + (response.fragment ? 2 : 0);
+  rpc::MessageBody body = EncodedBody(size, [&](Writer& out) {
+    PutHeaderField(out, header);
+    PutVarint(out, 2, response.id);
+    PutVarint(out, 3, uint64_t{response.created});
+    PutVarint(out, 4, uint64_t{response.canceled});
+    PutVarint(out, 5, response.compacted.value());
+    PutBytes(out, 6, response.cancel_reason);
+    PutVarint(out, 7, uint64_t{response.fragment});
+  });
   if (response.events != nullptr) body.Append(response.events->encoded);
   return body;
 }
