@@ -4,9 +4,11 @@
 #include "store/api/range_stream.h"
 #include "store/api/validate.h"
 #include "store/apply/convert.h"
+#include "store/apply/put_command.h"
 #include "store/apply/quota.h"
 #include "store/apply/txn.h"
 
+#include <string_view>
 #include <utility>
 
 namespace store::api {
@@ -47,7 +49,7 @@ void KvService::Register(rpc::MethodTable& table) const {
   using namespace etcdserverpb;
   table.AddUnary<RangeRequest, RangeResponse>("/etcdserverpb.KV/Range",
                                               [this](RangeCall call) { Range(std::move(call)); });
-  table.AddUnary<PutRequest, PutResponse>("/etcdserverpb.KV/Put",
+  table.AddUnary<PutMessage, PutResponse>("/etcdserverpb.KV/Put",
                                           [this](PutCall call) { Put(std::move(call)); });
   table.AddUnary<DeleteRangeRequest, DeleteRangeResponse>(
       "/etcdserverpb.KV/DeleteRange", [this](DeleteCall call) { DeleteRange(std::move(call)); });
@@ -90,13 +92,12 @@ void KvService::AnswerRange(RangeCall call) const {
 }
 
 void KvService::Put(PutCall call) const {
-  if (!context_.HasRoom(apply::CostOf(call.request()))) {
-    return RefuseNoSpace(context_, std::move(call));
-  }
-  if (Status valid = CheckPut(call.request()); !valid) return call.Fail(StatusOf(valid.error()));
-  Command command;
-  *command.mutable_put() = std::move(call.mutable_request());
-  ProposeCall(context_, std::move(call), command);
+  const apply::PutFields& put = call.request().fields();
+  if (!context_.HasRoom(apply::CostOf(put))) return RefuseNoSpace(context_, std::move(call));
+  if (Status valid = CheckPut(put); !valid) return call.Fail(StatusOf(valid.error()));
+  std::string_view bytes = call.request().bytes();
+  ProposeCall(context_, std::move(call),
+              [bytes](const apply::RequestId& id) { return apply::EncodePutCommand(id, bytes); });
 }
 
 void KvService::DeleteRange(DeleteCall call) const {

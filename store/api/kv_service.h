@@ -6,6 +6,7 @@
 // each waiting call is in PendingCalls; a RangeStream holds one piece at a time.
 #pragma once
 
+#include "store/api/put_message.h"
 #include "store/api/service_context.h"
 #include "store/rpc/call.h"
 
@@ -23,7 +24,7 @@ class KvService {
 
  private:
   using RangeCall = rpc::Call<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>;
-  using PutCall = rpc::Call<etcdserverpb::PutRequest, etcdserverpb::PutResponse>;
+  using PutCall = rpc::Call<PutMessage, etcdserverpb::PutResponse>;
   using DeleteCall = rpc::Call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>;
   using TxnCall = rpc::Call<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>;
   using CompactCall = rpc::Call<etcdserverpb::CompactionRequest, etcdserverpb::CompactionResponse>;

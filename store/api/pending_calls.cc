@@ -63,8 +63,16 @@ void PendingCalls::FailWrite(WriteDone done, ErrorCode code) {
 
 CallHandle PendingCalls::Propose(sluice::store::Command& command, std::optional<TimePoint> deadline,
                                  WriteDone done) {
+  auto encode = [&command](const apply::RequestId& id) {
+    return apply::EncodeCommand(id, command);
+  };
+  return Propose(encode, deadline, std::move(done));
+}
+
+CallHandle PendingCalls::Propose(EncodeFor command, std::optional<TimePoint> deadline,
+                                 WriteDone done) {
   apply::RequestId request{options_.member, options_.boot_nonce, options_.loop, next_id_};
-  std::string bytes = apply::EncodeCommand(request, command);
+  std::string bytes = command(request);
   size_t cost = bytes.size() + kCallOverhead;
   // It would wait for room until its time is up.
   if (gauges_.disk_room.load(std::memory_order_relaxed) == replica::DiskRoom::kNone) {

@@ -35,11 +35,13 @@
 #include "store_command.pb.h"
 
 #include <absl/functional/any_invocable.h>
+#include <absl/functional/function_ref.h>
 
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace store::api {
@@ -57,12 +59,18 @@ struct PendingOptions {
 };
 
 enum class WaitKind : uint8_t { kNone, kWrite, kRead, kLease, kWork };
-// Names a waiting call; false when the call was answered at once.
+// Names a waiting call; false when the call was answered at once. Eight bytes: with a pointer it
+// fits into an AnyInvocable.
 struct CallHandle {
-  WaitKind kind = WaitKind::kNone;
-  uint64_t id = 0;
+  CallHandle() = default;
+  CallHandle(WaitKind of, uint64_t number) : kind(of), id(number & kIdMask) {}
   explicit operator bool() const { return kind != WaitKind::kNone; }
+
+  static constexpr uint64_t kIdMask = (uint64_t{1} << 56) - 1;
+  WaitKind kind : 8 = WaitKind::kNone;
+  uint64_t id : 56 = 0;
 };
+static_assert(sizeof(CallHandle) == 8);
 
 class PendingCalls final : public replica::Edge {
  public:
@@ -76,7 +84,9 @@ class PendingCalls final : public replica::Edge {
                CallBudget& budget, const replica::RaftGauges& gauges);
   ~PendingCalls() override;
 
-  // Takes the body out of `command`. `deadline`: the client's, if it has one.
+  // `deadline`: the client's, if it has one.
+  using EncodeFor = absl::FunctionRef<std::string(const apply::RequestId& id)>;
+  CallHandle Propose(EncodeFor command, std::optional<TimePoint> deadline, WriteDone done);
   CallHandle Propose(sluice::store::Command& command, std::optional<TimePoint> deadline,
                      WriteDone done);
   // `bytes`: what the waiting request holds.

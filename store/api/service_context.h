@@ -94,9 +94,10 @@ void ReplyResult(const ServiceContext& context, rpc::Call<Request, Response>& ca
   call.Reply(response);
 }
 
-template <class Request, class Response>
+// `command`: the message, or what encodes it (PendingCalls::EncodeFor).
+template <class Request, class Response, class Command>
 void ProposeCall(const ServiceContext& context, rpc::Call<Request, Response> call,
-                 sluice::store::Command& command) {
+                 Command&& command) {
   rpc::RawCallPtr raw = call.raw();
   PendingCalls& pending = context.At(call.info().loop);
   CallHandle handle =

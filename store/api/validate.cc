@@ -119,7 +119,7 @@ Status CheckOp(const RequestOp& op, size_t ops_max) {
     case RequestOp::kRequestRange:
       return CheckRange(op.request_range());
     case RequestOp::kRequestPut:
-      return CheckPut(op.request_put());
+      return CheckPut(apply::FieldsOf(op.request_put()));
     case RequestOp::kRequestDeleteRange:
       return CheckDeleteRange(op.request_delete_range());
     case RequestOp::kRequestTxn:
@@ -167,10 +167,10 @@ Status CheckRangeStream(const RangeRequest& request) {
   return Ok();
 }
 
-Status CheckPut(const etcdserverpb::PutRequest& request) {
-  if (request.key().empty()) return Fail(ErrorCode::kEmptyKey);
-  if (request.ignore_value() && !request.value().empty()) return Fail(ErrorCode::kValueProvided);
-  if (request.ignore_lease() && request.lease() != 0) return Fail(ErrorCode::kLeaseProvided);
+Status CheckPut(const apply::PutFields& put) {
+  if (put.key.empty()) return Fail(ErrorCode::kEmptyKey);
+  if (put.ignore_value && !put.value.empty()) return Fail(ErrorCode::kValueProvided);
+  if (put.ignore_lease && put.lease) return Fail(ErrorCode::kLeaseProvided);
   return Ok();
 }
 

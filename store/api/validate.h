@@ -4,6 +4,7 @@
 // thread; linear in the request.
 #pragma once
 
+#include "store/apply/put_command.h"
 #include "store/base/error.h"
 
 #include <etcd/rpc.pb.h>
@@ -15,7 +16,7 @@ namespace store::api {
 Status CheckRange(const etcdserverpb::RangeRequest& request);
 // Also what only RangeStream refuses.
 Status CheckRangeStream(const etcdserverpb::RangeRequest& request);
-Status CheckPut(const etcdserverpb::PutRequest& request);
+Status CheckPut(const apply::PutFields& put);
 Status CheckDeleteRange(const etcdserverpb::DeleteRangeRequest& request);
 // Number of operations first, then each key, then puts that meet another put or a delete of their
 // branch.

@@ -17,28 +17,27 @@ using etcdserverpb::DeleteRangeResponse;
 using etcdserverpb::PutRequest;
 using etcdserverpb::PutResponse;
 
-bool KeepsSomething(const PutRequest& request) {
-  return request.ignore_value() || request.ignore_lease();
-}
+bool KeepsSomething(const PutOperation& put) { return put.ignore_value || put.ignore_lease; }
 
-Status CheckPut(const CommandScope& scope, const mvcc::WriteTxn& txn, const PutRequest& request) {
-  LeaseId lease(request.lease());
-  if (lease && !scope.leases.table().Contains(lease)) return Fail(ErrorCode::kLeaseNotFound);
-  if (KeepsSomething(request) && !txn.Lookup(request.key())) return Fail(ErrorCode::kKeyNotFound);
+Status CheckPut(const CommandScope& scope, const mvcc::WriteTxn& txn, const PutOperation& put) {
+  if (put.lease && !scope.leases.table().Contains(put.lease)) {
+    return Fail(ErrorCode::kLeaseNotFound);
+  }
+  if (KeepsSomething(put) && !txn.Lookup(put.key)) return Fail(ErrorCode::kKeyNotFound);
   return Ok();
 }
 
 // What the request says to keep comes from the key as it is. A key that an earlier operation of the
 // same transaction deleted has nothing to keep; the edge refuses such transactions.
-Status KeepOld(const mvcc::WriteTxn& txn, const PutRequest& request, SharedBytes* value,
-               LeaseId* lease) {
-  auto before = txn.Lookup(request.key());
+Status KeepOld(const mvcc::WriteTxn& txn, PutOperation* put) {
+  if (put->ignore_value) put->value = SharedBytes();
+  auto before = txn.Lookup(put->key);
   if (!before) return Ok();
-  if (request.ignore_lease()) *lease = before->lease;
-  if (!request.ignore_value()) return Ok();
+  if (put->ignore_lease) put->lease = before->lease;
+  if (!put->ignore_value) return Ok();
   auto old = txn.Value(*before);
   RETURN_IF_ERROR(old);
-  *value = std::move(*old);
+  put->value = std::move(*old);
   return Ok();
 }
 
@@ -52,19 +51,32 @@ Status AddPrevious(const mvcc::WriteTxn& txn, const SharedBytes& key, const mvcc
 
 }  // namespace
 
-Status PutInto(CommandScope& scope, mvcc::WriteTxn& txn, PutRequest& request,
-               PutResponse* response) {
-  SharedBytes value;
-  LeaseId lease(request.lease());
-  if (KeepsSomething(request)) RETURN_IF_ERROR(KeepOld(txn, request, &value, &lease));
-  if (!request.ignore_value()) value = SharedBytes::Of(std::move(*request.mutable_value()));
-  SharedBytes key = SharedBytes::Of(std::move(*request.mutable_key()));
-  scope.bytes_written += mvcc::RecordBytes(key.size(), value.size());
-  mvcc::PutOutcome outcome = txn.Put(key, std::move(value), lease);
+PutOperation TakePut(PutRequest& request) {
+  return {SharedBytes::Of(std::move(*request.mutable_key())),
+          SharedBytes::Of(std::move(*request.mutable_value())),
+          LeaseId(request.lease()),
+          request.prev_kv(),
+          request.ignore_value(),
+          request.ignore_lease()};
+}
+
+PutOperation SharePut(const PutFields& put, const std::shared_ptr<const void>& owner) {
+  return {SharedBytes::Slice(put.key, owner),
+          SharedBytes::Slice(put.value, owner),
+          put.lease,
+          put.prev_kv,
+          put.ignore_value,
+          put.ignore_lease};
+}
+
+Status PutInto(CommandScope& scope, mvcc::WriteTxn& txn, PutOperation put, PutResponse* response) {
+  if (KeepsSomething(put)) RETURN_IF_ERROR(KeepOld(txn, &put));
+  scope.bytes_written += mvcc::RecordBytes(put.key.size(), put.value.size());
+  mvcc::PutOutcome outcome = txn.Put(put.key, std::move(put.value), put.lease);
   LeaseId old_lease = outcome.before ? outcome.before->lease : LeaseId();
-  scope.leases.Move(key, old_lease, lease, scope.batch);
-  if (response != nullptr && request.prev_kv() && outcome.before) {
-    RETURN_IF_ERROR(AddPrevious(txn, key, *outcome.before, response->mutable_prev_kv()));
+  scope.leases.Move(put.key, old_lease, put.lease, scope.batch);
+  if (response != nullptr && put.prev_kv && outcome.before) {
+    RETURN_IF_ERROR(AddPrevious(txn, put.key, *outcome.before, response->mutable_prev_kv()));
   }
   return Ok();
 }
@@ -91,14 +103,14 @@ void DeleteLeasedKey(CommandScope& scope, mvcc::WriteTxn& txn, std::string_view 
   }
 }
 
-Result<CallResult> ApplyPut(CommandScope& scope, PutRequest& request) {
+Result<CallResult> ApplyPut(CommandScope& scope, PutOperation put) {
   mvcc::WriteTxn txn = scope.store.Begin(scope.batch);
-  RETURN_IF_ERROR(CheckPut(scope, txn, request));
+  RETURN_IF_ERROR(CheckPut(scope, txn, put));
   std::unique_ptr<PutResponse> response;
-  if (scope.answer && request.prev_kv()) response = std::make_unique<PutResponse>();
-  Status put = PutInto(scope, txn, request, response.get());
+  if (scope.answer && put.prev_kv) response = std::make_unique<PutResponse>();
+  Status done = PutInto(scope, txn, std::move(put), response.get());
   CallResult result = Done(txn.Commit());
-  RETURN_IF_ERROR(put);
+  RETURN_IF_ERROR(done);
   result.response = std::move(response);
   return result;
 }

@@ -5,14 +5,33 @@
 // Apply thread only.
 #pragma once
 
+#include "store/apply/put_command.h"
 #include "store/apply/scope.h"
+#include "store/base/bytes.h"
 #include "store/mvcc/write_txn.h"
 
 #include <etcd/rpc.pb.h>
 
+#include <memory>
+#include <string_view>
+
 namespace store::apply {
 
-Result<CallResult> ApplyPut(CommandScope& scope, etcdserverpb::PutRequest& request);
+// A put whose bytes may be kept: by watchers, as long as they need.
+struct PutOperation {
+  SharedBytes key;
+  SharedBytes value;
+  LeaseId lease;
+  bool prev_kv = false;
+  bool ignore_value = false;
+  bool ignore_lease = false;
+};
+// Takes the bytes out of `request`.
+PutOperation TakePut(etcdserverpb::PutRequest& request);
+// `owner` keeps the bytes of `put`.
+PutOperation SharePut(const PutFields& put, const std::shared_ptr<const void>& owner);
+
+Result<CallResult> ApplyPut(CommandScope& scope, PutOperation put);
 Result<CallResult> ApplyDeleteRange(CommandScope& scope,
                                     const etcdserverpb::DeleteRangeRequest& request);
 Result<CallResult> ApplyCompaction(CommandScope& scope,
@@ -20,7 +39,7 @@ Result<CallResult> ApplyCompaction(CommandScope& scope,
 
 // Into an open transaction; `response` may be null. What can be refused was checked before. An
 // error is a failure of this member.
-Status PutInto(CommandScope& scope, mvcc::WriteTxn& txn, etcdserverpb::PutRequest& request,
+Status PutInto(CommandScope& scope, mvcc::WriteTxn& txn, PutOperation put,
                etcdserverpb::PutResponse* response);
 Status DeleteInto(CommandScope& scope, mvcc::WriteTxn& txn,
                   const etcdserverpb::DeleteRangeRequest& request,

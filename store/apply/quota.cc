@@ -23,9 +23,11 @@ int64_t CostOfBranch(const google::protobuf::RepeatedPtrField<RequestOp>& branch
 
 }  // namespace
 
-int64_t CostOf(const etcdserverpb::PutRequest& request) {
-  return kPutOverhead + static_cast<int64_t>(request.key().size() + request.value().size());
+int64_t CostOf(const PutFields& put) {
+  return kPutOverhead + static_cast<int64_t>(put.key.size() + put.value.size());
 }
+
+int64_t CostOf(const etcdserverpb::PutRequest& request) { return CostOf(FieldsOf(request)); }
 
 int64_t CostOf(const etcdserverpb::TxnRequest& request) {
   return std::max(CostOfBranch(request.success()), CostOfBranch(request.failure()));

@@ -5,6 +5,7 @@
 // functions, any thread.
 #pragma once
 
+#include "store/apply/put_command.h"
 #include "store_command.pb.h"
 
 #include <cstdint>
@@ -13,6 +14,7 @@ namespace store::apply {
 
 // Bytes a request may add; 0 for requests that the quota never refuses.
 int64_t CostOf(const etcdserverpb::PutRequest& request);
+int64_t CostOf(const PutFields& put);
 // The dearer branch, nested transactions included. > 0 exactly when there is a put in it.
 int64_t CostOf(const etcdserverpb::TxnRequest& request);
 int64_t CostOf(const etcdserverpb::LeaseGrantRequest& request);

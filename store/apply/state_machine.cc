@@ -5,6 +5,7 @@
 #include "store/apply/apply_kv.h"
 #include "store/apply/apply_lease.h"
 #include "store/apply/command.h"
+#include "store/apply/put_command.h"
 #include "store/apply/quota.h"
 #include "store/apply/scope.h"
 #include "store/apply/txn.h"
@@ -12,6 +13,7 @@
 #include "store/base/failpoint.h"
 #include "store/raft/conf_change.h"
 
+#include <absl/functional/function_ref.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -80,17 +82,21 @@ class StateMachine::Impl {
  private:
   Status OpenStore();
   void BeginBatch();
-  Status ApplyEntry(const raft::Entry& entry);
-  Status ApplyCommand(const raft::Entry& entry);
+  Status ApplyEntry(const raft::EntryPtr& entry);
+  Status ApplyCommand(const raft::EntryPtr& entry);
+  Status ApplyPlainPut(const raft::EntryPtr& entry, const PutCommand& command);
+  using Effect = absl::FunctionRef<Result<CallResult>(CommandScope& scope)>;
+  Status RunCommand(raft::Index index, const RequestId& id, int64_t cost, bool is_write,
+                    Effect effect);
   Status ApplyConfChange(const raft::Entry& entry);
   // A call of this process waits for it.
   bool IsOwn(const RequestId& id) const {
     return id.counter != 0 && id.member == self_.member.value() &&
            id.boot_nonce == self_.boot_nonce;
   }
-  ErrorCode Gate(int64_t cost) const;
+  ErrorCode Gate(int64_t cost, bool is_write) const;
   bool HasRoom(int64_t cost) const;
-  Result<CallResult> Run(CommandScope& scope);
+  Result<CallResult> Run(CommandScope& scope, int64_t cost, bool is_write, Effect effect);
   Result<CallResult> Dispatch(CommandScope& scope);
   void PutAppliedRow();
   Result<BatchOutcome> Finish();
@@ -115,7 +121,7 @@ class StateMachine::Impl {
   uint64_t bytes_written_ = 0;  // added by the batch
   bool index_full_ = false;     // the key index was over its limit when the batch began
   std::string row_;             // scratch
-  Command command_;             // scratch: keeps its memory from entry to entry
+  Command command_;             // scratch
 
   raft::Index durable_;
   size_t batches_since_durable_ = 0;
@@ -212,7 +218,7 @@ Result<BatchOutcome> StateMachine::Impl::Apply(std::span<const raft::EntryPtr> e
     if (full && applied > 0) break;
     ++*taken;
     if (entry->index <= applied_.index) continue;
-    RETURN_IF_ERROR(ApplyEntry(*entry));
+    RETURN_IF_ERROR(ApplyEntry(entry));
     outcome_.report.bytes = bytes;
     ++applied;
   }
@@ -231,7 +237,8 @@ void StateMachine::Impl::BeginBatch() {
   index_full_ = limits_.index_memory_max > 0 && stats.index_bytes > limits_.index_memory_max;
 }
 
-Status StateMachine::Impl::ApplyEntry(const raft::Entry& entry) {
+Status StateMachine::Impl::ApplyEntry(const raft::EntryPtr& pointer) {
+  const raft::Entry& entry = *pointer;
   CHECK(entry.index == applied_.index + 1, "entry {} after applied {}", entry.index,
         applied_.index);
   // A member that joins begins with a snapshot; the founders would be missing from all that
@@ -247,7 +254,7 @@ Status StateMachine::Impl::ApplyEntry(const raft::Entry& entry) {
     case raft::EntryKind::kNoop:
       break;
     case raft::EntryKind::kCommand:
-      RETURN_IF_ERROR(ApplyCommand(entry));
+      RETURN_IF_ERROR(ApplyCommand(pointer));
       break;
     case raft::EntryKind::kConfChange:
       RETURN_IF_ERROR(ApplyConfChange(entry));
@@ -258,18 +265,32 @@ Status StateMachine::Impl::ApplyEntry(const raft::Entry& entry) {
   return Ok();
 }
 
-Status StateMachine::Impl::ApplyCommand(const raft::Entry& entry) {
-  Status decoded = DecodeCommand(entry.data, &command_);
+Status StateMachine::Impl::ApplyCommand(const raft::EntryPtr& entry) {
+  if (auto put = ReadPutCommand(entry->data)) return ApplyPlainPut(entry, *put);
+  Status decoded = DecodeCommand(entry->data, &command_);
   if (!decoded) {
-    return Fail(decoded.error().WithContext(fmt::format("log index {}", entry.index)));
+    return Fail(decoded.error().WithContext(fmt::format("log index {}", entry->index)));
   }
   RequestId id = IdOf(command_.header());
+  if (command_.has_lease_revoke() && id.counter == 0) ++outcome_.report.expiry_entries;
+  return RunCommand(entry->index, id, CostOf(command_), IsWrite(command_),
+                    [this](CommandScope& scope) { return Dispatch(scope); });
+}
+
+Status StateMachine::Impl::ApplyPlainPut(const raft::EntryPtr& entry, const PutCommand& command) {
+  return RunCommand(entry->index, command.id, CostOf(command.put), true,
+                    [&](CommandScope& scope) -> Result<CallResult> {
+                      return ApplyPut(scope, SharePut(command.put, entry));
+                    });
+}
+
+Status StateMachine::Impl::RunCommand(raft::Index index, const RequestId& id, int64_t cost,
+                                      bool is_write, Effect effect) {
   bool waited_for = IsOwn(id);
   CommandScope scope{*store_, *batch_, leases_, outcome_.report, bytes_written_, waited_for};
-  if (command_.has_lease_revoke() && id.counter == 0) ++outcome_.report.expiry_entries;
-  auto result = Run(scope);
+  auto result = Run(scope, cost, is_write, effect);
   if (!result && !IsAnswer(result.error().code())) {
-    return Fail(result.error().WithContext(fmt::format("log index {}", entry.index)));
+    return Fail(result.error().WithContext(fmt::format("log index {}", index)));
   }
   if (!waited_for) return Ok();
   CallResult answer = result ? std::move(*result) : Done(store_->pending_current());
@@ -303,9 +324,9 @@ Status StateMachine::Impl::ApplyConfChange(const raft::Entry& entry) {
 }
 
 // Alarms, in the order in which etcd looks at them.
-ErrorCode StateMachine::Impl::Gate(int64_t cost) const {
+ErrorCode StateMachine::Impl::Gate(int64_t cost, bool is_write) const {
   const cluster::AlarmTable& alarms = *cluster_.alarms();
-  if (IsWrite(command_) && alarms.Any(cluster::AlarmKind::kCorrupt)) {
+  if (is_write && alarms.Any(cluster::AlarmKind::kCorrupt)) {
     return ErrorCode::kCorruptCluster;
   }
   if (cost > 0 && alarms.Any(cluster::AlarmKind::kNoSpace)) return ErrorCode::kSpaceExceeded;
@@ -317,11 +338,11 @@ bool StateMachine::Impl::HasRoom(int64_t cost) const {
   return !index_full_ && FitsQuota(limits_.quota_bytes, bytes_before_ + bytes_written_, cost);
 }
 
-Result<CallResult> StateMachine::Impl::Run(CommandScope& scope) {
-  int64_t cost = CostOf(command_);
-  if (ErrorCode refused = Gate(cost); refused != ErrorCode::kOk) return Fail(refused);
+Result<CallResult> StateMachine::Impl::Run(CommandScope& scope, int64_t cost, bool is_write,
+                                           Effect effect) {
+  if (ErrorCode refused = Gate(cost, is_write); refused != ErrorCode::kOk) return Fail(refused);
   bool has_room = HasRoom(cost);
-  auto result = Dispatch(scope);
+  auto result = effect(scope);
   if (!result || has_room) return result;
   // Committed, so it counts everywhere, however much room this member thinks there is.
   result->error = ErrorCode::kSpaceExceeded;
@@ -333,7 +354,7 @@ Result<CallResult> StateMachine::Impl::Run(CommandScope& scope) {
 Result<CallResult> StateMachine::Impl::Dispatch(CommandScope& scope) {
   switch (command_.body_case()) {
     case Command::kPut:
-      return ApplyPut(scope, *command_.mutable_put());
+      return ApplyPut(scope, TakePut(*command_.mutable_put()));
     case Command::kDeleteRange:
       return ApplyDeleteRange(scope, command_.delete_range());
     case Command::kTxn:

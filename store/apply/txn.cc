@@ -130,9 +130,9 @@ class Execution {
   }
 
   Status Put(PutRequest& request, ResponseOp* response) {
-    if (response == nullptr) return PutInto(scope_, txn_, request, nullptr);
+    if (response == nullptr) return PutInto(scope_, txn_, TakePut(request), nullptr);
     auto* put = response->mutable_response_put();
-    RETURN_IF_ERROR(PutInto(scope_, txn_, request, put));
+    RETURN_IF_ERROR(PutInto(scope_, txn_, TakePut(request), put));
     put->mutable_header()->set_revision(txn_.now().value());
     return Ok();
   }

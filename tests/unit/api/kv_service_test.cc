@@ -69,6 +69,19 @@ TEST_F(KvServiceTest, NoRangeBeginsWhileClientsDoNotReadTheirAnswers) {
   EXPECT_EQ(Get("a").kvs_size(), 1);
 }
 
+// Its bytes are not read in place, and it is refused and done like any other put.
+TEST_F(KvServiceTest, APutWithAFieldNobodyKnowsIsAPut) {
+  const std::string unknown = "\xc0\x02\x01";
+  PutRequest request;
+  request.set_value("1");
+  ASSERT_TRUE(request.ParseFromString(request.SerializeAsString() + unknown));
+  ExpectStatus(member->Do(kPut, request), GrpcCode::kInvalidArgument,
+               "etcdserver: key is not provided");
+  request.set_key("a");
+  ExpectHeader(member->Do(kPut, request)->Message<PutResponse>(0).header(), 2);
+  EXPECT_EQ(Get("a").kvs(0).value(), "1");
+}
+
 TEST_F(KvServiceTest, ALearnerReadsOnlyWhatItHas) {
   Put("a", "1");
   member->gauges.is_learner = true;

@@ -74,13 +74,13 @@ TEST(Validate, PutChecksKeyThenValueThenLease) {
   request.set_lease(3);
   request.set_ignore_value(true);
   request.set_ignore_lease(true);
-  EXPECT_EQ(Code(CheckPut(request)), ErrorCode::kEmptyKey);
+  EXPECT_EQ(Code(CheckPut(apply::FieldsOf(request))), ErrorCode::kEmptyKey);
   request.set_key("k");
-  EXPECT_EQ(Code(CheckPut(request)), ErrorCode::kValueProvided);
+  EXPECT_EQ(Code(CheckPut(apply::FieldsOf(request))), ErrorCode::kValueProvided);
   request.clear_value();
-  EXPECT_EQ(Code(CheckPut(request)), ErrorCode::kLeaseProvided);
+  EXPECT_EQ(Code(CheckPut(apply::FieldsOf(request))), ErrorCode::kLeaseProvided);
   request.clear_lease();
-  EXPECT_EQ(Code(CheckPut(request)), ErrorCode::kOk);
+  EXPECT_EQ(Code(CheckPut(apply::FieldsOf(request))), ErrorCode::kOk);
 }
 
 TEST(Validate, TxnCountsItsLongestListAndChildrenHaveTheRest) {
