@@ -45,7 +45,8 @@ void Run(std::string_view input) {
     while (::recv(client.fd(), answer.data(), answer.size(), 0) > 0) {
     }
   }
-  CHECK(server->WaitFor([] { return server->server().stats().connections_open == 0; }));
+  CHECK(server->WaitFor([] { return server->server().stats().connections_open == 0; }),
+        "{} connections are open", server->server().stats().connections_open.load());
 }
 
 std::vector<std::string> Seeds() {
@@ -65,8 +66,8 @@ std::vector<std::string> Seeds() {
                                        RawClient::Header(":authority", "h")),
       Preface() + RawClient::Frame(RawClient::kGoaway, 0, 0, std::string(8, '\0')),
       "GET /ping HTTP/1.1\r\nHost: h\r\n\r\n",
-      "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcGET /stream HTTP/1.1\r\n"
-      "Host: h\r\n\r\n",
+      std::string("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc") +
+          "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n",
   };
 }
 
