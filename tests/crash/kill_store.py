@@ -14,7 +14,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from programs import READY, ROOT, Answering, Failure, Scratch, Store, percentile, seeded, wait_for
 
 # Small segments, so that the log changes and releases them many times in a short life.
-FLAGS = ("--wal-segment-bytes=1048576", "--snapshot-count=500")
+FLAGS = ("--wal-segment-bytes=1048576", "--snapshot-count=500", "--experimental-enable-lease-checkpoint",
+         "--lease-checkpoint-interval=1s")
 # Passed with every group of writes, about a hundred of them in a second; the others now and then.
 FREQUENT = ("wal-write", "wal-written", "wal-sync", "wal-synced", "engine-write", "engine-written", "apply-batch",
             "apply-publish", "apply-tell", "replica-persisted")
@@ -22,8 +23,14 @@ FIRST_START = ("boot-locked", "boot-state-named", "boot-state-open", "boot-state
                "file-replace", "file-replaced", "engine-flush", "engine-flushed", "rocks-append", "rocks-sync",
                "wal-preallocate", "wal-sync-directory", "wal-spare-ready", "wal-write", "wal-sync", "wal-synced",
                "wal-recovery-copied", "wal-recovery-done")
+# Passed once by each start: armed for the first time.
+ONCE_A_START = ("boot-", "wal-recovery-")
+# Passed by first starts alone: crash_first_starts kills there.
+OF_FIRST_STARTS = ("boot-state-written", "file-replace", "file-replaced")
 # Need other members: tests/cluster/snapshots kills there.
 OF_CLUSTERS = ("snapshot-", "install-", "boot-log-emptied")
+REACH_SECONDS = 80  # the member itself flushes once a minute
+REACH_TRIES = 4
 KILLED = -9
 
 
@@ -40,6 +47,12 @@ def failpoints():
                 with open(os.path.join(folder, name), encoding="utf-8") as source:
                     names.update(re.findall(r'FAILPOINT(?:_STATUS)?\("([a-z0-9-]+)"\)', source.read()))
     return sorted(name for name in names if not name.startswith(OF_CLUSTERS))
+
+
+def fired(store):
+    """The failpoint that killed the store, if one did."""
+    hit = re.findall(r"^failpoint ([a-z0-9-]+)$", store.output(), re.MULTILINE)
+    return hit[-1] if hit else None
 
 
 def arm(store, point, skip):
@@ -70,8 +83,9 @@ def start_clients(options, scratch, endpoint):
 
 
 def crash_first_starts(options, scratch, random):
-    """A crash at each step of a first start must leave a directory that a second start completes."""
+    """A crash at each step of a first start must leave a directory that a second start completes; how often it died where."""
     not_reached = []
+    died = collections.Counter()
     points = random.sample(FIRST_START, min(options.first_starts, len(FIRST_START)))
     for point in points:
         store = Store(scratch, options.bin, *FLAGS, data_dir=os.path.join(scratch.path, f"first-{point}"))
@@ -80,6 +94,8 @@ def crash_first_starts(options, scratch, random):
         if ready is not None:
             not_reached.append(point)
             store.kill()
+        else:
+            died[point] += 1
         arm(store, None, 0)
         if start(store) is None:
             raise Failure(f"the start after a crash at {point} was killed")
@@ -90,24 +106,32 @@ def crash_first_starts(options, scratch, random):
         store.kill()
     say(f"{len(points)} first starts, {len(points) - len(not_reached)} of them with a crash; not reached: "
         f"{', '.join(not_reached) or 'none'}")
+    return died
 
 
 class Loop:
-    def __init__(self, options, store, clients, random):
+    def __init__(self, options, store, clients, random, died):
         self.options, self.store, self.clients, self.random = options, store, clients, random
-        self.points = failpoints()
-        self.fired = collections.Counter()
+        self.points = [point for point in failpoints() if re.search(options.points, point)]
+        self.fired = collections.Counter(died)
         self.restarts = []
         self.waiting = 0  # commands without an answer yet
         self._order = []
+        self.missed = set()  # armed and not reached
 
     def _next_point(self):
         if self.random.random() < 0.2:
             return None
         if not self._order:
-            self._order = list(self.points)
+            self._order = [point for point in self.points if point not in OF_FIRST_STARTS]
             self.random.shuffle(self._order)
-        return self._order.pop()
+        return self._order.pop() if self._order else None
+
+    def _skip(self, point):
+        """How often it is passed before it kills. What was not reached once gets no such head start again."""
+        if not point or point in self.missed or point.startswith(ONCE_A_START):
+            return 0
+        return self.random.randrange(100 if point in FREQUENT else 3)
 
     def _start(self):
         ready = start(self.store)
@@ -118,8 +142,7 @@ class Loop:
         self.restarts.append(ready)
 
     def _count(self):
-        hit = re.findall(r"^failpoint ([a-z0-9-]+)$", self.store.output(), re.MULTILINE)
-        self.fired[hit[-1] if hit else "(random moment)"] += 1
+        self.fired[fired(self.store) or "(random moment)"] += 1
 
     def _provoke(self, point):
         """What makes the store pass a point that a load of puts does not reach by itself."""
@@ -146,18 +169,37 @@ class Loop:
             self.waiting -= 1
         say(f"  {self.clients.ask('audit')}")
 
+    def _kill(self, point, seconds):
+        before = self.fired[point]
+        arm(self.store, point, self._skip(point))
+        self._start()
+        self._provoke(point)
+        self._wait_for_death(seconds)
+        self._count()
+        if point and self.fired[point] == before:
+            self.missed.add(point)
+
+    def _reach_all(self):
+        """Each point that none of the cycles has died at, with time to get there."""
+        for point in self.points:
+            for _ in range(REACH_TRIES):
+                if self.fired[point]:
+                    break
+                self.missed.add(point)
+                self._kill(point, REACH_SECONDS)
+                self._audit()
+                self.store.kill()
+
     def run(self):
         for cycle in range(1, self.options.cycles + 1):
             point = self._next_point()
-            arm(self.store, point, self.random.randrange(100 if point in FREQUENT else 3))
-            self._start()
-            self._provoke(point)
-            self._wait_for_death(self.random.uniform(0.05, self.options.seconds))
-            self._count()
+            self._kill(point, self.random.uniform(0.05, self.options.seconds))
             say(f"cycle {cycle}: armed {point or 'nothing'}, ready after {self.restarts[-1] * 1000:.0f} ms")
             if cycle % self.options.audit == 0 or cycle == self.options.cycles:
                 self._audit()
                 self.store.kill()
+        if self.options.cycles >= len(self.points):
+            self._reach_all()
         arm(self.store, None, 0)
         self._start()
 
@@ -166,11 +208,14 @@ def report(loop, options):
     for name, count in sorted(loop.fired.items()):
         say(f"  {count:4d} x {name}")
     missed = [point for point in loop.points if not loop.fired[point]]
-    say(f"{sum(loop.fired.values())} kills at {len(loop.fired)} places; never there: {', '.join(missed) or 'none'}")
+    say(f"{sum(loop.fired.values())} kills, at {len(loop.points) - len(missed)} of {len(loop.points)} failpoints; never there: "
+        f"{', '.join(missed) or 'none'}")
     say(f"restart to ready with {options.keys} keys: median {percentile(loop.restarts, 0.5) * 1000:.0f} ms, "
         f"max {max(loop.restarts) * 1000:.0f} ms, {len(loop.restarts)} of them")
     if max(loop.restarts) > options.restart_max:
         raise Failure(f"a restart took more than {options.restart_max} s")
+    if missed and options.cycles >= len(loop.points):
+        raise Failure(f"it never died at {', '.join(missed)}")
 
 
 def run_store(options):
@@ -181,14 +226,14 @@ def run_store(options):
         return 77
     random = seeded(options.seed)
     with Scratch("kill-store") as scratch:
-        crash_first_starts(options, scratch, random)
+        died = crash_first_starts(options, scratch, random)
         store = Store(scratch, options.bin, *FLAGS)
         start(store)
         clients = start_clients(options, scratch, store.endpoint)
         try:
             wait_for(lambda: clients.count() >= options.keys, 300, "every key is written once", pause=0.1)
             store.kill()
-            loop = Loop(options, store, clients, random)
+            loop = Loop(options, store, clients, random, died)
             loop.run()
             say(clients.end())
         finally:
