@@ -188,7 +188,9 @@ Result<RangeResult> HeldView::Range(const RangeQuery& query) const {
   RETURN_IF_ERROR(Read(reader, &current));
   auto result = reader.Finish([this](std::span<RangeRow> rows) { return Load(rows); });
   if (!result) return Fail(ExplainMissing(std::move(result).error(), *store_, revision()));
-  result->current = current;
+  // The root may be newer than what was held. Whoever lists the newest and then watches from behind
+  // the revision that the answer names must miss nothing.
+  result->current = query.at.value() <= 0 ? revision() : current;
   return result;
 }
 

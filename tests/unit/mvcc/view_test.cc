@@ -164,6 +164,30 @@ TEST(View, HeldViewReadsItsRevisionThroughNewerRoots) {
   EXPECT_EQ(seen, 300U);
 }
 
+// A client that lists and then watches from the revision behind the answer's must miss nothing.
+TEST(View, WhatAHeldViewAnswersIsNotOlderThanTheRevisionItNames) {
+  Fixture fixture;
+  fixture.Put("a", "1");
+  RangeQuery query;
+  query.range = All();
+  auto held = fixture.store().Hold();
+  auto for_stream = fixture.store().Hold();
+  auto older = fixture.store().Hold(Revision(1));
+  fixture.Put("a", "2");
+  auto result = held->Range(query);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->kvs.at(0).value.view(), "1");
+  EXPECT_EQ(result->current, Revision(2));
+  RangeStream stream(std::move(*for_stream), query);
+  auto chunk = stream.Next(1000);
+  ASSERT_TRUE(chunk && chunk->last);
+  EXPECT_EQ(chunk->kvs.at(0).value.view(), "1");
+  EXPECT_EQ(chunk->current, Revision(2));
+  // Of an old revision it is the store's at the time of the read, as etcd's.
+  query.at = Revision(1);
+  EXPECT_EQ(older->Range(query)->current, Revision(3));
+}
+
 TEST(View, InstallReplacesEverythingAndOldReadersFinishEtcd20271) {
   auto first = std::make_shared<engine::MemEngine>();
   Fixture fixture(first);
