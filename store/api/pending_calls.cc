@@ -284,11 +284,11 @@ void PendingCalls::OnLeaseAnswers(const std::vector<replica::LeaseAnswer>& answe
   }
 }
 
-void PendingCalls::OnAdminAnswer(uint64_t counter, ErrorCode code) {
-  auto found = writes_.find(counter);
-  if (found == writes_.end()) return;
+void PendingCalls::OnAdminAnswer(const apply::RequestId& id, ErrorCode code) {
+  auto found = writes_.find(id.counter);
+  if (id.boot_nonce != options_.boot_nonce || found == writes_.end()) return;
   ErrorCode told = code == ErrorCode::kTimeout ? TimeoutCode(found->second) : code;
-  FailWrite(*Take(writes_, counter), told);
+  FailWrite(*Take(writes_, id.counter), told);
 }
 
 void PendingCalls::OnResults(std::vector<apply::CallResult> results) {

@@ -116,7 +116,7 @@ class PendingCalls final : public replica::Edge {
   void OnReadsFailed(uint64_t through, ErrorCode code) override;
   void OnProposalsFailed(const std::vector<apply::RequestId>& ids, ErrorCode code) override;
   void OnLeaseAnswers(const std::vector<replica::LeaseAnswer>& answers) override;
-  void OnAdminAnswer(uint64_t counter, ErrorCode code) override;
+  void OnAdminAnswer(const apply::RequestId& id, ErrorCode code) override;
   void OnResults(std::vector<apply::CallResult> results) override;
 
   Executor& executor() const { return executor_; }

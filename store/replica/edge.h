@@ -27,8 +27,9 @@ class Edge {
   virtual void OnReadsFailed(uint64_t through, ErrorCode code) = 0;
   virtual void OnProposalsFailed(const std::vector<apply::RequestId>& ids, ErrorCode code) = 0;
   virtual void OnLeaseAnswers(const std::vector<LeaseAnswer>& answers) = 0;
-  // An AdminRequest that no entry of the log answers.
-  virtual void OnAdminAnswer(uint64_t counter, ErrorCode code) = 0;
+  // An AdminRequest that no entry of the log answers. It may be one of a former life of this
+  // member: the leader's refusal of that was still on its way.
+  virtual void OnAdminAnswer(const apply::RequestId& id, ErrorCode code) = 0;
   virtual void OnResults(std::vector<apply::CallResult> results) = 0;
   virtual ~Edge() = default;
 };

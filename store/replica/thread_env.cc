@@ -343,7 +343,7 @@ void ThreadEnv::AnswerLeases(LoopId loop, std::span<const LeaseAnswer> answers) 
 }
 
 void ThreadEnv::AnswerAdmin(const apply::RequestId& id, ErrorCode code) {
-  PostTo(id.loop, [counter = id.counter, code](Edge& edge) { edge.OnAdminAnswer(counter, code); });
+  PostTo(id.loop, [id, code](Edge& edge) { edge.OnAdminAnswer(id, code); });
 }
 
 void ThreadEnv::OnMembers(const std::shared_ptr<const cluster::MemberList>& members,

@@ -363,9 +363,7 @@ void StoreProcess::AnswerLeases(LoopId loop, std::span<const replica::LeaseAnswe
 }
 
 void StoreProcess::AnswerAdmin(const apply::RequestId& id, ErrorCode code) {
-  services_->Post(id.loop, [counter = id.counter, code](replica::Edge& edge) {
-    edge.OnAdminAnswer(counter, code);
-  });
+  services_->Post(id.loop, [id, code](replica::Edge& edge) { edge.OnAdminAnswer(id, code); });
 }
 
 bool StoreProcess::TryPropose(replica::ProposalBundle& bundle) {
