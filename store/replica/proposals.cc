@@ -46,11 +46,13 @@ void Proposals::OfferForwarded(std::vector<std::string> commands, raft::Raft& ra
   forwarded_.push_back({std::move(commands), bytes, env_.Now() + forward_patience_});
 }
 
+void Proposals::DropOldestForwarded() {
+  forwarded_bytes_ -= forwarded_.front().bytes;
+  forwarded_.pop_front();
+}
+
 void Proposals::RetryForwarded(raft::Raft& raft) {
-  while (!forwarded_.empty() && Take(forwarded_.front().commands, raft)) {
-    forwarded_bytes_ -= forwarded_.front().bytes;
-    forwarded_.pop_front();
-  }
+  while (!forwarded_.empty() && Take(forwarded_.front().commands, raft)) DropOldestForwarded();
 }
 
 void Proposals::Retry(raft::Raft& raft) {
@@ -76,10 +78,7 @@ bool Proposals::Propose(ProposalBundle& bundle, raft::Raft& raft) {
 }
 
 void Proposals::Expire(TimePoint now) {
-  while (!forwarded_.empty() && forwarded_.front().deadline <= now) {
-    forwarded_bytes_ -= forwarded_.front().bytes;
-    forwarded_.pop_front();
-  }
+  while (!forwarded_.empty() && forwarded_.front().deadline <= now) DropOldestForwarded();
   for (auto bundle = waiting_.begin(); bundle != waiting_.end();) {
     auto& proposals = bundle->proposals;
     auto late = std::stable_partition(proposals.begin(), proposals.end(),

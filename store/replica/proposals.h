@@ -60,6 +60,7 @@ class Proposals {
   // Moved from only when taken, and then true.
   bool Take(std::vector<std::string>& commands, raft::Raft& raft);
   void RetryForwarded(raft::Raft& raft);
+  void DropOldestForwarded();
   // true: raft has it (or it was answered).
   bool Propose(ProposalBundle& bundle, raft::Raft& raft);
   void Fail(const ProposalBundle& bundle, ErrorCode code);
