@@ -7,12 +7,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace store::sim {
 namespace {
 
 bool Is(const rpc::RpcStatus& status, ErrorCode code) {
   return status.message == api::StatusOf(code).message;
+}
+
+void AllPuts(const etcdserverpb::TxnRequest& request, std::set<std::string>* values) {
+  for (const auto* branch : {&request.success(), &request.failure()}) {
+    for (const auto& op : *branch) {
+      if (op.has_request_put()) values->insert(op.request_put().value());
+      if (op.has_request_txn()) AllPuts(op.request_txn(), values);
+    }
+  }
+}
+
+// What was put, going by the branches that were taken.
+void PutsMade(const etcdserverpb::TxnRequest& request, const etcdserverpb::TxnResponse& response,
+              std::vector<const etcdserverpb::PutRequest*>* puts) {
+  const auto& taken = response.succeeded() ? request.success() : request.failure();
+  for (int i = 0; i < std::min(taken.size(), response.responses_size()); ++i) {
+    if (taken[i].has_request_put()) puts->push_back(&taken[i].request_put());
+    if (!taken[i].has_request_txn()) continue;
+    PutsMade(taken[i].request_txn(), response.responses(i).response_txn(), puts);
+  }
 }
 
 }  // namespace
@@ -103,24 +124,19 @@ std::string ClientChecks::Delete(const CallStart& start, const rpc::RpcStatus& s
 std::string ClientChecks::Txn(const CallStart& start, const etcdserverpb::TxnRequest& request,
                               const rpc::RpcStatus& status,
                               const etcdserverpb::TxnResponse& response) {
-  bool refused = IsRefusal(status);
-  for (const auto* branch : {&request.success(), &request.failure()}) {
-    for (const auto& op : *branch) {
-      if (refused && op.has_request_put()) refused_.insert(op.request_put().value());
-    }
-  }
+  if (IsRefusal(status)) AllPuts(request, &refused_);
   if (!status.ok()) return {};
   int64_t revision = response.header().revision();
   const auto& taken = response.succeeded() ? request.success() : request.failure();
-  bool puts = false;
-  for (const auto& op : taken) puts = puts || op.has_request_put();
+  if (taken.size() != response.responses_size()) return "a transaction is answered in part";
+  std::vector<const etcdserverpb::PutRequest*> puts;
+  PutsMade(request, response, &puts);
   // Without any operation it is answered from the member's own state, as at etcd.
   bool local = request.success().empty() && request.failure().empty();
-  std::string problem = local ? std::string() : NotNewer(start, revision, puts);
+  std::string problem = local ? std::string() : NotNewer(start, revision, !puts.empty());
   if (problem.empty()) problem = Saw(revision);
-  for (const auto& op : taken) {
-    if (!problem.empty() || !op.has_request_put()) continue;
-    problem = Value(op.request_put().key(), op.request_put().value(), revision);
+  for (const etcdserverpb::PutRequest* put : puts) {
+    if (problem.empty()) problem = Value(put->key(), put->value(), revision);
   }
   return problem;
 }
@@ -140,7 +156,7 @@ std::string ClientChecks::CheckKept(int64_t id, const Kept& kept) const {
   }
   // The leader's clock may run fast.
   auto shortest =
-      static_cast<Time>(static_cast<double>(kept.ttl_seconds * kSecond) / (1 + drift_max_));
+      static_cast<Time>(static_cast<double>(kept.ttl_seconds * kSecond) / fastest_clock_);
   if (lease->second.ended >= kept.sent + shortest) return {};
   return fmt::format("lease {:x} of {} s was kept alive at {} us and expired at {} us", id,
                      kept.ttl_seconds, kept.sent, lease->second.ended);
@@ -155,6 +171,17 @@ std::string ClientChecks::LeaseKept(int64_t id, int64_t ttl_seconds, Time sent) 
 std::string ClientChecks::LeaseEnded(int64_t id) {
   auto kept = kept_.find(id);
   return kept == kept_.end() ? std::string() : CheckKept(id, kept->second);
+}
+
+std::string ClientChecks::TimeToLive(const CallStart& start, int64_t id,
+                                     int64_t ttl_seconds) const {
+  auto lease = model_.leases().find(id);
+  bool lives = lease != model_.leases().end() && lease->second.ended < 0;
+  if (ttl_seconds < 0 && lives) return fmt::format("lease {:x} lives and is not found", id);
+  auto revoked = revoked_.find(id);
+  if (ttl_seconds < 0 || revoked == revoked_.end() || revoked->second >= start.at) return {};
+  return fmt::format("stale: lease {:x} was revoked at {} us and is found by a call of {} us", id,
+                     revoked->second, start.at);
 }
 
 std::string ClientChecks::Contents(const mvcc::MvccStore& store) const {

@@ -29,8 +29,8 @@ struct CallStart {
 
 class ClientChecks {
  public:
-  ClientChecks(const EventQueue& events, const KvModel& model, double drift_max)
-      : events_(events), model_(model), drift_max_(drift_max) {}
+  ClientChecks(const EventQueue& events, const KvModel& model, double fastest_clock)
+      : events_(events), model_(model), fastest_clock_(fastest_clock) {}
 
   int64_t seen() const { return seen_; }
   CallStart Start(int64_t member_compacted) const {
@@ -50,6 +50,8 @@ class ClientChecks {
   // Leases: granted or kept alive by a call that began then; ended just now.
   std::string LeaseKept(int64_t id, int64_t ttl_seconds, Time sent);
   std::string LeaseEnded(int64_t id);
+  void LeaseRevoked(int64_t id) { revoked_.try_emplace(id, events_.now()); }
+  std::string TimeToLive(const CallStart& start, int64_t id, int64_t ttl_seconds) const;
 
   // A member's own state, whole, at its newest revision.
   std::string Contents(const mvcc::MvccStore& store) const;
@@ -70,11 +72,12 @@ class ClientChecks {
 
   const EventQueue& events_;
   const KvModel& model_;
-  const double drift_max_;
+  const double fastest_clock_;  // its rate
   int64_t seen_ = 1;
   std::set<std::string> refused_;                           // values
   std::map<std::pair<int64_t, int64_t>, uint32_t> hashes_;  // (revision, compacted)
   std::map<int64_t, Kept> kept_;
+  std::map<int64_t, Time> revoked_;  // and when a client was told
 };
 
 // The answer says that nothing happened and nothing will.

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one simulated process runs on. Host is the process itself: events of a killed one never run,
 // those of a paused one run when it wakes, all at once and in their order. SimClock is what it
-// believes the time is: its own rate, and a wall clock that may jump. SimThread stands for a thread
-// with a mailbox: what was posted until its turn comes runs in that turn, in order, after which
-// `on_turn_end` runs. All in the one thread of the simulation; a Host outlives what runs on it.
+// believes the time is: a rate of its own that may change, and a wall clock that may jump.
+// SimThread stands for a thread with a mailbox: what was posted until its turn comes runs in that
+// turn, in order, after which `on_turn_end` runs. All in the one thread of the simulation; a Host
+// outlives what runs on it.
 #pragma once
 
 #include "store/base/clock.h"
 #include "store/base/executor.h"
 #include "store/base/random.h"
 #include "tests/sim/event_queue.h"
+#include "tests/sim/own_time.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -21,27 +25,26 @@ namespace store::sim {
 
 class SimClock final : public Clock {
  public:
-  SimClock(const EventQueue& events, double rate) : events_(events), rate_(rate) {}
+  SimClock(const EventQueue& events, double rate) : events_(events), own_(rate) {}
 
   TimePoint Now() const override {
-    return TimePoint(std::chrono::seconds(1000)) + std::chrono::microseconds(OwnTime());
+    return TimePoint(std::chrono::seconds(1000)) + std::chrono::microseconds(Passed());
   }
-  int64_t WallMicros() const override { return kWallStart + OwnTime() + jumped_; }
+  int64_t WallMicros() const override { return kWallStart + Passed() + jumped_; }
 
-  double rate() const { return rate_; }
+  void SetRate(double rate) { own_.SetRate(events_.now(), rate); }
   void JumpWall(Time by) { jumped_ += by; }
-  // How long virtual time takes until `own` has passed on this clock.
+  // How long virtual time takes until `own` has passed on this clock at its present rate.
   Time VirtualFor(Duration own) const {
-    auto micros = std::chrono::duration_cast<std::chrono::microseconds>(own).count();
-    return static_cast<Time>(static_cast<double>(micros) / rate_) + 1;
+    return own_.VirtualFor(std::chrono::duration_cast<std::chrono::microseconds>(own).count());
   }
 
  private:
   static constexpr int64_t kWallStart = 1'700'000'000'000'000;
-  Time OwnTime() const { return static_cast<Time>(static_cast<double>(events_.now()) * rate_); }
+  Time Passed() const { return own_.At(events_.now()); }
 
   const EventQueue& events_;
-  const double rate_;
+  OwnTime own_;
   Time jumped_ = 0;
 };
 
@@ -121,13 +124,8 @@ class SimThread final : public Executor {
   }
   TimerId After(Duration delay, Action action) override {
     TimerId id = next_timer_++;
-    timers_.emplace(id, std::move(action));
-    host_.Later(clock_.VirtualFor(delay), [this, id] {
-      auto timer = timers_.find(id);
-      if (timer == timers_.end()) return;
-      Post(std::move(timer->second));
-      timers_.erase(timer);
-    });
+    timers_.emplace(id, Timer{Now() + delay, std::move(action)});
+    Await(id, delay);
     return id;
   }
   void Cancel(TimerId timer) override { timers_.erase(timer); }
@@ -135,6 +133,21 @@ class SimThread final : public Executor {
   bool idle() const { return posted_.empty(); }
 
  private:
+  struct Timer {
+    TimePoint due;
+    Action action;
+  };
+  // In steps, for the rate of the clock may change meanwhile.
+  void Await(TimerId id, Duration left) {
+    constexpr Duration kStep = std::chrono::milliseconds(300);
+    host_.Later(clock_.VirtualFor(std::min(left, kStep)), [this, id] {
+      auto timer = timers_.find(id);
+      if (timer == timers_.end()) return;
+      if (timer->second.due > Now()) return Await(id, timer->second.due - Now());
+      Post(std::move(timer->second.action));
+      timers_.erase(timer);
+    });
+  }
   void RunTurn() {
     due_ = false;
     for (Action& action : std::exchange(posted_, {})) action();
@@ -147,8 +160,30 @@ class SimThread final : public Executor {
   Action on_turn_end_;
   std::deque<Action> posted_;
   bool due_ = false;
-  std::map<TimerId, Action> timers_;
+  std::map<TimerId, Timer> timers_;
   TimerId next_timer_ = 1;
+};
+
+// SimPool stands for threads that run each piece of work some time later. What is waiting goes with
+// it: what works on a state must not outlive that.
+class SimPool {
+ public:
+  SimPool(Host& host, Time mean) : host_(host), mean_(mean) {}
+
+  void Run(Action action) {
+    uint64_t number = ++last_;
+    waiting_.emplace(number, std::move(action));
+    host_.Later(host_.Draw(mean_), [this, number] {
+      auto work = waiting_.extract(number);
+      work.mapped()();
+    });
+  }
+
+ private:
+  Host& host_;
+  const Time mean_;
+  std::map<uint64_t, Action> waiting_;
+  uint64_t last_ = 0;
 };
 
 }  // namespace store::sim

@@ -207,9 +207,20 @@ ModelAnswer KvModel::Delete(const etcdserverpb::DeleteRangeRequest& request) {
   return answer;
 }
 
+// Of a range it must hold for each key that is there.
 bool KvModel::Holds(const Compare& compare) const {
-  CHECK(compare.range_end().empty());
-  const Version* version = Find(compare.key(), revision_);
+  bool any = false;
+  const KeyRange range = apply::RangeOf(compare);
+  for (const auto& [key, versions] : keys_) {
+    const Version* version = range.Contains(key) ? Find(key, revision_) : nullptr;
+    if (version == nullptr) continue;
+    any = true;
+    if (!HoldsFor(compare, version)) return false;
+  }
+  return any || HoldsFor(compare, nullptr);
+}
+
+bool KvModel::HoldsFor(const Compare& compare, const Version* version) {
   static const Version kAbsent;
   // A key that is not there has no value to compare with.
   if (compare.target() == Compare::VALUE) {
@@ -235,6 +246,10 @@ bool KvModel::AllHold(const etcdserverpb::TxnRequest& request) const {
 
 ErrorCode KvModel::Refusal(const etcdserverpb::TxnRequest& request) const {
   for (const RequestOp& op : AllHold(request) ? request.success() : request.failure()) {
+    if (op.has_request_txn()) {
+      ErrorCode refused = Refusal(op.request_txn());
+      if (refused != ErrorCode::kOk) return refused;
+    }
     if (!op.has_request_put() || op.request_put().lease() == 0) continue;
     auto lease = leases_.find(op.request_put().lease());
     if (lease == leases_.end() || lease->second.ended >= 0) return ErrorCode::kLeaseNotFound;
@@ -252,6 +267,8 @@ void KvModel::RunTxn(const etcdserverpb::TxnRequest& request, etcdserverpb::TxnR
     } else if (op.has_request_delete_range()) {
       const auto& range = op.request_delete_range();
       DeleteSome(apply::RangeOf(range), range.prev_kv(), answer->mutable_response_delete_range());
+    } else if (op.has_request_txn()) {
+      RunTxn(op.request_txn(), answer->mutable_response_txn());
     } else {
       CHECK(op.has_request_range());
       *answer->mutable_response_range() = Range(op.request_range(), revision_ + 1);

@@ -72,6 +72,7 @@ class KvModel {
   const Version* Find(const std::string& key, int64_t at) const;
   static mvccpb::KeyValue ToProto(const std::string& key, const Version& version);
   bool Holds(const etcdserverpb::Compare& compare) const;
+  static bool HoldsFor(const etcdserverpb::Compare& compare, const Version* version);
   bool AllHold(const etcdserverpb::TxnRequest& request) const;
   ErrorCode Refusal(const etcdserverpb::TxnRequest& request) const;
 

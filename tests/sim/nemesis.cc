@@ -10,17 +10,19 @@ namespace store::sim {
 using raft::NodeId;
 
 StoreNemesis::StoreNemesis(const StoreOptions& options, StoreGroup* group, Pacer* pacer)
-    : group_(*group) {
+    : clocks_(options.clocks), group_(*group) {
   const auto every = [&](Time mean, std::string_view name, void (StoreNemesis::*act)(Random&)) {
     pacer->Every(mean, name, [this, act](Random& random) { (this->*act)(random); });
   };
   every(options.crash_every, "crash", &StoreNemesis::CrashOne);
   every(options.crash_all_every, "power", &StoreNemesis::CrashAll);
   every(options.pause_every, "pause", &StoreNemesis::PauseOne);
+  every(options.stop_every, "stop", &StoreNemesis::StopOne);
   every(options.cut_every, "cut", &StoreNemesis::CutLinks);
   every(options.clog_every, "clog", &StoreNemesis::ClogLink);
   every(options.full_every, "full", &StoreNemesis::FillDisk);
   every(options.wall_jump_every, "wall", &StoreNemesis::JumpWall);
+  every(options.clocks.change_every, "rate", &StoreNemesis::ChangeRate);
 }
 
 NodeId StoreNemesis::AnyMember(Random& random) {
@@ -57,6 +59,13 @@ void StoreNemesis::CrashAll(Random& random) {
 void StoreNemesis::PauseOne(Random& random) {
   NodeId node = LeaderOrAny(random);
   group_.Pause(node, TimeBetween(random, 0, random.Chance(0.3) ? 5 * kSecond : kSecond / 2));
+}
+
+void StoreNemesis::StopOne(Random& random) {
+  NodeId node = LeaderOrAny(random);
+  Time patience = TimeBetween(random, 0, random.Chance(0.5) ? kSecond : kSecond / 10);
+  group_.Stop(node, patience);
+  RestartAfter(node, patience + TimeBetween(random, 0, kSecond));
 }
 
 void StoreNemesis::CutLinks(Random& random) {
@@ -101,6 +110,11 @@ void StoreNemesis::JumpWall(Random& random) {
   if (process == nullptr) return;
   ++group_.counts().wall_jumps;
   process->clock().JumpWall(by);
+}
+
+void StoreNemesis::ChangeRate(Random& random) {
+  NodeId node = LeaderOrAny(random);
+  group_.SetClockRate(node, clocks_.Changed(random));
 }
 
 }  // namespace store::sim

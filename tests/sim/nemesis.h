@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // StoreNemesis: the faults that befall a simulated group, each kind at its own pace: members and
-// all at once crash and come back, members stop for a while, links are cut one way or both, hold
-// everything back, disks are full, wall clocks jump. What was begun is undone by StoreGroup::Heal.
-// One thread.
+// all at once crash and come back, members are told to stop, or stand still for a while, links are
+// cut one way or both, hold everything back, disks are full, wall clocks jump, clocks run faster or
+// slower. What was begun is undone by StoreGroup::Heal. One thread.
 #pragma once
 
 #include "tests/sim/pacer.h"
@@ -23,11 +23,14 @@ class StoreNemesis {
   void CrashOne(Random& random);
   void CrashAll(Random& random);
   void PauseOne(Random& random);
+  void StopOne(Random& random);
   void CutLinks(Random& random);
   void ClogLink(Random& random);
   void FillDisk(Random& random);
   void JumpWall(Random& random);
+  void ChangeRate(Random& random);
 
+  const ClockOptions clocks_;
   StoreGroup& group_;
 };
 

@@ -49,10 +49,6 @@ Time RaftGroup::Draw(Time mean) {
   return static_cast<Time>(random_.Below(2 * static_cast<uint64_t>(mean) + 1));
 }
 
-Time RaftGroup::OwnTime(const RaftMember& member) const {
-  return static_cast<Time>(static_cast<double>(events_.now()) * member.clock_rate);
-}
-
 void RaftGroup::Later(RaftMember& member, Time delay, Step step) {
   NodeId node = member.config.id;
   EventQueue::Event event = [this, node, life = member.life, step = std::move(step)]() mutable {
@@ -130,7 +126,9 @@ void RaftGroup::Read(NodeId node) {
 void RaftGroup::LeaseRead(NodeId node) {
   RaftMember& member = At(node);
   if (member.raft == nullptr || member.paused_until > events_.now()) return;
-  if (member.before.role != raft::Role::kLeader || OwnTime(member) >= member.lease_until) return;
+  if (member.before.role != raft::Role::kLeader ||
+      member.clock.At(events_.now()) >= member.lease_until)
+    return;
   ++counts_.lease_reads;
   if (member.before.commit < checker_.told()) {
     Fail(fmt::format("member {} reads at {} under its lease, {} had been told", node,
@@ -154,8 +152,7 @@ void RaftGroup::Start(NodeId node) {
   member.config = options_.raft;
   member.config.id = node;
   member.config.seed = Random(options_.seed).Fork(fmt::format("core {}", node)).Next();
-  double drift = (2 * random_.Unit() - 1) * options_.drift_max;
-  member.clock_rate = 1 + drift;
+  member.clock = OwnTime(options_.clocks.Usual(random_));
   member.applied.state.conf = member.flushed.state.conf = first_conf_;
   Boot(member);
 }
@@ -214,11 +211,17 @@ void RaftGroup::Pause(NodeId node, Time time) {
   events_.After(time, [this, node] { Release(At(node)); });
 }
 
+void RaftGroup::SetClockRate(NodeId node, double rate) {
+  ++counts_.rates;
+  At(node).clock.SetRate(events_.now(), rate);
+}
+
 void RaftGroup::Heal() {
   network_.Heal();
   network_.MakeReliable();
   for (auto& [node, member] : members_) {
     member.paused_until = 0;
+    if (options_.clocks.wild > 1) SetClockRate(node, options_.clocks.Usual(random_));
     Release(member);
     Restart(node);
   }
@@ -229,8 +232,7 @@ void RaftGroup::Heal() {
 void RaftGroup::Tick(RaftMember& member) {
   member.raft->Tick();
   Touched(member);
-  auto period = static_cast<Time>(static_cast<double>(options_.tick) / member.clock_rate);
-  Later(member, period, [this](RaftMember& self) { Tick(self); });
+  Later(member, member.clock.VirtualFor(options_.tick), [this](RaftMember& self) { Tick(self); });
 }
 
 void RaftGroup::Take(RaftMember& member) {
@@ -271,14 +273,15 @@ void RaftGroup::Take(RaftMember& member) {
 void RaftGroup::NoteRounds(RaftMember& member, const raft::Output& output) {
   for (const raft::Envelope& envelope : output.send) {
     const auto* heartbeat = std::get_if<raft::Heartbeat>(&envelope.message);
-    if (heartbeat != nullptr) member.rounds_sent.try_emplace(heartbeat->round, OwnTime(member));
+    if (heartbeat != nullptr)
+      member.rounds_sent.try_emplace(heartbeat->round, member.clock.At(events_.now()));
   }
   if (!output.quorum_round || !options_.raft.lease_reads) return;
   auto sent = member.rounds_sent.find(*output.quorum_round);
   if (sent == member.rounds_sent.end()) return;
   // Less one tick, which may have begun before, and what the two clocks may differ.
   double ticks = options_.raft.election_ticks - 1;
-  double valid = ticks * static_cast<double>(options_.tick) * (1 - 2.2 * options_.drift_max);
+  double valid = ticks * static_cast<double>(options_.tick) * (1 - 2.2 * options_.clocks.drift_max);
   member.lease_until = sent->second + static_cast<Time>(valid);
   member.rounds_sent.erase(member.rounds_sent.begin(), std::next(sent));
 }

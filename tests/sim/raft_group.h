@@ -36,7 +36,7 @@ struct RaftMember {
   bool retired = false;    // removed, and enough others know: never comes back
   Time paused_until = 0;
   std::deque<EventQueue::Event> parked;  // due while it is paused
-  double clock_rate = 1;                 // its own clock against virtual time
+  OwnTime clock;
   Applied applied;
   Applied flushed;  // what of it survives a crash
   std::deque<raft::EntryPtr> to_apply;
@@ -48,7 +48,7 @@ struct RaftMember {
 };
 
 struct RaftCounts {
-  uint64_t crashes = 0, pauses = 0, cuts = 0, clogs = 0;
+  uint64_t crashes = 0, pauses = 0, cuts = 0, clogs = 0, rates = 0;
   uint64_t proposed = 0, grants = 0, lease_reads = 0, conf_changes = 0, transfers = 0;
   uint64_t restores = 0, fetches = 0, elections = 0, torn = 0;
 };
@@ -74,6 +74,7 @@ class RaftGroup {
   void Crash(raft::NodeId node);
   void Restart(raft::NodeId node);
   void Pause(raft::NodeId node, Time time);
+  void SetClockRate(raft::NodeId node, double rate);
   // Links whole, every member up and awake, nothing lost any more.
   void Heal();
 
@@ -113,7 +114,6 @@ class RaftGroup {
   bool MayRetire(const RaftMember& member) const;
   void Grant(RaftMember& member, const raft::ReadGrant& grant);
   void NoteRounds(RaftMember& member, const raft::Output& output);
-  Time OwnTime(const RaftMember& member) const;
 
   const RaftOptions options_;
   Random random_;

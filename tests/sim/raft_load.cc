@@ -23,13 +23,16 @@ RaftLoad::RaftLoad(const RaftOptions& options, RaftGroup* group)
       newest_member_(static_cast<uint64_t>(options.members)) {
   Every(options.propose_every, "propose", &RaftLoad::Propose);
   Every(options.read_every, "read", &RaftLoad::Read);
-  if (options.raft.lease_reads) Every(options.read_every, "lease read", &RaftLoad::LeaseRead);
+  if (options.raft.lease_reads && options.clocks.wild == 1) {
+    Every(options.read_every, "lease read", &RaftLoad::LeaseRead);
+  }
   Every(options.conf_change_every, "members", &RaftLoad::ChangeMembers);
   Every(options.transfer_every, "transfer", &RaftLoad::Transfer);
   Every(options.crash_every, "crash", &RaftLoad::CrashOne);
   Every(options.pause_every, "pause", &RaftLoad::PauseOne);
   Every(options.cut_every, "cut", &RaftLoad::CutLinks);
   Every(options.clog_every, "clog", &RaftLoad::ClogLink);
+  Every(options.clocks.change_every, "rate", &RaftLoad::ChangeRate);
 }
 
 void RaftLoad::Every(Time mean, std::string_view name, Act act) {
@@ -129,6 +132,11 @@ void RaftLoad::ClogLink(Random& random) {
   NodeId to = AnyMember(random);
   Time until = group_->events().now() + TimeBetween(random, 0, 3 * kSecond);
   group_->network().Clog(from, to, until);
+}
+
+void RaftLoad::ChangeRate(Random& random) {
+  NodeId node = LeaderOrAny(random);
+  group_->SetClockRate(node, options_.clocks.Changed(random));
 }
 
 }  // namespace store::sim

@@ -34,6 +34,7 @@ class RaftLoad {
   void PauseOne(Random& random);
   void CutLinks(Random& random);
   void ClogLink(Random& random);
+  void ChangeRate(Random& random);
 
   const RaftOptions options_;
   RaftGroup* group_;

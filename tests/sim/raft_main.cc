@@ -29,6 +29,7 @@ struct Totals {
     counts.pauses += result.counts.pauses;
     counts.cuts += result.counts.cuts;
     counts.clogs += result.counts.clogs;
+    counts.rates += result.counts.rates;
     counts.proposed += result.counts.proposed;
     counts.grants += result.counts.grants;
     counts.lease_reads += result.counts.lease_reads;
@@ -41,11 +42,12 @@ struct Totals {
   void Print() const {
     fmt::print(
         "{} events, {} entries committed of {} proposals, {} elections; {} crashes ({} torn), {} "
-        "pauses, {} cuts, {} clogs, {} member changes, {} transfers, {} snapshots installed, {} "
+        "pauses, {} cuts, {} clogs, {} clock rates, {} member changes, {} transfers, {} snapshots "
+        "installed, {} "
         "fetches; {} reads granted, {} under a lease\n",
         events, committed, counts.proposed, counts.elections, counts.crashes, counts.torn,
-        counts.pauses, counts.cuts, counts.clogs, counts.conf_changes, counts.transfers,
-        counts.restores, counts.fetches, counts.grants, counts.lease_reads);
+        counts.pauses, counts.cuts, counts.clogs, counts.rates, counts.conf_changes,
+        counts.transfers, counts.restores, counts.fetches, counts.grants, counts.lease_reads);
   }
   // A fault that was never injected proves nothing.
   std::string NeverSeen() const {
@@ -55,6 +57,7 @@ struct Totals {
                                {c.pauses, "pause"},
                                {c.cuts, "cut"},
                                {c.clogs, "clog"},
+                               {c.rates, "change of a clock's rate"},
                                {c.conf_changes, "member change"},
                                {c.transfers, "transfer"},
                                {c.restores, "snapshot"},

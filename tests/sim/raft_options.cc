@@ -30,7 +30,7 @@ RaftOptions DrawRaftOptions(uint64_t seed) {
   Random random = root.Fork("options");
   o.members = OneOf<int, 6>(random, {1, 2, 3, 3, 5, 7});
   DrawLimits(root.Fork("limits"), &o.raft);
-  o.drift_max = OneOf<double, 3>(random, {0, 0.0005, 0.05});
+  o.clocks.drift_max = OneOf<double, 3>(random, {0, 0.0005, 0.05});
   o.latency_mean = OneOf<Time, 4>(random, {300, 2000, 8000, 20000});
   o.loss = random.Chance(0.5) ? random.Unit() * 0.2 : 0;
   o.duplicate = random.Chance(0.5) ? random.Unit() * 0.1 : 0;
@@ -48,6 +48,7 @@ RaftOptions DrawRaftOptions(uint64_t seed) {
   o.pause_every = Sometimes(random, 0.5, kSecond / 2, 10 * kSecond);
   o.cut_every = Sometimes(random, 0.6, kSecond / 2, 10 * kSecond);
   o.clog_every = Sometimes(random, 0.4, kSecond / 2, 10 * kSecond);
+  o.clocks.DrawChanges(root.Fork("clock rates"));
   return o;
 }
 
@@ -59,14 +60,15 @@ std::string ToString(const RaftOptions& o) {
       "{} "
       "us stall {:.3f} apply {} us flush {} ms keep {} propose {} us bytes {} read {} us conf {} "
       "ms "
-      "transfer {} ms crash {} ms pause {} ms cut {} ms clog {} ms",
+      "transfer {} ms crash {} ms pause {} ms cut {} ms clog {} ms rates {} ms wild {}",
       o.seed, o.load_time / kSecond, o.members, r.election_ticks, r.heartbeat_ticks, r.lease_reads,
       r.message_bytes_max, r.inflight_messages_max, r.inflight_bytes_max, r.uncommitted_bytes_max,
-      r.window_bytes_max, r.apply_bytes_max, o.drift_max, o.latency_mean, o.loss, o.duplicate,
-      o.sync_mean, o.disk_stall, o.apply_mean, o.flush_every / kMillisecond, o.keep_entries,
-      o.propose_every, o.command_bytes_max, o.read_every, o.conf_change_every / kMillisecond,
-      o.transfer_every / kMillisecond, o.crash_every / kMillisecond, o.pause_every / kMillisecond,
-      o.cut_every / kMillisecond, o.clog_every / kMillisecond);
+      r.window_bytes_max, r.apply_bytes_max, o.clocks.drift_max, o.latency_mean, o.loss,
+      o.duplicate, o.sync_mean, o.disk_stall, o.apply_mean, o.flush_every / kMillisecond,
+      o.keep_entries, o.propose_every, o.command_bytes_max, o.read_every,
+      o.conf_change_every / kMillisecond, o.transfer_every / kMillisecond,
+      o.crash_every / kMillisecond, o.pause_every / kMillisecond, o.cut_every / kMillisecond,
+      o.clog_every / kMillisecond, o.clocks.change_every / kMillisecond, o.clocks.wild);
 }
 
 }  // namespace store::sim

@@ -6,6 +6,7 @@
 
 #include "store/raft/config.h"
 #include "tests/sim/event_queue.h"
+#include "tests/sim/own_time.h"
 
 #include <cstdint>
 #include <string>
@@ -18,7 +19,7 @@ struct RaftOptions {
   int members = 3;
   raft::Config raft;  // without id and seed
   Time tick = 10 * kMillisecond;
-  double drift_max = 0;  // of each member's clock, both ways
+  ClockOptions clocks;
 
   Time latency_min = 200;  // of a message
   Time latency_mean = 2 * kMillisecond;

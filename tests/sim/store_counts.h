@@ -12,10 +12,13 @@ namespace store::sim {
 struct StoreCounts {
   // Faults.
   uint64_t crashes = 0, torn = 0, power_cuts = 0, pauses = 0, cuts = 0, clogs = 0, wall_jumps = 0,
-           full_disks = 0;
+           clock_rates = 0, full_disks = 0;
   // Work.
   uint64_t elections = 0, fetches = 0, hub_drops = 0, states_compared = 0;
   uint64_t calls = 0, answered = 0, watches = 0, events_seen = 0, leases_expired = 0;
+  uint64_t streams = 0, streams_in_pieces = 0, txns_big = 0, txns_nested = 0, checkpoints = 0,
+           checkpoints_cleared = 0;
+  uint64_t stops = 0, handed_over = 0, two_leaders = 0, replaced_tails = 0;
   // Runs in which leases were not judged because leaders changed too often.
   uint64_t leases_unjudged = 0;
   // Snapshots.

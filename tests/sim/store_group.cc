@@ -43,6 +43,13 @@ uint64_t HashOf(const StoreProcess& process) {
   return hash;
 }
 
+void CountTxn(const etcdserverpb::TxnRequest& request, StoreCounts* counts) {
+  if (request.success_size() > 10) ++counts->txns_big;
+  for (const auto& op : request.success()) {
+    if (op.has_request_txn()) ++counts->txns_nested;
+  }
+}
+
 apply::InitialState MakeInitial(int members) {
   apply::InitialState initial{
       .index = kFoundingIndex, .term = kFoundingTerm, .members = {}, .conf = {}};
@@ -66,13 +73,13 @@ StoreGroup::StoreGroup(const StoreOptions& options)
           [this](NodeId node, Index index, Term term) { return HoldsDurably(node, index, term); }),
       network_(&events_, Random(options.seed).Fork("network"), options.network,
                [this](const raft::Envelope& envelope) { Deliver(envelope); }),
-      checks_(events_, model_, options.drift_max),
+      checks_(events_, model_, options.clocks.Fastest()),
       initial_(MakeInitial(options.members)) {
   model_.members().Begin(initial_.members);
   raft_checker_.Begin(kFoundingIndex, kFoundingTerm, initial_.conf);
   for (const cluster::Member& member : initial_.members) {
     members_[member.id].founder = true;
-    members_[member.id].clock_rate = 1 + (2 * random_.Unit() - 1) * options_.drift_max;
+    members_[member.id].clock_rate = options_.clocks.Usual(random_);
     Restart(member.id);
   }
 }
@@ -121,13 +128,33 @@ void StoreGroup::Crash(NodeId node) {
   if (member.process == nullptr) return;
   ++counts_.crashes;
   Say(fmt::format("member {} crashes", node));
-  counts_.fetches += member.process->fetches();
-  counts_.hub_drops += member.process->watch_stats().batches_dropped;
-  member.process.reset();
+  Bury(member);
   size_t whole = random_.Below(member.disk.log.unsynced() + 1);
   int torn = static_cast<int>(random_.Below(5)) - 1;
   if (torn >= 0 && whole < member.disk.log.unsynced()) ++counts_.torn;
   member.disk.log.Crash(whole, torn);
+}
+
+void StoreGroup::Bury(StoreMember& member) {
+  counts_.fetches += member.process->fetches();
+  counts_.hub_drops += member.process->watch_stats().batches_dropped;
+  member.process.reset();
+}
+
+void StoreGroup::Stop(NodeId node, Time patience) {
+  if (members_.at(node).process == nullptr) return;
+  bool leads = Leader() == members_.at(node).process.get();
+  Say(fmt::format("member {} is told to stop", node));
+  members_.at(node).process->Leave();
+  events_.After(patience, [this, node, leads, life = members_.at(node).lives] {
+    StoreMember& member = members_.at(node);
+    if (member.process == nullptr || member.lives != life || healed_) return;
+    ++counts_.stops;
+    if (leads && member.process->before().role != raft::Role::kLeader) ++counts_.handed_over;
+    Say(fmt::format("member {} stops", node));
+    member.process->EndWell();
+    Bury(member);
+  });
 }
 
 void StoreGroup::Restart(NodeId node) {
@@ -155,12 +182,21 @@ void StoreGroup::Pause(NodeId node, Time time) {
   member.process->host().PauseUntil(events_.now() + time);
 }
 
+void StoreGroup::SetClockRate(NodeId node, double rate) {
+  StoreMember& member = members_.at(node);
+  ++counts_.clock_rates;
+  Say(fmt::format("the clock of member {} has rate {:.3f}", node, rate));
+  member.clock_rate = rate;
+  if (member.process != nullptr) member.process->clock().SetRate(rate);
+}
+
 void StoreGroup::Heal() {
   Say("everything heals");
   healed_ = true;
   network_.Heal();
   network_.MakeReliable();
   for (auto& [node, member] : members_) {
+    if (options_.clocks.wild > 1) SetClockRate(node, options_.clocks.Usual(random_));
     if (member.process != nullptr) {
       member.process->host().Wake();
       member.process->SetFull(false);
@@ -234,6 +270,7 @@ void StoreGroup::Deliver(const raft::Envelope& envelope) {
 }
 
 void StoreGroup::OnUnit(StoreProcess& process, const raft::PersistUnit& unit) {
+  if (unit.truncate_from) ++counts_.replaced_tails;
   Fail(raft_checker_.ObserveUnit(unit, process.raft()));
 }
 
@@ -244,7 +281,13 @@ void StoreGroup::OnInput(StoreProcess& process) {
   if (trace_ && role != now.role) {
     Say(fmt::format("member {} is {} in term {}", now.id, raft::Name(now.role), now.term));
   }
-  if (role != raft::Role::kLeader && now.role == raft::Role::kLeader) ++counts_.elections;
+  if (role != raft::Role::kLeader && now.role == raft::Role::kLeader) {
+    ++counts_.elections;
+    for (const auto& [node, member] : members_) {
+      bool other = node != now.id && member.process != nullptr;
+      if (other && member.process->before().role == raft::Role::kLeader) ++counts_.two_leaders;
+    }
+  }
   for (uint64_t part : {now.id.value(), now.term.value(), now.last.value(), now.commit.value(),
                         now.applied.value(), static_cast<uint64_t>(events_.now())}) {
     Trace(part);
@@ -279,6 +322,10 @@ void StoreGroup::Commit(const raft::Entry& entry) {
     for (int64_t id : command.lease_revoke().ids()) Fail(checks_.LeaseEnded(id));
     if (command.header().counter() == 0) ++counts_.leases_expired;
   }
+  for (const auto& checkpoint : command.lease_checkpoint().checkpoints()) {
+    ++(checkpoint.remaining_ttl() > 0 ? counts_.checkpoints : counts_.checkpoints_cleared);
+  }
+  if (command.has_txn()) CountTxn(command.txn(), &counts_);
   Expect(apply::IdOf(command.header()), std::move(answer), entry.index);
 }
 

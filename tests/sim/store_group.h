@@ -28,11 +28,11 @@ struct StoreMember {
   StoreDisk disk;
   std::unique_ptr<StoreProcess> process;  // null while down
   uint64_t lives = 0;
-  double clock_rate = 1;
-  uint64_t digest = 0;   // of the applied entries
-  bool founder = false;  // began with the group; the others join it
-  bool retired = false;  // knows that it was removed
-  bool wiped = false;    // its disk is lost: what is left of it here is for the checks only
+  double clock_rate = 1;  // of its next life, too
+  uint64_t digest = 0;    // of the applied entries
+  bool founder = false;   // began with the group; the others join it
+  bool retired = false;   // knows that it was removed
+  bool wiped = false;     // its disk is lost: what is left of it here is for the checks only
 };
 
 class StoreGroup final : private StoreWorld {
@@ -56,8 +56,11 @@ class StoreGroup final : private StoreWorld {
 
   // Faults.
   void Crash(raft::NodeId node);
+  // As by a signal: it has so long to hand over.
+  void Stop(raft::NodeId node, Time patience);
   void Restart(raft::NodeId node);
   void Pause(raft::NodeId node, Time time);
+  void SetClockRate(raft::NodeId node, double rate);
   // A member that was added: it starts as soon as somebody tells it about the group.
   void Join(raft::NodeId node);
   // The disk of a member is lost, with its process; it must be replaced under a new id.
@@ -111,6 +114,8 @@ class StoreGroup final : private StoreWorld {
   Told AskPeers(raft::NodeId node) const;
   bool MayStart(raft::NodeId node, StoreMember& member, cluster::MemberList* remotes);
   void ApplyChange(const raft::Entry& entry);
+  // Its process ends.
+  void Bury(StoreMember& member);
   void Expect(const apply::RequestId& id, ModelAnswer answer, raft::Index index);
   void SendPacket(StoreProcess& from, raft::NodeId to, SnapshotPacket packet) override;
   void OnInstalling(StoreProcess& process) override;

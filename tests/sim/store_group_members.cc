@@ -19,7 +19,7 @@ constexpr Time kStartAgain = 300 * kMillisecond;
 void StoreGroup::Join(NodeId node) {
   auto [at, fresh] = members_.try_emplace(node);
   if (!fresh) return;
-  at->second.clock_rate = 1 + (2 * random_.Unit() - 1) * options_.drift_max;
+  at->second.clock_rate = options_.clocks.Usual(random_);
   Say(fmt::format("member {:x} joins", node));
   Restart(node);
 }
@@ -112,10 +112,8 @@ void StoreGroup::OnLeft(StoreProcess& process) {
     if (member.process == nullptr) return;
     ++counts_.removed_stopped;
     Say(fmt::format("member {:x} was removed and ends", node));
-    counts_.fetches += member.process->fetches();
-    counts_.hub_drops += member.process->watch_stats().batches_dropped;
     member.retired = true;
-    member.process.reset();
+    Bury(member);
   });
 }
 

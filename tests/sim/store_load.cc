@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/store_load.h"
 
+#include "store/api/errors.h"
 #include "tests/sim/store_services.h"
 
 #include <fmt/format.h>
@@ -16,6 +17,7 @@ using etcdserverpb::RequestOp;
 
 constexpr size_t kLeasesKept = 20;
 constexpr uint64_t kCallsOpenMax = 2000;
+constexpr uint64_t kTxnKeysMax = 900;  // KeyOf is in order up to 999
 
 std::string KeyOf(uint64_t number) { return fmt::format("k{:03}", number); }
 
@@ -32,10 +34,12 @@ StoreLoad::StoreLoad(const StoreOptions& options, StoreGroup* group, ClientCalls
   every(options.put_every, "put", &StoreLoad::Put);
   every(options.delete_every, "delete", &StoreLoad::Delete);
   every(options.range_every, "range", &StoreLoad::Range);
+  every(options.stream_every, "range stream", &StoreLoad::Stream);
   every(options.txn_every, "txn", &StoreLoad::Txn);
   every(options.lease_every, "grant", &StoreLoad::Grant);
   every(options.lease_every * 4, "revoke", &StoreLoad::Revoke);
   every(options.keep_alive_every, "keep-alive", &StoreLoad::KeepAlive);
+  every(options.lease_every, "time-to-live", &StoreLoad::TimeToLive);
   every(options.watch_every, "watch", &StoreLoad::Watch);
   every(options.compact_every, "compact", &StoreLoad::Compact);
   every(options.hash_every, "hash", &StoreLoad::Hash);
@@ -77,7 +81,9 @@ int64_t StoreLoad::SomeRevision(Random& random) {
 
 Compare StoreLoad::DrawCompare(Random& random) {
   Compare compare;
-  compare.set_key(Key(random));
+  uint64_t first = random.Below(options_.keys);
+  compare.set_key(KeyOf(first));
+  if (random.Chance(0.2)) compare.set_range_end(KeyOf(first + 1 + random.Below(20)));
   compare.set_result(static_cast<Compare::CompareResult>(random.Below(4)));
   compare.set_target(static_cast<Compare::CompareTarget>(random.Below(5)));
   auto small = static_cast<int64_t>(random.Below(3));
@@ -101,15 +107,27 @@ Compare StoreLoad::DrawCompare(Random& random) {
   return compare;
 }
 
-RequestOp StoreLoad::DrawOp(Random& random, const std::string& key) {
+// Goes on from key number `next`: a transaction may touch a key only once.
+RequestOp StoreLoad::DrawOp(Random& random, uint64_t* next, int depth) {
   RequestOp op;
+  const std::string key = KeyOf(*next);
+  bool wide = random.Chance(0.3);
+  bool nested = depth < options_.txn_depth_max && random.Chance(0.2);
+  *next += 1 + random.Below(3);
+  if (nested) {
+    DrawTxn(random, next, depth + 1, op.mutable_request_txn());
+    return op;
+  }
   switch (random.Below(4)) {
     case 0:
       op.mutable_request_delete_range()->set_key(key);
       op.mutable_request_delete_range()->set_prev_kv(random.Chance(0.5));
+      if (wide) op.mutable_request_delete_range()->set_range_end(KeyOf(*next += 3));
       break;
     case 1:
       op.mutable_request_range()->set_key(key);
+      if (wide) op.mutable_request_range()->set_range_end(KeyOf(*next + random.Below(100)));
+      if (wide) op.mutable_request_range()->set_limit(static_cast<int64_t>(random.Below(5)));
       break;
     default:
       op.mutable_request_put()->set_key(key);
@@ -119,6 +137,18 @@ RequestOp StoreLoad::DrawOp(Random& random, const std::string& key) {
       break;
   }
   return op;
+}
+
+void StoreLoad::DrawTxn(Random& random, uint64_t* next, int depth,
+                        etcdserverpb::TxnRequest* request) {
+  for (uint64_t i = random.Below(3); i > 0; --i) *request->add_compare() = DrawCompare(random);
+  for (auto* branch : {request->mutable_success(), request->mutable_failure()}) {
+    if (depth == 0) *next = random.Below(options_.keys);
+    uint64_t ops_max = depth == 0 ? options_.txn_ops_max : 3;
+    for (uint64_t i = random.Below(ops_max + 1); i > 0 && *next < kTxnKeysMax; --i) {
+      *branch->Add() = DrawOp(random, next, depth);
+    }
+  }
 }
 
 // ---- calls ----
@@ -176,18 +206,48 @@ void StoreLoad::Range(Random& random) {
       });
 }
 
+// Its pieces together are one answer.
+void StoreLoad::Stream(Random& random) {
+  etcdserverpb::RangeRequest request;
+  StoreProcess* process = AnyProcess(random);
+  DrawRange(random, request.mutable_key(), request.mutable_range_end());
+  request.set_serializable(random.Chance(0.3));
+  if (random.Chance(0.3)) request.set_revision(SomeRevision(random));
+  if (random.Chance(0.3)) request.set_limit(static_cast<int64_t>(random.Between(1, 100)));
+  Time delay = random.Chance(0.3) ? TimeBetween(random, 1000, 30 * kMillisecond) : 0;
+  if (process == nullptr) return;
+  struct Whole {
+    etcdserverpb::RangeResponse response;
+    uint64_t pieces = 0;
+  };
+  auto whole = std::make_shared<Whole>();
+  auto call = calls_.Begin();
+  const CallStart start = group_.checks().Start(process->machine().mvcc().compacted().value());
+  SimCall::Client client;
+  client.read_delay = delay;
+  client.on_message = [this, call, whole](const std::string& bytes) {
+    etcdserverpb::RangeStreamResponse piece;
+    if (!piece.ParseFromString(bytes)) return group_.Fail("no RangeStreamResponse");
+    whole->response.MergeFrom(piece.range_response());
+    ++whole->pieces;
+  };
+  client.on_finish = [this, call, whole, request, start](const rpc::RpcStatus& status) {
+    if (status.ok()) ++group_.counts().streams;
+    if (status.ok() && whole->pieces > 1) ++group_.counts().streams_in_pieces;
+    // A snapshot that is installed ends it like a compaction.
+    if (status.message == api::StatusOf(ErrorCode::kCompacted).message) return;
+    group_.Fail(group_.checks().Range(start, request, status, whole->response));
+  };
+  auto stream = process->services().Call("/etcdserverpb.KV/RangeStream", {}, std::move(client));
+  stream->SendToService(request.SerializeAsString());
+  stream->HalfClose();
+}
+
 void StoreLoad::Txn(Random& random) {
   etcdserverpb::TxnRequest request;
   StoreProcess* process = AnyProcess(random);
-  for (uint64_t i = random.Below(3); i > 0; --i) *request.add_compare() = DrawCompare(random);
-  // Each branch touches a key once.
-  for (auto* branch : {request.mutable_success(), request.mutable_failure()}) {
-    uint64_t number = random.Below(options_.keys);
-    for (uint64_t i = random.Below(4); i > 0; --i) {
-      *branch->Add() = DrawOp(random, KeyOf(number));
-      number += 1 + random.Below(3);
-    }
-  }
+  uint64_t next = 0;
+  DrawTxn(random, &next, 0, &request);
   Call<etcdserverpb::TxnResponse>(
       process, "/etcdserverpb.KV/Txn", request,
       [this, request](const CallStart& start, const rpc::RpcStatus& status, const auto& response) {
@@ -205,6 +265,8 @@ void StoreLoad::Grant(Random& random) {
              const auto& response) -> std::string {
         if (!status.ok()) return {};
         leases_.push_back({response.id(), true});
+        asked_.push_back(response.id());
+        if (asked_.size() > kLeasesKept) asked_.pop_front();
         if (leases_.size() > kLeasesKept) leases_.erase(leases_.begin());
         return group_.checks().LeaseKept(response.id(), response.ttl(), start.at);
       });
@@ -243,8 +305,25 @@ void StoreLoad::Revoke(Random& random) {
   leases_.erase(leases_.begin() + static_cast<ptrdiff_t>(number));
   Call<etcdserverpb::LeaseRevokeResponse>(
       process, "/etcdserverpb.Lease/LeaseRevoke", request,
-      [this](const CallStart&, const rpc::RpcStatus& status, const auto& response) {
-        return status.ok() ? group_.checks().Saw(response.header().revision()) : std::string();
+      [this, id = request.id()](const CallStart&, const rpc::RpcStatus& status,
+                                const auto& response) {
+        if (!status.ok()) return std::string();
+        group_.checks().LeaseRevoked(id);
+        return group_.checks().Saw(response.header().revision());
+      });
+}
+
+void StoreLoad::TimeToLive(Random& random) {
+  StoreProcess* process = AnyProcess(random);
+  if (asked_.empty()) return;
+  etcdserverpb::LeaseTimeToLiveRequest request;
+  request.set_id(asked_[random.Below(asked_.size())]);
+  request.set_keys(random.Chance(0.3));
+  Call<etcdserverpb::LeaseTimeToLiveResponse>(
+      process, "/etcdserverpb.Lease/LeaseTimeToLive", request,
+      [this, id = request.id()](const CallStart& start, const rpc::RpcStatus& status,
+                                const auto& response) {
+        return status.ok() ? group_.checks().TimeToLive(start, id, response.ttl()) : std::string();
       });
 }
 

@@ -13,6 +13,7 @@
 #include <etcd/rpc.pb.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,7 +43,8 @@ class StoreLoad {
   int64_t SomeLease(Random& random);
   void DrawRange(Random& random, std::string* key, std::string* range_end);
   int64_t SomeRevision(Random& random);
-  etcdserverpb::RequestOp DrawOp(Random& random, const std::string& key);
+  etcdserverpb::RequestOp DrawOp(Random& random, uint64_t* next, int depth);
+  void DrawTxn(Random& random, uint64_t* next, int depth, etcdserverpb::TxnRequest* request);
   etcdserverpb::Compare DrawCompare(Random& random);
 
   template <class Response, class Request, class Done>
@@ -53,10 +55,12 @@ class StoreLoad {
   void Put(Random& random);
   void Delete(Random& random);
   void Range(Random& random);
+  void Stream(Random& random);
   void Txn(Random& random);
   void Grant(Random& random);
   void KeepAlive(Random& random);
   void Revoke(Random& random);
+  void TimeToLive(Random& random);
   void Watch(Random& random);
   void Compact(Random& random);
   void Hash(Random& random);
@@ -66,6 +70,7 @@ class StoreLoad {
   ClientCalls& calls_;
   uint64_t values_ = 0;
   std::vector<LeaseRow> leases_;
+  std::deque<int64_t> asked_;  // leases that calls ask for, also when they have ended
   std::vector<std::shared_ptr<WatchFollower>> watches_;
   bool last_done_ = false;
 };

@@ -59,10 +59,16 @@ void DrawSnapshots(Random random, StoreOptions* o) {
   o->snapshots.crash = random.Chance(0.3) ? random.Unit() * 0.5 : 0;
 }
 
+void DrawSpeeds(Random& random, StoreOptions* o) {
+  o->turn_mean = OneOf<Time, 3>(random, {10, 100, 2000});
+  o->sync_mean = OneOf<Time, 3>(random, {100, 2000, 15000});
+  o->apply_mean = OneOf<Time, 3>(random, {100, 1000, 8000});
+}
+
 void DrawHost(Random random, StoreOptions* o) {
   o->loops = static_cast<int>(random.Between(1, 2));
   o->tick = OneOf<Time, 2>(random, {10 * kMillisecond, 50 * kMillisecond});
-  o->drift_max = OneOf<double, 3>(random, {0, 0.0005, 0.05});
+  o->clocks.drift_max = OneOf<double, 3>(random, {0, 0.0005, 0.05});
   o->turn_mean = OneOf<Time, 3>(random, {10, 100, 2000});
   o->sync_mean = OneOf<Time, 3>(random, {100, 2000, 15000});
   o->disk_stall = random.Chance(0.4) ? random.Unit() * 0.02 : 0;
@@ -127,6 +133,16 @@ void DrawOperators(Random random, StoreOptions* o) {
   o->wipe_every = wipe;
 }
 
+// From a stream of its own, so that what was drawn before stays what it was.
+void DrawMore(Random random, StoreOptions* o) {
+  o->txn_ops_max = OneOf<uint64_t, 3>(random, {3, 3, 25});
+  o->txn_depth_max = static_cast<int>(random.Below(3));
+  o->stream_every = Sometimes(random, 0.5, 10000, 200000);
+  o->stop_every = Sometimes(random, 0.3, kSecond / 2, 10 * kSecond);
+  o->uneven = random.Chance(0.3);
+  if (random.Chance(0.1)) o->value_bytes_max = 3000;
+}
+
 std::string Ms(Time time) {
   return time == 0 ? std::string("-") : fmt::format("{}ms", time / kMillisecond);
 }
@@ -147,9 +163,18 @@ StoreOptions DrawStoreOptions(uint64_t seed) {
   DrawLoad(root.Fork("load options"), &o);
   DrawOperators(root.Fork("operators"), &o);
   DrawFaults(root.Fork("faults"), &o);
+  o.clocks.DrawChanges(root.Fork("clock rates"));
+  DrawMore(root.Fork("more"), &o);
   // As the server's flags relate them.
   o.replica.election_timeout = std::chrono::microseconds(o.tick * o.replica.raft.election_ticks);
   return o;
+}
+
+StoreOptions OptionsAt(const StoreOptions& options, raft::NodeId node) {
+  StoreOptions own = options;
+  Random random = Random(options.seed).Fork(fmt::format("speeds of {}", node));
+  if (options.uneven) DrawSpeeds(random, &own);
+  return own;
 }
 
 std::string ToString(const StoreOptions& o) {
@@ -159,7 +184,7 @@ std::string ToString(const StoreOptions& o) {
       "uncommitted {} window {} apply {} drift {}",
       o.seed, o.load_time / kSecond, o.members, o.loops, Ms(o.tick), r.election_ticks,
       r.message_bytes_max, r.inflight_messages_max, r.inflight_bytes_max, r.uncommitted_bytes_max,
-      r.window_bytes_max, r.apply_bytes_max, o.drift_max);
+      r.window_bytes_max, r.apply_bytes_max, o.clocks.drift_max);
   text += fmt::format(
       " latency {}us loss {:.3f} duplicate {:.3f} turn {}us sync {}us stall {:.3f} slice {}us/{} "
       "flush {} collect {} refuse {} buggify {}",
@@ -193,9 +218,14 @@ std::string ToString(const StoreOptions& o) {
       Ms(o.add_every), Ms(o.remove_every), Ms(o.promote_every), Ms(o.update_every),
       Ms(o.move_every), Ms(o.wipe_every), o.replica.membership.strict,
       o.replica.membership.healthy_after / milliseconds(1), o.replica.membership.waiting_max);
-  text += fmt::format(" crash {} power {} pause {} cut {} clog {} full {} wall {}",
-                      Ms(o.crash_every), Ms(o.crash_all_every), Ms(o.pause_every), Ms(o.cut_every),
-                      Ms(o.clog_every), Ms(o.full_every), Ms(o.wall_jump_every));
+  text += fmt::format(
+      " crash {} power {} pause {} cut {} clog {} full {} wall {} rates {} wild {} stop {} txn "
+      "{}/{} "
+      "stream {} uneven {}",
+      Ms(o.crash_every), Ms(o.crash_all_every), Ms(o.pause_every), Ms(o.cut_every),
+      Ms(o.clog_every), Ms(o.full_every), Ms(o.wall_jump_every), Ms(o.clocks.change_every),
+      o.clocks.wild, Ms(o.stop_every), o.txn_ops_max, o.txn_depth_max, Ms(o.stream_every),
+      o.uneven);
   return text;
 }
 

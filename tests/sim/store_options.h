@@ -10,6 +10,7 @@
 #include "store/watch/watch_hub.h"
 #include "tests/sim/event_queue.h"
 #include "tests/sim/network.h"
+#include "tests/sim/own_time.h"
 
 #include <cstdint>
 #include <string>
@@ -31,13 +32,14 @@ struct StoreOptions {
   int members = 3;
   int loops = 1;  // io loops of each member
   Time tick = 20 * kMillisecond;
-  double drift_max = 0;      // of each member's clock, both ways
+  ClockOptions clocks;
   Time wall_jump_every = 0;  // of a member's wall clock
   NetworkOptions network;
 
   // A member's threads and disk.
   Time turn_mean = 50;  // until a thread that was woken runs
   Time sync_mean = 1 * kMillisecond;
+  bool uneven = false;    // turns, disk and apply are each member's own
   double disk_stall = 0;  // chance that a sync takes a hundred times as long
   Time apply_mean = 300;  // of a slice
   uint64_t slice_entries_max = 20;
@@ -59,6 +61,9 @@ struct StoreOptions {
   Time delete_every = 0;
   Time range_every = 20 * kMillisecond;
   Time txn_every = 0;
+  uint64_t txn_ops_max = 3;  // in each branch
+  int txn_depth_max = 0;     // of transactions in transactions
+  Time stream_every = 0;
   Time lease_every = 0;  // grant; each lease is kept alive for a while
   Time keep_alive_every = 0;
   Time watch_every = 0;
@@ -87,9 +92,12 @@ struct StoreOptions {
   Time cut_every = 0;
   Time clog_every = 0;
   Time full_every = 0;  // the disk of a state has no room for a while
+  Time stop_every = 0;  // a member is told to stop, and comes back
 };
 
 StoreOptions DrawStoreOptions(uint64_t seed);
+// As they are on that member.
+StoreOptions OptionsAt(const StoreOptions& options, raft::NodeId node);
 std::string ToString(const StoreOptions& options);
 
 }  // namespace store::sim

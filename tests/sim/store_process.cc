@@ -53,7 +53,7 @@ StoreProcess::Installer::Installer(StoreProcess& process)
 StoreProcess::StoreProcess(const StoreOptions& options, const ProcessSelf& self, StoreDisk& disk,
                            const apply::InitialState& initial, StoreWorld& world,
                            EventQueue* events, double clock_rate)
-    : options_(options),
+    : options_(OptionsAt(options, self.node)),
       self_(self),
       disk_(disk),
       world_(world),
@@ -149,6 +149,15 @@ void StoreProcess::Unreachable(raft::NodeId peer) {
     replica_->OnPeerConnection(peer, false);
     replica_->OnUnreachable(peer);
   });
+}
+
+void StoreProcess::Leave() {
+  Input([this] { (void)replica_->OnLeave(); });
+}
+
+void StoreProcess::EndWell() {
+  while (disk_.log.unsynced() > 0) (void)disk_.log.SyncOne();
+  if (engine_ == disk_.state) (void)FlushEngine();  // without room it is as after a crash
 }
 
 void StoreProcess::ToldRemoved() {

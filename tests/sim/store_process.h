@@ -95,6 +95,10 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   void ReceiveOther(raft::NodeId from, replica::PeerMessage message);
   void ReceivePacket(raft::NodeId from, SnapshotPacket packet);
   void Unreachable(raft::NodeId peer);
+  // It is told to stop: whoever leads hands over first.
+  void Leave();
+  // And stops: nothing is left to replay.
+  void EndWell();
   // A peer has refused it for good.
   void ToldRemoved();
 
@@ -184,7 +188,7 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   void CollectSome();
   replica::ApplySinks MakeSinks();
 
-  const StoreOptions& options_;
+  const StoreOptions options_;
   const ProcessSelf self_;
   StoreDisk& disk_;
   StoreWorld& world_;

@@ -141,7 +141,8 @@ raft::Term LeadersTerm(StoreGroup& group) {
 std::string AwaitLeases(const StoreOptions& options, StoreGroup& group) {
   const int64_t longest = LongestLease(group.model());
   if (longest < 0) return {};
-  auto slow = static_cast<Time>(static_cast<double>(longest * kSecond) * (1 + options.drift_max));
+  auto slow =
+      static_cast<Time>(static_cast<double>(longest * kSecond) / (1 - options.clocks.drift_max));
   const Time patience = slow + ElectionTimeout(options) + 3 * kSecond;
   const Time give_up = group.events().now() + kLeaseRounds * patience;
   Time since = group.events().now();

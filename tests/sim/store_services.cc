@@ -9,12 +9,14 @@
 namespace store::sim {
 namespace {
 
-constexpr Duration kSimulatedWork = std::chrono::milliseconds(2);
+constexpr Time kSimulatedWork = 2 * kMillisecond;
 
 }  // namespace
 
 StoreServices::StoreServices(StoreProcess& process)
-    : process_(process), budget_(process.options_.pending_calls_max) {
+    : process_(process),
+      budget_(process.options_.pending_calls_max),
+      pool_(process.host_, kSimulatedWork) {
   for (int i = 0; i < process_.options_.loops; ++i) {
     Loop loop;
     loop.thread =
@@ -36,8 +38,7 @@ StoreServices::StoreServices(StoreProcess& process)
       .door = process_,
       .range_pool =
           [this](Action&& action) {
-            process_.host_.Later(process_.host_.Draw(kSimulatedWork / std::chrono::microseconds(1)),
-                                 std::move(action));
+            pool_.Run(std::move(action));
             return true;
           },
       .limits = limits,
@@ -66,8 +67,7 @@ void StoreServices::Register() {
   api::MaintenanceHooks hooks;
   hooks.defragment = [](absl::AnyInvocable<void(store::Status)>) { return false; };
   hooks.run_hash = [this](Action&& action) {
-    process_.host_.Later(process_.host_.Draw(kSimulatedWork / std::chrono::microseconds(1)),
-                         std::move(action));
+    pool_.Run(std::move(action));
     return true;
   };
   maintenance_ = std::make_unique<api::MaintenanceService>(*context_, std::move(hooks));

@@ -12,6 +12,7 @@
 #include "store/api/pending_calls.h"
 #include "store/api/service_context.h"
 #include "store/api/watch_service.h"
+#include "tests/sim/host.h"
 #include "tests/sim/sim_call.h"
 
 #include <absl/functional/any_invocable.h>
@@ -62,6 +63,7 @@ class StoreServices {
   std::unique_ptr<api::MaintenanceService> maintenance_;
   std::vector<std::weak_ptr<SimCall>> calls_;
   size_t sweep_at_ = 64;
+  SimPool pool_;  // the first to go
 };
 
 }  // namespace store::sim
