@@ -143,6 +143,15 @@ void DrawMore(Random random, StoreOptions* o) {
   if (random.Chance(0.1)) o->value_bytes_max = 3000;
 }
 
+// A few megabytes in a few minutes: small parts over a slow link need a window, or the log is cut
+// again and again before a snapshot is there.
+void LetSnapshotsPass(StoreOptions* o) {
+  constexpr size_t kBytesPerSecond = 50'000;
+  const auto round_trip = static_cast<size_t>(2 * o->network.latency_mean);
+  const size_t window = round_trip * kBytesPerSecond / kSecond;
+  o->snapshots.window_parts = std::max(o->snapshots.window_parts, window / o->snapshots.part_bytes);
+}
+
 std::string Ms(Time time) {
   return time == 0 ? std::string("-") : fmt::format("{}ms", time / kMillisecond);
 }
@@ -165,6 +174,7 @@ StoreOptions DrawStoreOptions(uint64_t seed) {
   DrawFaults(root.Fork("faults"), &o);
   o.clocks.DrawChanges(root.Fork("clock rates"));
   DrawMore(root.Fork("more"), &o);
+  LetSnapshotsPass(&o);
   // As the server's flags relate them.
   o.replica.election_timeout = std::chrono::microseconds(o.tick * o.replica.raft.election_ticks);
   return o;
