@@ -21,7 +21,9 @@ namespace store::engine {
 namespace {
 
 constexpr uint64_t kSyncEveryBytes = 16 << 20;
-constexpr uint64_t kRoomLeftMin = 64 << 20;  // for the log, which must go on meanwhile
+// Stays free for the log, which must go on meanwhile; of a small disk a part.
+constexpr uint64_t kRoomLeft = 64 << 20;
+constexpr uint64_t kDiskPartLeft = 16;
 constexpr std::string_view kPrefix = "state-";
 
 // Only what is in a checkpoint is looked at: no cache worth the name.
@@ -122,7 +124,8 @@ Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Begin(
   RETURN_IF_ERROR(CheckFiles(files));
   auto space = GetDiskSpace(member.string());
   RETURN_IF_ERROR(space);
-  const uint64_t needed = TotalBytes(files) + kRoomLeftMin;
+  const uint64_t needed =
+      TotalBytes(files) + std::min(kRoomLeft, space->total_bytes / kDiskPartLeft);
   if (space->available_bytes < needed) {
     return Fail(ErrorCode::kNoSpace, fmt::format("{}: a snapshot needs {} bytes, {} are free",
                                                  member.string(), needed, space->available_bytes));
