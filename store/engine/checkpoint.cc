@@ -108,7 +108,8 @@ Result<std::optional<CheckpointPart>> CheckpointReader::Next(size_t bytes_max) {
   return std::optional<CheckpointPart>(std::move(part));
 }
 
-CheckpointWriter::CheckpointWriter(Path member, uint64_t index, std::vector<CheckpointFile> files)
+CheckpointWriter::CheckpointWriter(const Path& member, uint64_t index,
+                                   std::vector<CheckpointFile> files)
     : part_(member / "incoming" / PartName(index)),
       final_(IncomingDirectory(member, index)),
       files_(std::move(files)) {}
@@ -248,7 +249,7 @@ Result<StateName> SwitchState(const Path& member, uint64_t index, uint64_t term)
       RenameFile(IncomingDirectory(member, index).string(), (member / *directory).string()));
   RETURN_IF_ERROR(SyncDirectory((member / "incoming").string()));
   FAILPOINT("install-moved");
-  const StateName name{*directory, index, term};
+  StateName name{*directory, index, term};
   RETURN_IF_ERROR(WriteStateName(member, name));
   FAILPOINT("install-switched");
   return name;

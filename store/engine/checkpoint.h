@@ -83,7 +83,7 @@ class CheckpointWriter {
   uint64_t received_bytes() const { return received_bytes_; }
 
  private:
-  CheckpointWriter(Path member, uint64_t index, std::vector<CheckpointFile> files);
+  CheckpointWriter(const Path& member, uint64_t index, std::vector<CheckpointFile> files);
   Status OpenNext();
   Status EndFile();
 
