@@ -65,6 +65,7 @@ void HubCore::Close(StreamId id) {
 
 void HubCore::Answer(StreamState& stream, WatchResponsePtr response) {
   const bool was_full = stream.outbox.full();
+  stream.told = std::max(stream.told, response->header);
   stream.outbox.Answer(std::move(response));
   if (was_full || !stream.outbox.full()) return;
   filled_.insert(stream.id);
@@ -202,7 +203,8 @@ bool HubCore::Deliver(const FanOut::Delivery& delivery, Revision header) {
   Watcher& watcher = *delivery.watcher;
   StreamState& stream = *watcher.stream;
   if (!stream.outbox.full()) {
-    const auto pieces = EventResponses(watcher.id, header, *delivery.pieces);
+    stream.told = std::max(stream.told, header);
+    const auto pieces = EventResponses(watcher.id, stream.told, *delivery.pieces);
     const bool taken = stream.outbox.Events(pieces);
     if (stream.outbox.full()) filled_.insert(stream.id);
     if (taken) {
@@ -241,9 +243,8 @@ void HubCore::Slice() {
   auto in_slice = [&](const Watcher& watcher) {
     return watcher.next >= std::max(*first, compacted);
   };
-  const Revision header = store_.current();
   for (const FanOut::Delivery& delivery : deliveries) {
-    if (in_slice(*delivery.watcher)) Deliver(delivery, header);
+    if (in_slice(*delivery.watcher)) Deliver(delivery, current_);
   }
   for (Watcher* watcher : groups_.LaggingUpTo(last)) {
     if (in_slice(*watcher) && !watcher->missed) MoveTo(*watcher, last + 1);
@@ -275,6 +276,8 @@ bool HubCore::InSync(const Watcher& watcher) const {
   return watcher.group == Group::kSynced && watcher.spec.start <= current_;
 }
 
+bool HubCore::ReachedTold(const StreamState& stream) const { return current_ >= stream.told; }
+
 void HubCore::RequestProgress(StreamId id, Revision published) {
   StreamState* stream = Find(id);
   if (stream == nullptr) return;
@@ -288,6 +291,7 @@ void HubCore::TryProgress(StreamState& stream) {
   // Events up to the revision published at the request are on their way: not before them (etcd
   // #15220).
   if (stream.outbox.full() || current_ < stream.progress_revision) return;
+  if (!ReachedTold(stream)) return;
   bool in_sync = true;
   bool never = stream.watchers.empty() || !stream.compacted.empty();
   for (const auto& [id, watcher] : stream.watchers) {
@@ -331,6 +335,7 @@ void HubCore::TickNotices() {
 }
 
 void HubCore::Tick(StreamState& stream) {
+  if (!ReachedTold(stream)) return;
   for (auto& [id, watcher] : stream.watchers) {
     const bool quiet = std::exchange(watcher->quiet, true);
     if (!watcher->spec.progress_notify || !quiet || !InSync(*watcher)) continue;

@@ -77,6 +77,8 @@ class HubCore {
   void CancelCompacted();
 
   bool InSync(const Watcher& watcher) const;
+  // Progress may be told: the hub is where a header of the stream said the store is.
+  bool ReachedTold(const StreamState& stream) const;
   void TickNotices();
   void Tick(StreamState& stream);
   void TryProgress(StreamState& stream);

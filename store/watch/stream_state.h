@@ -29,6 +29,9 @@ struct StreamState {
   // Canceled by a compaction. As at etcd such a watcher keeps its id, and its stream tells no
   // progress, until the client cancels it too.
   std::set<WatchId> compacted;
+  // The newest revision that a header of this stream named. Answers name the one published, which
+  // the hub may not have reached: what follows names no older one, so headers never go back.
+  Revision told;
   WatchId next_auto_id = 0;  // counts up: an id just canceled is not handed out again
 
   uint32_t progress_requests = 0;  // not answered yet

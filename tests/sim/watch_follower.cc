@@ -40,6 +40,7 @@ void WatchFollower::Connect() {
   client.on_severed = [guarded] { guarded([](WatchFollower& self) { self.OnBroken(); }); };
   client.read_delay = read_delay_;
   created_ = false;
+  header_ = 0;
   next_ = told_;
   part_ = 0;
   call_ = process->services().Call("/etcdserverpb.Watch/Watch", {}, std::move(client));
@@ -113,6 +114,9 @@ std::string WatchFollower::Check(const WatchResponse& response) {
   group_.Trace(static_cast<uint64_t>(header));
   std::string problem = group_.checks().Saw(header);
   if (!problem.empty()) return problem;
+  // One that tells of a compaction names revision 0, as etcd's does.
+  if (response.compact_revision() == 0 && header < header_) return "the header went back";
+  header_ = std::max(header_, header);
   if (response.created()) {
     created_ = true;
     if (told_ == 0) next_ = told_ = header + 1;

@@ -64,6 +64,7 @@ class WatchFollower : public std::enable_shared_from_this<WatchFollower> {
   bool left_ = false;
   // What the client itself knows to have: everything below; 0: not yet told what "now" is.
   int64_t told_;
+  int64_t header_ = 0;  // the newest one seen on this connection
   // Where the next event can be, from the model: revisions below are done with, and the first
   // part_ events of this one.
   int64_t next_;

@@ -128,6 +128,76 @@ TEST(WatchProgress, NotifyComesInQuietPeriodsOnly) {
   EXPECT_EQ(f.hub().NextDeadline(), TimePoint::max());
 }
 
+// A client that saw revision 3 named must not be told next that the store stands at 2.
+TEST(WatchProgress, HeadersDoNotGoBackBehindAnAnswer) {
+  HubFixture f;
+  auto stream = f.Open(1);
+  f.Watch(1, stream);
+  f.Put("a", "1");
+  mvcc::EventBatchPtr second = f.Commit();
+  f.Put("b", "1");
+  mvcc::EventBatchPtr third = f.Commit();
+  f.Create(1, {.range = KeyRange::Point("z")});
+  f.Run();
+  EXPECT_EQ(stream->Take()->header, Revision(3));
+  f.hub().Publish(second);
+  f.Run();
+  WatchResponsePtr first = stream->Take();
+  EXPECT_EQ(Text(*first), "put a=1@2");
+  EXPECT_EQ(first->header, Revision(3));
+  f.hub().Publish(third);
+  f.Run();
+  EXPECT_EQ(stream->Take()->header, Revision(3));
+}
+
+// One that lags reads what is published already, and its header named that; the hub was behind.
+TEST(WatchProgress, HeadersDoNotGoBackBehindASlice) {
+  HubFixture f;
+  f.PutNow("a", "1");
+  f.Run();
+  auto stream = f.Open(1);
+  f.Put("a", "2");
+  mvcc::EventBatchPtr third = f.Commit();
+  f.Put("a", "3");
+  mvcc::EventBatchPtr fourth = f.Commit();
+  f.Watch(1, stream, {.range = All(), .start = Revision(2)});
+  Revision newest;
+  auto take_all = [&] {
+    while (WatchResponsePtr next = stream->Take()) {
+      EXPECT_GE(next->header, newest) << Text(*next);
+      newest = next->header;
+    }
+  };
+  take_all();
+  f.hub().Publish(third);
+  f.Run();
+  take_all();
+  f.hub().Publish(fourth);
+  f.Run();
+  take_all();
+  EXPECT_EQ(newest, Revision(4));
+}
+
+TEST(WatchProgress, NoticeIsNotBelowWhatAnAnswerNamed) {
+  HubFixture f;
+  auto stream = f.Open(1);
+  f.Watch(1, stream, {.id = 4, .range = All(), .progress_notify = true});
+  f.hub().RequestProgress(StreamId(1));
+  f.Put("A", "not watched");
+  mvcc::EventBatchPtr second = f.Commit();
+  f.Create(1, {.range = KeyRange::Point("z")});
+  f.Run();
+  ExpectProgress(*stream, kNoWatch, 1);
+  EXPECT_EQ(stream->Take()->header, Revision(2));
+  f.clock().Advance(std::chrono::minutes(10));
+  f.Run();
+  EXPECT_EQ(stream->Take(), nullptr) << "revision 2 was named, the hub stands at 1";
+  f.hub().Publish(second);
+  f.clock().Advance(std::chrono::minutes(10));
+  f.Run();
+  ExpectProgress(*stream, 4, 2);
+}
+
 TEST(WatchProgress, RefusedAnswerIsGivenWhenTheStreamHasDrained) {
   HubFixture f;
   auto stream = f.Open(1);
