@@ -2,101 +2,98 @@
 #include "store/apply/put_command.h"
 
 #include "store/apply/command.h"
-#include "store/base/coding.h"
+#include "store/base/wire_fields.h"
 
 #include <cstdint>
 
 namespace store::apply {
 namespace {
 
-// Field number and wire type: 0 varint, 1 eight bytes, 2 length and bytes.
-constexpr uint8_t Tag(uint32_t field, uint32_t type) {
-  return static_cast<uint8_t>(field << 3 | type);
-}
-
 // PutRequest
-constexpr uint8_t kKey = Tag(1, 2);
-constexpr uint8_t kValue = Tag(2, 2);
-constexpr uint8_t kLease = Tag(3, 0);
-constexpr uint8_t kPrevKv = Tag(4, 0);
-constexpr uint8_t kIgnoreValue = Tag(5, 0);
-constexpr uint8_t kIgnoreLease = Tag(6, 0);
+constexpr uint32_t kKey = 1;
+constexpr uint32_t kValue = 2;
+constexpr uint32_t kLease = 3;
+constexpr uint32_t kPrevKv = 4;
+constexpr uint32_t kIgnoreValue = 5;
+constexpr uint32_t kIgnoreLease = 6;
 // Command
-constexpr uint8_t kFormat = Tag(1, 0);
-constexpr uint8_t kHeader = Tag(2, 2);
-constexpr uint8_t kPut = Tag(3, 2);
+constexpr uint32_t kFormat = 1;
+constexpr uint32_t kHeader = 2;
+constexpr uint32_t kPut = 3;
 // CommandHeader
-constexpr uint8_t kMember = Tag(1, 1);
-constexpr uint8_t kBootNonce = Tag(2, 1);
-constexpr uint8_t kLoop = Tag(3, 0);
-constexpr uint8_t kCounter = Tag(4, 0);
+constexpr uint32_t kMember = 1;
+constexpr uint32_t kBootNonce = 2;
+constexpr uint32_t kLoop = 3;
+constexpr uint32_t kCounter = 4;
 
-bool ReadBool(ByteReader& reader, bool* value) {
-  uint64_t number = 0;
-  if (!reader.ReadVarint(&number)) return false;
-  *value = number != 0;
-  return true;
+WireType PutFieldType(uint32_t number) {
+  return number <= kValue ? WireType::kBytes : WireType::kVarint;
 }
 
-bool ReadLease(ByteReader& reader, LeaseId* lease) {
-  uint64_t number = 0;
-  if (!reader.ReadVarint(&number)) return false;
-  *lease = LeaseId(static_cast<int64_t>(number));
-  return true;
-}
-
-bool ReadPutField(ByteReader& reader, uint8_t tag, PutFields* put) {
-  switch (tag) {
+bool ReadPutField(const FieldReader& field, PutFields* put) {
+  switch (field.number()) {
     case kKey:
-      return reader.ReadLengthPrefixed(&put->key);
+      put->key = field.bytes();
+      return true;
     case kValue:
-      return reader.ReadLengthPrefixed(&put->value);
+      put->value = field.bytes();
+      return true;
     case kLease:
-      return ReadLease(reader, &put->lease);
+      put->lease = LeaseId(static_cast<int64_t>(field.value()));
+      return true;
     case kPrevKv:
-      return ReadBool(reader, &put->prev_kv);
+      put->prev_kv = field.value() != 0;
+      return true;
     case kIgnoreValue:
-      return ReadBool(reader, &put->ignore_value);
+      put->ignore_value = field.value() != 0;
+      return true;
     case kIgnoreLease:
-      return ReadBool(reader, &put->ignore_lease);
+      put->ignore_lease = field.value() != 0;
+      return true;
     default:
       return false;
   }
 }
 
-bool TakeTag(ByteReader& reader, uint8_t tag) {
-  if (reader.empty() || static_cast<uint8_t>(reader.rest().front()) != tag) return false;
-  return reader.Skip(1);
+// The next field is this one.
+bool Take(FieldReader& reader, uint32_t number, WireType type) {
+  return reader.Next() && reader.number() == number && reader.type() == type;
+}
+
+WireType HeaderFieldType(uint32_t number) {
+  return number <= kBootNonce ? WireType::kFixed64 : WireType::kVarint;
 }
 
 // Numbers that are zero are not there.
 bool ReadHeader(std::string_view bytes, RequestId* id) {
-  ByteReader reader(bytes);
-  uint64_t loop = 0;
-  if (TakeTag(reader, kMember) && !reader.ReadLittleEndian64(&id->member)) return false;
-  if (TakeTag(reader, kBootNonce) && !reader.ReadLittleEndian64(&id->boot_nonce)) return false;
-  if (TakeTag(reader, kLoop) && !reader.ReadVarint(&loop)) return false;
-  if (TakeTag(reader, kCounter) && !reader.ReadVarint(&id->counter)) return false;
-  if (loop > UINT32_MAX || !reader.empty()) return false;
-  id->loop = LoopId(static_cast<uint32_t>(loop));
+  FieldReader reader(bytes);
+  uint64_t numbers[kCounter + 1] = {};
+  uint32_t last = 0;
+  while (reader.Next()) {
+    const uint32_t number = reader.number();
+    if (number <= last || number > kCounter || reader.type() != HeaderFieldType(number)) {
+      return false;
+    }
+    numbers[number] = reader.value();
+    last = number;
+  }
+  if (reader.malformed() || numbers[kLoop] > UINT32_MAX) return false;
+  *id = {numbers[kMember], numbers[kBootNonce], LoopId(static_cast<uint32_t>(numbers[kLoop])),
+         numbers[kCounter]};
   return true;
 }
 
 void AppendHeader(const RequestId& id, std::string* out) {
-  auto fixed = [out](uint8_t tag, uint64_t value) {
-    if (value == 0) return;
-    AppendU8(out, tag);
-    AppendLittleEndian64(out, value);
-  };
-  auto varint = [out](uint8_t tag, uint64_t value) {
-    if (value == 0) return;
-    AppendU8(out, tag);
-    AppendVarint(out, value);
-  };
-  fixed(kMember, id.member);
-  fixed(kBootNonce, id.boot_nonce);
-  varint(kLoop, id.loop.value());
-  varint(kCounter, id.counter);
+  AppendFixed64(out, kMember, id.member);
+  AppendFixed64(out, kBootNonce, id.boot_nonce);
+  AppendNumber(out, kLoop, id.loop.value());
+  AppendNumber(out, kCounter, id.counter);
+}
+
+size_t HeaderSize(const RequestId& id) {
+  constexpr size_t kFixedSize = 1 + sizeof(uint64_t);
+  return (id.member == 0 ? 0 : kFixedSize) + (id.boot_nonce == 0 ? 0 : kFixedSize) +
+         NumberSize(kLoop, id.loop.value()) + NumberSize(kCounter, id.counter);
 }
 
 // Of a header with its own tag and length, and of the put's.
@@ -111,46 +108,41 @@ PutFields FieldsOf(const etcdserverpb::PutRequest& request) {
 
 std::optional<PutFields> ReadPutFields(std::string_view request) {
   PutFields put;
-  ByteReader reader(request);
-  uint8_t last = 0;
-  while (!reader.empty()) {
-    uint8_t tag = 0;
-    if (!reader.ReadU8(&tag) || tag <= last) return std::nullopt;
-    if (!ReadPutField(reader, tag, &put)) return std::nullopt;
-    last = tag;
+  FieldReader reader(request);
+  uint32_t last = 0;
+  while (reader.Next()) {
+    const uint32_t number = reader.number();
+    if (number <= last || reader.type() != PutFieldType(number)) return std::nullopt;
+    if (!ReadPutField(reader, &put)) return std::nullopt;
+    last = number;
   }
+  if (reader.malformed()) return std::nullopt;
   return put;
 }
 
 std::string EncodePutCommand(const RequestId& id, std::string_view request) {
   std::string out;
   out.reserve(kAroundPutMax + request.size());
-  AppendU8(&out, kFormat);
-  AppendVarint(&out, kCommandFormat);
-  AppendU8(&out, kHeader);
-  const size_t length_at = out.size();
-  AppendU8(&out, 0);  // below 128: the length is this byte
+  AppendNumber(&out, kFormat, kCommandFormat);
+  AppendBytesHead(&out, kHeader, HeaderSize(id));
   AppendHeader(id, &out);
-  out[length_at] = static_cast<char>(out.size() - length_at - 1);
-  AppendU8(&out, kPut);
-  AppendLengthPrefixed(&out, request);
+  AppendBytesHead(&out, kPut, request.size());
+  out.append(request);
   return out;
 }
 
 std::optional<PutCommand> ReadPutCommand(std::string_view command) {
-  ByteReader reader(command);
-  uint64_t format = 0;
-  std::string_view header;
-  std::string_view request;
-  if (!TakeTag(reader, kFormat) || !reader.ReadVarint(&format) || format != kCommandFormat ||
-      !TakeTag(reader, kHeader) || !reader.ReadLengthPrefixed(&header) || !TakeTag(reader, kPut) ||
-      !reader.ReadLengthPrefixed(&request) || !reader.empty()) {
+  FieldReader reader(command);
+  if (!Take(reader, kFormat, WireType::kVarint) || reader.value() != kCommandFormat) {
     return std::nullopt;
   }
   PutCommand found;
-  if (!ReadHeader(header, &found.id)) return std::nullopt;
-  std::optional<PutFields> put = ReadPutFields(request);
-  if (!put) return std::nullopt;
+  if (!Take(reader, kHeader, WireType::kBytes) || !ReadHeader(reader.bytes(), &found.id)) {
+    return std::nullopt;
+  }
+  if (!Take(reader, kPut, WireType::kBytes)) return std::nullopt;
+  std::optional<PutFields> put = ReadPutFields(reader.bytes());
+  if (!put || reader.Next() || reader.malformed()) return std::nullopt;
   found.put = *put;
   return found;
 }

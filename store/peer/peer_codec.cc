@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/peer/peer_codec.h"
 
-#include "store/peer/wire_fields.h"
+#include "store/base/wire_fields.h"
 #include "store/raft/conf_change.h"
 
 #include <peer.pb.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protobuf's wire format, as far as frames need it: fields are written and read by hand where a
-// message is on the path of every entry, so that an entry's bytes are neither copied to send them
-// nor copied twice to receive them. Pure, any thread. A reader holds a view of its input.
+// Protobuf's wire format, as far as frames and puts need it: fields are written and read by hand
+// where a message is on the path of every entry, so that an entry's bytes are neither copied to
+// send them nor copied twice to receive them. Pure, any thread. A reader holds a view of its input.
 #pragma once
 
 #include "store/base/coding.h"
@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace store::peer {
+namespace store {
 
 enum class WireType : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
@@ -43,4 +43,4 @@ class FieldReader {
   std::string_view bytes_;
 };
 
-}  // namespace store::peer
+}  // namespace store

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/peer/wire_fields.h"
+#include "store/base/wire_fields.h"
 
-namespace store::peer {
+namespace store {
 namespace {
 
 constexpr uint64_t kFieldNumberMax = (1 << 29) - 1;
@@ -71,4 +71,4 @@ bool FieldReader::Next() {
   return !malformed_;
 }
 
-}  // namespace store::peer
+}  // namespace store
