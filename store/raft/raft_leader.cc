@@ -242,15 +242,16 @@ void Raft::TickStuckDisk(Leader& self) {
   self.stable_seen = log_.stable();
   self.stuck_ticks = stuck ? self.stuck_ticks + 1 : 0;
   if (self.stuck_ticks < config_.election_ticks || self.transferee) return;
-  self.stuck_ticks = 0;  // again after another timeout, if it fails
   NodeId heir;
   Index match = log_.stable();
   for (const auto& [node, peer] : self.tracker.all()) {
-    if (!IsVoter(conf_, node) || peer.match() <= match) continue;
+    if (!IsVoter(conf_, node) || !peer.active() || peer.match() <= match) continue;
     heir = node;
     match = peer.match();
   }
-  if (heir) TransferLeadership(heir);
+  if (!heir) return;     // at the next tick somebody may have been heard from
+  self.stuck_ticks = 0;  // again after another timeout, if it fails
+  TransferLeadership(heir);
 }
 
 void Raft::TickLeader(Leader& self) {
