@@ -97,7 +97,7 @@ std::optional<FlagOutcome> Add(Given given, GivenFlags* flags) {
 }
 
 std::optional<FlagOutcome> ReadCommandLine(const std::vector<std::string>& arguments,
-                                           GivenFlags* flags) {
+                                           std::vector<Given>* flags) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::string_view word = arguments[i];
     if (word.size() < 2 || word[0] != '-' || word == "--") {
@@ -124,9 +124,20 @@ std::optional<FlagOutcome> ReadCommandLine(const std::vector<std::string>& argum
     } else {
       return UsageError(fmt::format("flag needs an argument: -{}", given.name));
     }
-    if (auto ended = Add(std::move(given), flags)) return ended;
+    flags->push_back(std::move(given));
   }
   return std::nullopt;
+}
+
+// The flag, or else the variable; empty: no file.
+std::string ConfigFileOf(const std::vector<Given>& command_line,
+                         const std::map<std::string, std::string>& environment) {
+  std::string path;
+  for (const Given& given : command_line) {
+    if (given.name == kConfigFile) path = given.value;
+  }
+  auto variable = environment.find(EnvironmentName(kConfigFile));
+  return path.empty() && variable != environment.end() ? variable->second : path;
 }
 
 // Every name a variable may have.
@@ -157,12 +168,11 @@ std::optional<FlagOutcome> ReadVariables(const std::map<std::string, std::string
   return std::nullopt;
 }
 
-// The file is used alone: what else was given is not looked at.
-std::optional<FlagOutcome> ReadFileInstead(const std::string& path, GivenFlags* flags,
-                                           FlagOutcome* outcome) {
+// The file is used alone: what else was given is not even held against each other.
+std::optional<FlagOutcome> ReadFile(const std::string& path, GivenFlags* flags,
+                                    FlagOutcome* outcome) {
   auto values = ReadConfigFile(path);
   if (!values) return Invalid(values.error().message());
-  flags->clear();
   outcome->notes.push_back(
       fmt::format("the configuration is {}; flags and ETCD_ variables are not looked at", path));
   for (FileValue& one : *values) {
@@ -220,13 +230,16 @@ std::string VersionText() {
 FlagOutcome ParseFlags(const std::vector<std::string>& arguments,
                        const std::map<std::string, std::string>& environment) {
   FlagOutcome outcome;
+  std::vector<Given> command_line;
+  if (auto ended = ReadCommandLine(arguments, &command_line)) return *std::move(ended);
   GivenFlags flags;
-  if (auto ended = ReadCommandLine(arguments, &flags)) return *std::move(ended);
-  if (auto ended = ReadVariables(environment, &flags, &outcome)) return *std::move(ended);
-  auto file = flags.find(kConfigFile);
-  if (file != flags.end() && !file->second.value.empty()) {
-    const std::string path = file->second.value;
-    if (auto ended = ReadFileInstead(path, &flags, &outcome)) return *std::move(ended);
+  if (const std::string path = ConfigFileOf(command_line, environment); !path.empty()) {
+    if (auto ended = ReadFile(path, &flags, &outcome)) return *std::move(ended);
+  } else {
+    for (Given& given : command_line) {
+      if (auto ended = Add(std::move(given), &flags)) return *std::move(ended);
+    }
+    if (auto ended = ReadVariables(environment, &flags, &outcome)) return *std::move(ended);
   }
   flags.erase(std::string(kConfigFile));
   if (auto ended = CheckGates(flags)) return *std::move(ended);

@@ -85,6 +85,20 @@ TEST_F(ConfigFile, IsUsedAlone) {
   EXPECT_EQ(ParseFlags({}, {{"ETCD_CONFIG_FILE", Write("name: b\n")}}).config.name, "b");
 }
 
+// As at etcd, which looks for the file first: what is not looked at cannot be in conflict either.
+TEST_F(ConfigFile, IsLookedForBeforeFlagsAndVariablesAreHeldAgainstEachOther) {
+  const std::string path = Write("name: a\n");
+  FlagOutcome outcome =
+      ParseFlags({"--config-file", path, "--name=b", "--experimental-initial-corrupt-check",
+                  "--feature-gates=InitialCorruptCheck=true"},
+                 {{"ETCD_NAME", "c"}});
+  ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+  EXPECT_EQ(outcome.config.name, "a");
+  FlagOutcome variable = ParseFlags({"--name=b"}, {{"ETCD_CONFIG_FILE", path}});
+  ASSERT_EQ(variable.kind, Kind::kRun) << variable.text;
+  EXPECT_EQ(variable.config.name, "a");
+}
+
 TEST_F(ConfigFile, EachMistakeSaysWhere) {
   const std::pair<const char*, const char*> cases[] = {
       {"name: a\nmax-txn-ops: many\n", "invalid value \"many\" for max-txn-ops ("},
