@@ -237,11 +237,18 @@ int Main(int argc, char** argv) {
   app.add_option("--streams", options.streams, "watch or keep-alive streams");
   app.add_option("--leases", options.leases, "leases to keep alive");
   app.add_option("--window", options.window, "watch: puts under way; lease: per stream");
+  app.add_option("--batch", options.batch, "watch-many: puts of one transaction")
+      ->check(CLI::Range(1, 128));
   app.add_option("--seed", options.seed, "of keys and values");
   app.add_option("--rate", options.rate, "soak: operations a second, 0: all that are answered");
   app.add_option("--server-pid", options.server_pids, "whose CPU time is read, with commas")
       ->delimiter(',');
   CLI11_PARSE(app, argc, argv);
+  if (options.window > 0 && options.batch > options.window) {
+    fmt::print(stderr, "bench_load: --batch {} does not fit into --window {}\n", options.batch,
+               options.window);
+    return 1;
+  }
   try {
     RunLoad(options);
   } catch (const std::exception& error) {

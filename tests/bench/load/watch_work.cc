@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watchers and one writer. Works: watch-one (every watcher on the same key), watch-many (each on a
-// key of its own). The writer keeps `window` puts whose events are still under way, so what is
+// key of its own). The writer keeps `window` puts whose events are still under way, alone or
+// `batch` of them in one transaction (then the fan-out decides and not the writes), so what is
 // measured is the rate at which events come, and neither server can fall behind without end. The
 // value of a put carries its number and the moment it was sent. Responses are scanned, not parsed:
 // at a million events a second the parser would be what is measured.
@@ -136,22 +137,39 @@ class WatchWork final : public Work {
   }
 
   void Write() {
-    while (!stopping_ && open_.size() < static_cast<size_t>(options_.window)) {
-      Stamp stamp{first_open_ + open_.size(), place_.loop.Now().time_since_epoch().count()};
-      std::memcpy(value_.data(), &stamp, sizeof stamp);
-      etcdserverpb::PutRequest put;
+    const auto batch = static_cast<size_t>(options_.batch);
+    while (!stopping_ && open_.size() + batch <= static_cast<size_t>(options_.window)) {
+      const uint64_t first = first_open_ + open_.size();
+      // Neighbours, because a transaction may name a key once.
       const uint64_t watched = random_.Below(static_cast<uint64_t>(options_.watchers));
-      put.set_key(KeyOf(OneKey() ? 0 : options_.key_offset + watched));
-      put.set_value(value_);
-      open_.push_back(EventsPerPut() + 1);
-      const uint64_t number = stamp.number;
-      Channel(number).Unary("/etcdserverpb.KV/Put", MessageBody(put.SerializeAsString()), {},
-                            [this, number](const RpcStatus& status, const SharedBytes&) {
-                              if (!status.ok()) tally_.Fail(status);
-                              CountDelivery(number);
-                            });
+      etcdserverpb::TxnRequest txn;
+      for (size_t i = 0; i < batch; ++i) {
+        FillPut(watched + i, *txn.add_success()->mutable_request_put());
+      }
+      if (batch == 1) {
+        Send("/etcdserverpb.KV/Put", txn.success(0).request_put(), first);
+      } else {
+        Send("/etcdserverpb.KV/Txn", txn, first);
+      }
     }
     EndIfIdle();
+  }
+  void FillPut(uint64_t watched, etcdserverpb::PutRequest& put) {
+    Stamp stamp{first_open_ + open_.size(), place_.loop.Now().time_since_epoch().count()};
+    std::memcpy(value_.data(), &stamp, sizeof stamp);
+    watched %= static_cast<uint64_t>(options_.watchers);
+    put.set_key(KeyOf(OneKey() ? 0 : options_.key_offset + watched));
+    put.set_value(value_);
+    open_.push_back(EventsPerPut() + 1);
+  }
+  void Send(std::string_view method, const google::protobuf::Message& request, uint64_t first) {
+    Channel(first / static_cast<uint64_t>(options_.batch))
+        .Unary(method, MessageBody(request.SerializeAsString()), {},
+               [this, first](const RpcStatus& status, const SharedBytes&) {
+                 if (!status.ok()) tally_.Fail(status);
+                 const uint64_t end = first + static_cast<uint64_t>(options_.batch);
+                 for (uint64_t number = first; number < end; ++number) CountDelivery(number);
+               });
   }
   store::rpc::Channel& Channel(uint64_t number) {
     return *place_.channels[number % place_.channels.size()];

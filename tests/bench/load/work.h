@@ -36,6 +36,7 @@ struct LoadOptions {
   int streams = 10;
   int leases = 10'000;
   int window = 16;
+  int batch = 1;  // watch-many: puts of one transaction; 1: a put each
   uint64_t seed = 1;
   uint64_t rate = 0;             // soak: operations a second; 0: as fast as they are answered
   std::vector<int> server_pids;  // whose CPU time is read, together
