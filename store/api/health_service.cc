@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/health_service.h"
 
+#include "store/api/errors.h"
+
 #include <utility>
 
 namespace store::api {
@@ -19,6 +21,7 @@ void HealthService::Register(rpc::MethodTable& table) {
       "/grpc.health.v1.Health/Watch",
       [this](WatchCall stream) {
         stream.OnMessage([this, stream](Request&& request) { Watch(stream, request); });
+        stream.OnStop([stream]() mutable { stream.Finish(StatusOf(ErrorCode::kStopped)); });
       },
       rpc::MethodKind::kServerStream);
 }

@@ -17,6 +17,7 @@ void KeepAliveCall::Start() {
     self->Write();
   });
   stream_.OnCancel([self] { self->DropAll(); });
+  stream_.OnStop([self] { self->Stop(); });
   if (!WantsLeader(stream_.info())) return;
   // The monitor outlives the stream, so it must not keep it.
   monitored_ = monitor_.Add([weak = weak_from_this()] {
@@ -25,6 +26,7 @@ void KeepAliveCall::Start() {
 }
 
 void KeepAliveCall::OnRequest(LeaseId lease) {
+  if (stopping_) return;
   uint64_t number = first_ + slots_.size();
   slots_.push_back({lease, context_.state.mvcc().current(), {}, std::nullopt});
   CallHandle handle = context_.At(stream_.info().loop)
@@ -50,7 +52,14 @@ void KeepAliveCall::Write() {
     ++first_;
     if (!WriteOne(slot)) return;
   }
-  if (half_closed_ && slots_.empty()) Finish({});
+  if (!slots_.empty()) return;
+  if (half_closed_) return Finish({});
+  if (stopping_) Finish(StatusOf(ErrorCode::kStopped));
+}
+
+void KeepAliveCall::Stop() {
+  stopping_ = true;
+  Write();
 }
 
 bool KeepAliveCall::WriteOne(const Slot& slot) {

@@ -41,6 +41,7 @@ class KeepAliveCall : public std::enable_shared_from_this<KeepAliveCall> {
   // Answers from the front as far as they are there.
   void Write();
   bool WriteOne(const Slot& slot);
+  void Stop();
   void Finish(rpc::RpcStatus status);
   void DropAll();
 
@@ -51,6 +52,7 @@ class KeepAliveCall : public std::enable_shared_from_this<KeepAliveCall> {
   uint64_t first_ = 0;  // number of slots_.front()
   uint64_t monitored_ = 0;
   bool half_closed_ = false;
+  bool stopping_ = false;  // no more requests; what is under way is answered
 };
 
 }  // namespace store::api

@@ -167,6 +167,7 @@ void KvService::RangeStream(StreamCall stream) const {
   auto call = std::make_shared<RangeStreamCall>(context_, stream);
   stream.OnMessage(
       [call](etcdserverpb::RangeRequest&& request) { call->Start(std::move(request)); });
+  stream.OnStop([call] { call->Stop(); });
 }
 
 }  // namespace store::api

@@ -34,6 +34,10 @@ void RangeStreamCall::Start(etcdserverpb::RangeRequest request) {
   });
 }
 
+void RangeStreamCall::Stop() {
+  if (!started_) stream_.Finish(StatusOf(ErrorCode::kStopped));
+}
+
 void RangeStreamCall::Open() {
   auto held = context_.state.mvcc().Hold(Revision(request_.revision()));
   if (!held) return stream_.Finish(StatusOf(held.error()));

@@ -24,6 +24,8 @@ class RangeStreamCall : public std::enable_shared_from_this<RangeStreamCall> {
 
   // The first message; the read may wait for its ticket.
   void Start(etcdserverpb::RangeRequest request);
+  // The server stops: only a read that has begun goes on.
+  void Stop();
 
  private:
   // What the pool works on; it must not hold the call, whose last handle has to go on its loop.

@@ -57,6 +57,7 @@ void WatchService::Loop::Open(WatchCall::Stream stream) {
   // The transport drops the callback when the call is over, also when it ended the call itself (a
   // message that is too large or malformed), of which handlers are not told.
   stream.OnCancel([end = absl::MakeCleanup([this, id] { Close(id, std::nullopt); })] {});
+  stream.OnStop([this, id] { Close(id, StatusOf(ErrorCode::kStopped)); });
   stream.OnDrained([this, id] {
     if (auto found = streams_.find(id); found != streams_.end()) found->second.call->OnDrained();
   });

@@ -129,6 +129,9 @@ class RawCall {
   virtual void OnHalfClose(Action action) = 0;
   virtual void OnCancel(Action action) = 0;   // not after Finish
   virtual void OnDrained(Action action) = 0;  // each time the buffer falls below half of the limit
+  // The server stops: a call that would go on for ever ends itself now. Calls without this have the
+  // server's grace.
+  virtual void OnStop(Action action) = 0;
   virtual ~RawCall() = default;
 };
 using RawCallPtr = std::shared_ptr<RawCall>;
@@ -195,6 +198,7 @@ class Stream {
   void OnHalfClose(Action action) { raw_->OnHalfClose(std::move(action)); }
   void OnCancel(Action action) { raw_->OnCancel(std::move(action)); }
   void OnDrained(Action action) { raw_->OnDrained(std::move(action)); }
+  void OnStop(Action action) { raw_->OnStop(std::move(action)); }
   bool Write(const Response& response) { return raw_->Send(Encode(response)); }
   bool Write(MessageBody body) { return raw_->Send(std::move(body)); }
   void Finish(RpcStatus status = {}) { raw_->Finish(std::move(status)); }

@@ -336,6 +336,7 @@ Action GrpcCall::EndWith(GrpcCode code) {
   on_message_ = nullptr;
   on_half_close_ = nullptr;
   on_drained_ = nullptr;
+  on_stop_ = nullptr;
   return std::exchange(on_cancel_, nullptr);
 }
 
@@ -354,6 +355,10 @@ void GrpcCall::OnQueueDrained() {
     if (!over_ && !on_drained_) on_drained_ = std::move(action);
   }
   FeedHeldLater();
+}
+
+void GrpcCall::OnServerStops() {
+  if (Action action = std::exchange(on_stop_, nullptr)) action();
 }
 
 // Not from inside a call of the handler's, which may not be ready.
@@ -383,6 +388,10 @@ void GrpcCall::OnCancel(Action action) {
 
 void GrpcCall::OnDrained(Action action) {
   if (!over_) on_drained_ = std::move(action);
+}
+
+void GrpcCall::OnStop(Action action) {
+  if (!over_) on_stop_ = std::move(action);
 }
 
 }  // namespace store::rpc

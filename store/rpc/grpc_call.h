@@ -39,6 +39,7 @@ class GrpcCall final : public RawCall,
   void OnHalfClose(Action action) override;
   void OnCancel(Action action) override;
   void OnDrained(Action action) override;
+  void OnStop(Action action) override;
 
   // H2Stream.
   void OnHeaders(const HeaderBlock& headers, bool end) override;
@@ -46,6 +47,7 @@ class GrpcCall final : public RawCall,
   void OnRemoteEnd() override;
   bool SubmitTrailers() override;
   void OnQueueDrained() override;
+  void OnServerStops() override;
   void OnStreamClosed(uint32_t error_code) override;
 
  private:
@@ -81,6 +83,7 @@ class GrpcCall final : public RawCall,
   Action on_half_close_;
   Action on_cancel_;
   Action on_drained_;
+  Action on_stop_;
   std::optional<Executor::TimerId> deadline_timer_;
   RpcStatus status_;
   bool over_ = false;

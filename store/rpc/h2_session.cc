@@ -210,6 +210,15 @@ void H2Session::StartDrain() {
                         nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
                         nullptr, 0);
   connection_.RequestFlush();
+  // Behind the GOAWAY, so that a client whose stream ends does not open the next one here. What
+  // comes in before it is sent is refused by nghttp2 and may be tried elsewhere.
+  std::vector<std::shared_ptr<H2Stream>> open;
+  for (H2Stream* stream = first_stream_; stream != nullptr; stream = stream->next_) {
+    open.push_back(stream->self_);
+  }
+  for (const auto& stream : open) {
+    if (stream->attached()) stream->OnServerStops();
+  }
 }
 
 void H2Session::OnClosed(CloseReason) {

@@ -36,6 +36,8 @@ class H2Stream {
   virtual bool SubmitTrailers() = 0;
   // The send queue has fallen below half of the limit after it was above it.
   virtual void OnQueueDrained() = 0;
+  // Server: it stops, and the peer has been told. Once.
+  virtual void OnServerStops() {}
   // The last call. An HTTP/2 error code; 0 when both sides ended it.
   virtual void OnStreamClosed(uint32_t error_code) = 0;
   virtual ~H2Stream() = default;

@@ -78,6 +78,11 @@ void Source(EchoStream stream, EchoCounters* counters) {
   });
 }
 
+void Lasting(EchoStream stream, EchoCounters* counters) {
+  ++counters->hanging;
+  stream.OnStop([stream]() mutable { stream.Finish({GrpcCode::kUnavailable, "stopped"}); });
+}
+
 void Deaf(EchoStream stream, EchoCounters* counters) {
   ++counters->hanging;
   stream.OnCancel([stream, counters] { ++counters->cancelled; });
@@ -99,6 +104,8 @@ void RegisterEcho(MethodTable* methods, EchoCounters* counters) {
   methods->AddStream<BytesValue, BytesValue>(service + "Collect", Collect);
   methods->AddStream<BytesValue, BytesValue>(
       service + "Source", [counters](EchoStream stream) { Source(std::move(stream), counters); });
+  methods->AddStream<BytesValue, BytesValue>(
+      service + "Lasting", [counters](EchoStream stream) { Lasting(std::move(stream), counters); });
   methods->AddStream<BytesValue, BytesValue>(
       service + "Deaf", [counters](EchoStream stream) { Deaf(std::move(stream), counters); });
 }

@@ -10,6 +10,7 @@
 //   /sluice.test.Echo/Bidi     each message back; finishes at half-close
 //   /sluice.test.Echo/Collect  sizes of all messages summed, answered at half-close
 //   /sluice.test.Echo/Source   "<count> <size>": that many messages, as the window allows
+//   /sluice.test.Echo/Lasting  nothing, until the server stops: UNAVAILABLE "stopped"
 //   /sluice.test.Echo/Deaf     a stream that reads nothing; counts cancellations
 #pragma once
 

@@ -319,6 +319,35 @@ TEST(GrpcClient, StopEndsHangingCallsAfterTheGrace) {
   EXPECT_EQ(server.counters().cancelled, 1);
 }
 
+// Streams that last end at once, behind the GOAWAY; what is under way beside them has the grace.
+TEST(GrpcClient, StopEndsStreamsThatLastAndWaitsForAnswers) {
+  ServerOptions options;
+  options.stop_grace = std::chrono::minutes(2);
+  EchoServer server(options, 2);
+  Client client(server.address());
+  Client other(server.address());
+  grpc::ClientContext context;
+  auto lasting = client.Stream("Lasting", &context);
+  grpc::ClientContext other_context;
+  auto other_lasting = other.Stream("Lasting", &other_context);
+  ASSERT_TRUE(server.WaitFor([&] { return server.counters().hanging == 2; }));
+  grpc::Status status;
+  std::string answer;
+  std::thread caller([&] { status = client.Unary("Later", "bye", &answer); });
+  ASSERT_TRUE(server.WaitFor([&] { return server.server().stats().streams_opened == 3; }));
+  server.server().Stop();
+  caller.join();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(answer, "bye");
+  for (Client::BidiStream* stream : {lasting.get(), other_lasting.get()}) {
+    grpc::Status end = stream->Finish();
+    EXPECT_EQ(end.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(end.error_message(), "stopped");
+  }
+  EXPECT_EQ(server.server().stats().connections_closed[static_cast<size_t>(CloseReason::kShutdown)],
+            0u);
+}
+
 TEST(GrpcClient, ClientKeepalivePingsWithinTheRulesAreFine) {
   ServerOptions options;
   options.limits.keepalive.peer_interval_min = std::chrono::milliseconds(50);

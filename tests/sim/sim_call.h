@@ -45,6 +45,7 @@ class SimCall final : public rpc::RawCall, public std::enable_shared_from_this<S
   void OnDrained(Action action) override {
     if (!done_) on_drained_ = std::move(action);
   }
+  void OnStop(Action) override {}  // members of the simulator crash
 
   // Client side; what reaches the service does so in a turn of its loop.
   void SendToService(std::string bytes);

@@ -121,5 +121,19 @@ TEST_F(HealthTest, WatchTellsChanges) {
   EXPECT_EQ(other->Message<Response>(0).status(), Response::SERVICE_UNKNOWN);
 }
 
+TEST_F(HealthTest, WatchEndsWhenTheServerStops) {
+  auto watch = member.Stream("/grpc.health.v1.Health/Watch");
+  watch->Receive(Request());
+  auto silent = member.Stream("/grpc.health.v1.Health/Watch");
+  health.SetServing(false);
+  member.executor.Run();
+  watch->Stop();
+  silent->Stop();
+  EXPECT_EQ(watch->Message<Response>(1).status(), Response::NOT_SERVING);
+  ASSERT_TRUE(watch->finished);
+  EXPECT_EQ(watch->status.code, rpc::GrpcCode::kUnavailable);
+  ExpectStatus(silent, rpc::GrpcCode::kUnavailable, "etcdserver: server stopped");
+}
+
 }  // namespace
 }  // namespace store::api

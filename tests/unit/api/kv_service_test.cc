@@ -240,6 +240,19 @@ TEST_F(KvServiceTest, RangeStreamStopsWhileTheClientDoesNotRead) {
   EXPECT_TRUE(call->status.ok());
 }
 
+TEST_F(KvServiceTest, AStopEndsARangeStreamThatHasNoRequest) {
+  Put("k", "1");
+  auto silent = member->Stream(kStream);
+  silent->Stop();
+  ExpectStatus(silent, GrpcCode::kUnavailable, "etcdserver: server stopped");
+  auto asked = member->Stream(kStream);
+  asked->Receive(All());
+  asked->Stop();
+  member->Pump();
+  while (!asked->finished) member->executor.WaitAndRun();
+  EXPECT_TRUE(asked->status.ok());
+}
+
 TEST_F(KvServiceTest, TxnWritesThroughTheLogAndReadsWithATicket) {
   Put("a", "1");
   TxnRequest txn;

@@ -127,6 +127,29 @@ TEST_F(LeaseServiceTest, ACancelledKeepAliveLeavesNothing) {
   EXPECT_EQ(member.budget.calls(), 0u);
 }
 
+TEST_F(LeaseServiceTest, AKeepAliveStreamEndsWhenTheServerStops) {
+  auto call = member.Stream(kKeepAlive);
+  call->Stop();
+  ExpectStatus(call, GrpcCode::kUnavailable, "etcdserver: server stopped");
+}
+
+TEST_F(LeaseServiceTest, AKeepAliveUnderWayIsAnsweredBeforeTheStreamEnds) {
+  auto call = member.Stream(kKeepAlive);
+  call->Receive(Alive(1));
+  member.executor.Run();
+  call->Stop();
+  call->Receive(Alive(2));
+  member.executor.Run();
+  EXPECT_FALSE(call->finished);
+  EXPECT_EQ(member.door.leases.size(), 1u) << "a request after the stop went on";
+  Answer(0, ErrorCode::kOk, 60);
+  ASSERT_TRUE(call->finished);
+  EXPECT_EQ(call->Message<LeaseKeepAliveResponse>(0).ttl(), 60);
+  EXPECT_EQ(call->status.code, GrpcCode::kUnavailable);
+  EXPECT_EQ(call->status.message, "etcdserver: server stopped");
+  EXPECT_EQ(member.pending.waiting(), 0u);
+}
+
 TEST_F(LeaseServiceTest, TimeToLiveWithKeys) {
   Grant(7, 60);
   PutRequest put;

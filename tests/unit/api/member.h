@@ -119,6 +119,9 @@ class FakeCall final : public rpc::RawCall {
   void OnDrained(Action action) override {
     if (!done_) on_drained_ = std::move(action);
   }
+  void OnStop(Action action) override {
+    if (!done_) on_stop_ = std::move(action);
+  }
 
   // The client's side.
   template <class M>
@@ -146,6 +149,10 @@ class FakeCall final : public rpc::RawCall {
     blocked = false;
     if (on_drained_) on_drained_();
   }
+  // The server stops.
+  void Stop() {
+    if (Action action = std::exchange(on_stop_, nullptr)) action();
+  }
   template <class M>
   M Message(size_t at) const {
     M message;
@@ -168,6 +175,7 @@ class FakeCall final : public rpc::RawCall {
     on_half_close_ = nullptr;
     on_cancel_ = nullptr;
     on_drained_ = nullptr;
+    on_stop_ = nullptr;
   }
 
   rpc::CallInfo info_;
@@ -176,6 +184,7 @@ class FakeCall final : public rpc::RawCall {
   Action on_half_close_;
   Action on_cancel_;
   Action on_drained_;
+  Action on_stop_;
 };
 using FakeCallPtr = std::shared_ptr<FakeCall>;
 

@@ -222,6 +222,18 @@ TEST_F(WatchServiceTest, StreamsThatNeedALeaderEndAfterThreeElectionTimeoutsWith
   EXPECT_FALSE(stays->finished);
 }
 
+TEST_F(WatchServiceTest, AStreamEndsWhenTheServerStops) {
+  auto call = member.Stream(kWatch);
+  call->Receive(Create("k"));
+  Turn();
+  call->Stop();
+  Turn();
+  ASSERT_TRUE(call->finished);
+  EXPECT_EQ(call->status.code, GrpcCode::kUnavailable);
+  EXPECT_EQ(call->status.message, "etcdserver: server stopped");
+  EXPECT_EQ(hub.stats().streams, 0u);
+}
+
 TEST_F(WatchServiceTest, OutletTakesAnyOneResponseAndTellsWhenItIsHalfEmpty) {
   WatchMail mail(member.executor, [] {});
   WatchOutlet outlet(watch::StreamId(1), mail);
