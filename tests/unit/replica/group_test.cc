@@ -202,6 +202,45 @@ TEST(ReplicaGroup, AKeepAliveThatIsLostIsAskedAgain) {
   EXPECT_EQ(group.env(2).answers[0].ttl_seconds, 60);
 }
 
+// One life of member 2, whose leader is member 1.
+struct FollowersLife {
+  explicit FollowersLife(uint64_t random) {
+    ReplicaConfig config;
+    config.raft.id = raft::NodeId(2);
+    Boot boot;
+    boot.raft.conf.voters = {raft::NodeId(1), raft::NodeId(2), raft::NodeId(3)};
+    env.random = random;
+    replica = std::make_unique<Replica>(config, env, boot);
+    replica->OnPeerMessage(
+        {raft::NodeId(1), raft::NodeId(2), raft::Heartbeat{raft::Term(1), {}, {}}});
+  }
+  // The tag under which the leader is asked.
+  uint64_t Ask(int64_t lease) {
+    LeaseRequest request{LeaseRequest::Kind::kKeepAlive, 9, LeaseId(lease), env.now};
+    replica->OnLeaseRequests(LoopId(0), {&request, 1});
+    CHECK(!env.sent_other.empty());
+    return std::get<PeerLeaseRequest>(env.sent_other.back().second).requests.back().tag;
+  }
+
+  FakeEnv env;
+  std::unique_ptr<Replica> replica;
+};
+
+// It comes to the next life, which has asked about another lease.
+TEST(ReplicaGroup, AnAnswerToAFormerLifesKeepAliveIsNobodys) {
+  const uint64_t former = FollowersLife(1000).Ask(77);
+  FollowersLife life(2000);
+  const uint64_t tag = life.Ask(78);
+  auto answer = [&](uint64_t to) {
+    LeaseAnswer alive{to, ErrorCode::kOk, LeaseId(78), 60, 60, {}};
+    life.replica->OnPeerOther(raft::NodeId(1), PeerLeaseAnswer{{alive}});
+  };
+  answer(former);
+  EXPECT_TRUE(life.env.answers.empty());
+  answer(tag);
+  EXPECT_EQ(life.env.answers.size(), 1u);
+}
+
 TEST(ReplicaGroup, AKeepAliveWaitsForTheNextLeader) {
   Group group;
   group.Elect(1);
