@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/kafka_config.h"
 
+#include "logagent/deliver/broker_wait.h"
 #include "store/base/check.h"
 
 #include <fmt/format.h>
@@ -56,12 +57,14 @@ Properties Ours(const KafkaConfig& config) {
 // may be late ends the wait behind that moment. No message passes through this thread; the brokers'
 // threads, which linger and send, stay exact.
 constexpr unsigned long kMainThreadSlackNs = 2'000'000;
-constexpr const char* kInterceptor = "sluice-timer-slack";
+constexpr const char* kInterceptor = "sluice-threads";
 
 rd_kafka_resp_err_t OnThreadStart(rd_kafka_t* /*producer*/, rd_kafka_thread_type_t type,
                                   const char* /*name*/, void* /*opaque*/) {
   if (type == RD_KAFKA_THREAD_MAIN) {
     prctl(PR_SET_TIMERSLACK, kMainThreadSlackNs);  // a refusal costs what it would have saved
+  } else if (type == RD_KAFKA_THREAD_BROKER) {
+    WaitInsteadOfSpinning();
   }
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <filesystem>
 #include <string>
 
@@ -11,6 +12,12 @@ namespace logagent {
 namespace {
 
 using ::testing::ElementsAre;
+
+double CpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
 
 class EndToEnd : public ::testing::Test {
  protected:
@@ -266,6 +273,29 @@ TEST_F(EndToEnd, HotFileQueuesWhatTheConnectionNeedsAndAQuietOneIsTakenBesides) 
   rd_kafka_mock_broker_set_up(cluster_.get(), 1);
   EXPECT_TRUE(agent.UntilAcked(hot));
   EXPECT_EQ(agent.sink().Stats().queued_bytes, 0U);
+}
+
+// The library's own way is to ask poll again and again while a due batch waits for the answer to
+// the one before it.
+TEST_F(EndToEnd, WaitingForAnswersWithBatchesBehindCostsNoProcessor) {
+  DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20);
+  EntryId hot = agent.Start(Log(), "web");
+  Write(Log(), 0, 10);
+  Consumer consumer(cluster_.bootstraps(), "web", 4);
+  ASSERT_TRUE(consumer.UntilLines(10));
+  rd_kafka_mock_broker_set_rtt(cluster_.get(), 1, 300);
+  std::string lines;
+  for (int i = 0; i < 4000; ++i) {
+    lines += std::string(999, 'x') + "\n";
+  }
+  auto began = std::chrono::steady_clock::now();
+  double cpu = CpuSeconds();
+  Append(Log(), lines);
+  ASSERT_TRUE(WaitUntil([&] { return agent.Stats(hot).lines == 4010; }));
+  EXPECT_TRUE(agent.UntilAcked(hot));
+  std::chrono::duration<double> waited = std::chrono::steady_clock::now() - began;
+  ASSERT_GT(waited.count(), 0.9) << "answers of four megabytes come one after the other";
+  EXPECT_LT(CpuSeconds() - cpu, waited.count() / 4);
 }
 
 TEST_F(EndToEnd, BrokerAwayFillsTheBudgetAndNothingElse) {
