@@ -3,6 +3,7 @@
 
 #include "logagent/agent/poller.h"
 #include "logagent/model/model.h"
+#include "logagent/tail/glob.h"
 #include "store/base/check.h"
 
 #include <absl/container/flat_hash_set.h>
@@ -360,6 +361,51 @@ void FileSet::OpenFresh(Entry& entry, std::vector<FoundFile> fresh, Scanned& sca
       known.families[FamilyOf(file.path)].push_back(task->id);
     }
   }
+}
+
+// Nothing of the entry is unsettled that a scan would settle before it looks at a new name.
+bool FileSet::MayBeNew(const Entry& entry, const Path& path) const {
+  const std::string& pattern = entry.spec.path;
+  auto ours = [&](const std::string& name) {
+    const std::vector<TaskId>& tasks = TasksAt(name);
+    return std::any_of(tasks.begin(), tasks.end(),
+                       [&](TaskId id) { return &tasks_.at(id)->entry == &entry; });
+  };
+  bool settled = entry.scanned && !entry.first_applied && !entry.events_lost &&
+                 entry.scan_error.empty() && entry.tasks.size() < kGlobFilesMax;
+  // A file that is literally called like the pattern is the only one it means.
+  bool literal = HasGlobCharacters(pattern) && (path.native() == pattern || ours(pattern));
+  return settled && !literal && PatternMeans(pattern, path) && !ours(path.native());
+}
+
+bool FileSet::OpenAppeared(Entry& entry, const Path& path, Scanned& scanned) {
+  if (!MayBeNew(entry, path) || files_.FollowLink(path)) {
+    return false;
+  }
+  auto facts = files_.StatPath(path);
+  if (!facts || !facts->regular) {
+    return false;
+  }
+  InodeId id(facts->device, facts->inode);
+  if (ShardOf(id.first, id.second, options_.count) != options_.index) {
+    return true;
+  }
+  if (entry.tasks.contains(id) || entry.held.contains(id) ||
+      checkpointer_.Knows(entry.key, id.first, id.second)) {
+    return false;
+  }
+  Known known;
+  std::string family = FamilyOf(path);
+  std::vector<TaskId>& relatives = known.families[family];
+  for (const auto& [inode, task] : entry.tasks) {
+    // Most are told apart by their first bytes.
+    if (task->path.native().starts_with(family) && FamilyOf(task->path) == family) {
+      relatives.push_back(task->id);
+    }
+  }
+  FoundFile file{path, *facts, {}};
+  return !HoldBack(entry, file, known) &&
+         Open(entry, file, nullptr, Reader::Start::kBeginning, scanned) != nullptr;
 }
 
 FileTask* FileSet::Open(Entry& entry, const FoundFile& file, const SavedFile* row,

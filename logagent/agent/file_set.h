@@ -69,6 +69,9 @@ class FileSet {
     std::vector<std::pair<FormerContent, Path>> replaced;
   };
   Scanned Scan(Entry& entry);
+  // A name that appeared in a directory of the entry. Opens a file of the pattern that neither the
+  // name nor the inode speaks of yet, as a scan would; false when only a scan can tell what it is.
+  bool OpenAppeared(Entry& entry, const Path& path, Scanned& scanned);
   // A file the entry should have seen under `was`, which was renamed before anybody looked.
   void OpenRenamed(Entry& entry, const Path& was, const Path& now, Scanned& scanned);
   // The content of task's file is another one: who answers for the former? The copy's new task, if
@@ -96,6 +99,7 @@ class FileSet {
   FileTask* Open(Entry& entry, const FoundFile& file, const SavedFile* row, Reader::Start start,
                  Scanned& scanned);
   Known KnownOf(const Entry& entry) const;
+  bool MayBeNew(const Entry& entry, const Path& path) const;
   // A file that was closed is another one by now, with its inode: it was deleted and reused.
   bool Replaced(FileTask& task, Scanned& scanned);
   void SettleReplaced(Entry& entry, Scanned& scanned);

@@ -13,6 +13,8 @@ constexpr store::Duration kDrainLook = std::chrono::milliseconds(10);
 constexpr store::Duration kScanRetry = std::chrono::seconds(1);
 constexpr store::Duration kHeldInterval = std::chrono::milliseconds(250);
 constexpr size_t kRenamesMax = 10'000;
+// Of more names in one look a scan costs less than one look for each.
+constexpr size_t kAppearedMax = 16;
 
 int MillisUntil(store::TimePoint due, store::TimePoint now) {
   if (due <= now) {
@@ -159,6 +161,7 @@ void Shard::Loop::TakeNotifications() {
     OnNotify(event);
   });
   if (any) {
+    OpenAppeared();
     next_notify_ = now + options_.coalesce;
     changed_ = true;
   }
@@ -188,9 +191,40 @@ void Shard::Loop::OnNotify(const NotifyEvent& event) {
     auto watches = [&](const Path& path) {
       return std::binary_search(entry->directories.begin(), entry->directories.end(), path);
     };
-    if (interested && (watches(directory) || watches(event.path))) {
-      ScanSoon(*entry);
+    if (!interested) {
+      continue;
     }
+    if (watches(event.path)) {
+      ScanSoon(*entry);
+    } else if (watches(directory)) {
+      OnAppeared(*entry, event);
+    }
+  }
+}
+
+// A new file in a directory of thousands is opened by its name: a scan would look at all of them.
+void Shard::Loop::OnAppeared(Entry& entry, const NotifyEvent& event) {
+  bool file = event.kind == NotifyEvent::Kind::kAppeared && !event.directory;
+  if (file && appeared_.size() < kAppearedMax) {
+    appeared_.emplace_back(entry.spec.id, event.path);
+  } else {
+    ScanSoon(entry);
+  }
+}
+
+void Shard::Loop::OpenAppeared() {
+  store::TimePoint now = clock_.Now();
+  for (const auto& [id, path] : std::exchange(appeared_, {})) {
+    Entry& entry = *set_.Find(id);
+    bool scan = now >= entry.next_scan && now >= entry.scan_not_before;
+    FileSet::Scanned scanned;
+    if (entry.draining || scan) {
+      continue;
+    }
+    if (!set_.OpenAppeared(entry, path, scanned)) {
+      ScanSoon(entry);
+    }
+    Begin(entry, scanned, false);
   }
 }
 

@@ -55,6 +55,8 @@ class Shard::Loop {
 
   void TakeNotifications();
   void OnNotify(const NotifyEvent& event);
+  void OnAppeared(Entry& entry, const NotifyEvent& event);
+  void OpenAppeared();
   void ScanSoon(Entry& entry);
   void ScanDue();
   void Scan(Entry& entry);
@@ -99,6 +101,8 @@ class Shard::Loop {
   std::set<TaskId> detached_;  // watched by time: events may not come any more
   // Renames since the last look: first name, present name.
   std::vector<std::pair<Path, Path>> renamed_;
+  // Names that appeared in the last look at the notifications, and whose directories they are in.
+  std::vector<std::pair<EntryId, Path>> appeared_;
   store::TimePoint next_notify_;  // notifications are not looked at before this
   store::TimePoint next_look_;    // blocked, later, paused and detached ones
   store::TimePoint next_publish_;

@@ -90,6 +90,13 @@ std::vector<SavedFile> Checkpointer::RowsOf(std::string_view entry) const {
   return rows;
 }
 
+bool Checkpointer::Knows(std::string_view entry, uint64_t device, uint64_t inode) const {
+  store::MutexLock lock(mutex_);
+  auto at = rows_.lower_bound(RowId{std::string(entry), FileKey{device, inode, 0}});
+  return at != rows_.end() && at->first.first == entry && at->first.second.device == device &&
+         at->first.second.inode == inode;
+}
+
 Checkpointer::RowState Checkpointer::StateOf(const SavedFile& row) const {
   store::MutexLock lock(mutex_);
   auto at = rows_.find(RowId{row.entry, row.file});

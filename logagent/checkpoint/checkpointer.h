@@ -64,6 +64,8 @@ class Checkpointer {
 
   bool Applied(std::string_view entry) const;
   std::vector<SavedFile> RowsOf(std::string_view entry) const;
+  // A row of the entry is of this inode, whatever the content's generation.
+  bool Knows(std::string_view entry, uint64_t device, uint64_t inode) const;
   struct RowState {
     bool there = false;  // a row of this file and entry
     bool same = false;   // it says what this one says of name and content

@@ -177,6 +177,66 @@ TEST_F(Files, RotatedFilesThatWereRemovedMeanwhileAreLookedForTogether) {
   EXPECT_EQ(Lost(), 0U);
 }
 
+// A new file must not wait for a look at the thousands beside it.
+TEST_F(Files, FileThatAppearsIsOpenedByItsNameAlone) {
+  for (int i = 0; i < 300; ++i) {
+    files_.Append(fmt::format("/logs/{}.log", i), "old\n");
+  }
+  Start("/logs/*.log");
+  Steps(50);
+  size_t before = files_.names_listed();
+  sink_.lines.clear();
+  files_.Append("/logs/new.log", "one\n");
+  Steps(10);
+  EXPECT_THAT(sink_.lines, ElementsAre("one"));
+  files_.Append("/logs/new.log", "two\n");
+  Steps(10);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "two"));
+  EXPECT_EQ(Stats().files, 301U);
+  EXPECT_EQ(files_.names_listed(), before);
+}
+
+TEST_F(Files, ManyFilesThatAppearTogetherAreLookedForTogether) {
+  constexpr int kFiles = 300;
+  Start("/logs/*.log");
+  size_t before = files_.names_listed();
+  for (int i = 0; i < kFiles; ++i) {
+    files_.Append(fmt::format("/logs/{}.log", i), fmt::format("line {}\n", i));
+  }
+  Steps(50);
+  EXPECT_EQ(sink_.lines.size(), size_t{kFiles});
+  EXPECT_GE(files_.names_listed() - before, size_t{kFiles});
+}
+
+TEST_F(Files, FileThatAppearsAmongLostEventsIsFoundByAScan) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/*.log");
+  size_t before = files_.names_listed();
+  files_.Overflow();
+  files_.Append("/logs/b.log", "two\n");
+  Steps(20);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "two"));
+  EXPECT_GT(files_.names_listed(), before);
+}
+
+// What a name leads to is the scan's to tell when the name or the file was known before.
+TEST_F(Files, NameThatAppearsAgainIsTheNextFile) {
+  files_.Append("/logs/a.log", "one\n");
+  files_.Append("/logs/b.log", "two\n");
+  Start("/logs/*.log");
+  files_.Rename("/logs/a.log", "/logs/c.log");
+  files_.Append("/logs/a.log", "three\n");
+  files_.Remove("/logs/b.log");
+  files_.Append("/logs/b.log", "four\n");
+  files_.Link("/logs/c.log", "/logs/d.log");
+  Steps(20);
+  files_.Append("/logs/c.log", "five\n");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, UnorderedElementsAre("one", "two", "three", "four", "five"));
+  EXPECT_EQ(Stats().files, 3U);
+  EXPECT_EQ(Lost(), 0U);
+}
+
 TEST_F(Files, FileOfTwoEntriesIsReadOnceForEach) {
   files_.Append("/logs/a.log", "one\n");
   Start("/logs/a.log");
