@@ -39,7 +39,7 @@ namespace store::mvcc {
 struct MvccOptions {
   size_t retired_bytes_max = 256 << 20;               // beyond it the oldest held view is cancelled
   Duration view_hold_max = std::chrono::seconds(60);  // how long a view may hold up collection
-  size_t value_cache_bytes_max = 32 << 20;
+  size_t value_cache_bytes_max = 64 << 20;
   size_t collect_batch = 1000;  // deletes per batch
 };
 
