@@ -60,18 +60,18 @@ constexpr unsigned long kMainThreadSlackNs = 2'000'000;
 constexpr const char* kInterceptor = "sluice-threads";
 
 rd_kafka_resp_err_t OnThreadStart(rd_kafka_t* /*producer*/, rd_kafka_thread_type_t type,
-                                  const char* /*name*/, void* /*opaque*/) {
+                                  const char* /*name*/, void* spin) {
   if (type == RD_KAFKA_THREAD_MAIN) {
     prctl(PR_SET_TIMERSLACK, kMainThreadSlackNs);  // a refusal costs what it would have saved
-  } else if (type == RD_KAFKA_THREAD_BROKER) {
+  } else if (type == RD_KAFKA_THREAD_BROKER && spin == nullptr) {
     WaitInsteadOfSpinning();
   }
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-rd_kafka_resp_err_t OnNew(rd_kafka_t* producer, const rd_kafka_conf_t* /*conf*/, void* /*opaque*/,
+rd_kafka_resp_err_t OnNew(rd_kafka_t* producer, const rd_kafka_conf_t* /*conf*/, void* spin,
                           char* /*text*/, size_t /*text_bytes*/) {
-  return rd_kafka_interceptor_add_on_thread_start(producer, kInterceptor, &OnThreadStart, nullptr);
+  return rd_kafka_interceptor_add_on_thread_start(producer, kInterceptor, &OnThreadStart, spin);
 }
 
 Status Set(rd_kafka_conf_t* conf, const std::string& key, const std::string& value) {
@@ -111,7 +111,8 @@ Result<KafkaConfPtr> MakeKafkaConf(const KafkaConfig& config) {
     }
     RETURN_IF_ERROR(Set(conf.get(), key, value));
   }
-  auto added = rd_kafka_conf_interceptor_add_on_new(conf.get(), kInterceptor, &OnNew, nullptr);
+  void* spin = config.broker_threads_spin ? const_cast<char*>(kInterceptor) : nullptr;
+  auto added = rd_kafka_conf_interceptor_add_on_new(conf.get(), kInterceptor, &OnNew, spin);
   CHECK(added == RD_KAFKA_RESP_ERR_NO_ERROR, "{}", rd_kafka_err2str(added));
   return conf;
 }

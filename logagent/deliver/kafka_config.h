@@ -27,6 +27,8 @@ struct KafkaConfig {
   uint64_t max_line_bytes = 1 << 20;         // the largest of all entries
   uint64_t in_flight_bytes_max = 256 << 20;  // lines plus 256 each; Produce answers kFull above it
   std::map<std::string, std::string> properties;
+  // For comparison only: broker threads spin where the library lets them (broker_wait.h).
+  bool broker_threads_spin = false;
 };
 
 struct KafkaConfDeleter {

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections import namedtuple
 
-PEERS = ("rsyslog tuned", "rsyslog default")
+PEERS = ("spinning ceiling", "rsyslog tuned", "rsyslog default")
 MIB = 1 << 20
 
 # kind -> lines, bytes of a line; the small ones are for --quick

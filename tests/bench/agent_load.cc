@@ -32,6 +32,7 @@ struct Options {
   uint64_t records = 0;
   uint32_t seconds = 600;
   uint32_t linger_ms = 5;
+  bool spin = false;
 };
 
 int Refuse(const store::Error& error) {
@@ -50,6 +51,7 @@ int Ceiling(const Options& options) {
   config.brokers = options.brokers;
   config.compression = options.codec;
   config.in_flight_bytes_max = options.in_flight;
+  config.broker_threads_spin = options.spin;
   auto run = bench::RunCeiling(config, options.topic, options.files);
   if (!run) {
     return Refuse(run.error());
@@ -162,6 +164,7 @@ int main(int argc, char** argv) {
   ceiling->add_option("files", options.files)->required();
   ceiling->add_option("--codec", options.codec);
   ceiling->add_option("--in-flight", options.in_flight);
+  ceiling->add_flag("--spin", options.spin, "the library's threads wait as the library has it");
   auto* wait = broker(app.add_subcommand("wait", "until the topic was given so many records"));
   wait->add_option("--records", options.records)->required();
   wait->add_option("--seconds", options.seconds);

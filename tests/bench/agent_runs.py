@@ -55,15 +55,15 @@ class Waiter:
 
 
 class CeilingRun:
-    def __init__(self, world):
-        self._world = world
+    def __init__(self, world, *flags):
+        self._world, self._flags = world, flags
 
     def run(self, cell, topic):
         """Its clock stops as those of the others do: when the broker, asked from beside, has the last line."""
         self._world.pool.paths(cell)
         waiter = Waiter(self._world, topic, self._world.pool.lines_of(cell))
         run = self._world.tool("ceiling", *self._world.topic_arguments(topic), "--codec", cell.codec,
-                               *self._world.pool.paths(cell))
+                               *self._flags, *self._world.pool.paths(cell))
         if run["failed"]:
             raise Failure(f"{run['failed']} lines of the ceiling were not taken")
         return Result(run["lines"] / (waiter.wait() - run["began"]), run["cpu_seconds"] / run["lines"] * 1e6,
