@@ -438,9 +438,11 @@ class Script {
   void SwitchLink() {
     if (links_ > 0) {
       std::string old = fmt::format("real/r{}.log", links_);
+      size_t content = names_.at(old).content;
       bool held = shard_ != nullptr && 0 < files_.Holds(disk_.InodeAt(PathOf(old)));
-      if (!held && model_.Taken(names_.at(old).content) == 0) {
-        size_t content = names_.at(old).content;
+      // What a killed life took and no row tells of leads the next one nowhere.
+      bool known = model_.Taken(content) > 0 && (shard_ != nullptr || RowKnows(content));
+      if (!held && !known) {
         Excuse(content);  // nobody looked: the way to it is gone
         model_.At(content).gone = model_.At(content).unsure = true;
       }
