@@ -71,6 +71,19 @@ void ClearIfBothSet(Message& first, Message& second, std::string_view name, bool
   changed = true;
 }
 
+// etcd keeps its alarms by kind in a Go map: the order of kinds is another one each time.
+void SortAlarms(Message& answer) {
+  if (auto* status = DynamicCastToGenerated<etcdserverpb::StatusResponse>(&answer)) {
+    std::sort(status->mutable_errors()->begin(), status->mutable_errors()->end());
+  } else if (auto* list = DynamicCastToGenerated<etcdserverpb::AlarmResponse>(&answer)) {
+    auto key = [](const etcdserverpb::AlarmMember& alarm) {
+      return std::pair(alarm.memberid(), alarm.alarm());
+    };
+    std::sort(list->mutable_alarms()->begin(), list->mutable_alarms()->end(),
+              [key](const auto& a, const auto& b) { return key(a) < key(b); });
+  }
+}
+
 }  // namespace
 
 Rules::Rules(const std::string& path, std::string_view release) : with_itself_(release == "self") {
@@ -233,6 +246,8 @@ void Rules::Translate(const Message& request, Reply& first, Reply& second) {
   }
   Message* left = first.message.get();
   Message* right = second.message.get();
+  SortAlarms(*left);
+  SortAlarms(*right);
   if (const auto* range = DynamicCastToGenerated<RangeRequest>(&request)) {
     TranslateRange(*range, *DynamicCastToGenerated<RangeResponse>(left),
                    *DynamicCastToGenerated<RangeResponse>(right));
