@@ -362,6 +362,11 @@ Step Requests::MaintenanceStep(const World& world) {
     alarm->set_action(etcdserverpb::AlarmRequest::ACTIVATE);
     // 3.4 raises an alarm of kind none.
     alarm->set_alarm(static_cast<etcdserverpb::AlarmType>(random_.Between(old_ ? 1 : 0, 2)));
+    // Of two alarms the later one counts in 3.4, and none when one of them is lowered.
+    if (old_ && !world.alarms.empty()) {
+      alarm->set_memberid(world.alarms.begin()->first);
+      alarm->set_alarm(static_cast<etcdserverpb::AlarmType>(world.alarms.begin()->second));
+    }
   }
   return Unary("Maintenance/Alarm", std::move(alarm));
 }
