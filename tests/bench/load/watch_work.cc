@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watchers and one writer. Works: watch-one (every watcher on the same key), watch-many (each on a
 // key of its own). The writer keeps `window` puts whose events are still under way, alone or
-// `batch` of them in one transaction (then the fan-out decides and not the writes), so what is
+// `batch` of them in one transaction (one call and one revision for so many events), so what is
 // measured is the rate at which events come, and neither server can fall behind without end. The
 // value of a put carries its number and the moment it was sent. Responses are scanned, not parsed:
 // at a million events a second the parser would be what is measured.
