@@ -244,6 +244,11 @@ int Main(int argc, char** argv) {
   app.add_option("--server-pid", options.server_pids, "whose CPU time is read, with commas")
       ->delimiter(',');
   CLI11_PARSE(app, argc, argv);
+  if (options.batch > 1 && (options.work != "watch-many" || options.batch > options.watchers)) {
+    fmt::print(stderr, "bench_load: --batch {} is for watch-many with as many --watchers\n",
+               options.batch);
+    return 1;
+  }
   if (options.window > 0 && options.batch > options.window) {
     fmt::print(stderr, "bench_load: --batch {} does not fit into --window {}\n", options.batch,
                options.window);
