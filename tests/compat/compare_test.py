@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unit tests of the comparison itself: a mask that hides nothing, a difference that is not there, an id in
 place of another one and every kind of change must be noticed."""
+import os
 import sys
 import tempfile
 import unittest
@@ -32,6 +33,12 @@ class MasksTest(unittest.TestCase):
             masks = Masks(file.name)
             self.assertEqual(masks.apply("first", "a", "id=aa id=bb id=aa"), "id=<1> id=<2> id=<1>")
             self.assertEqual(masks.apply("second", "a", "id=cc id=cc id=dd"), "id=<1> id=<1> id=<2>")
+
+    def test_the_suite_knows_ids_with_leading_zeros(self):
+        # Printed without them: of sixteen digits one id in 256 has fourteen or less.
+        masks = Masks(os.path.join(os.path.dirname(os.path.abspath(__file__)), "masks.txt"))
+        for member in ("227cf3c947491b", "e27cf3c947491b02", "7cf3c947491b2"):
+            self.assertIn("out| <HEX", masks.apply("first", "member list", f"out| {member}, started, one"))
 
     def test_a_rule_without_a_reason_is_refused(self):
         with rules_file((".", "a", "b", " ")) as file, self.assertRaises(SystemExit):

@@ -14,7 +14,7 @@ from processes import clean_environment, die_with_parent
 COMMAND_SECONDS_MAX = 30
 WAIT_SECONDS_MAX = 20
 MISSED = "what was waited for did not come"
-CAPTURED = re.compile(r"\b[0-9a-f]{15,16}\b")
+CAPTURED = re.compile(r"\b[0-9a-f]{13,16}\b")
 
 
 def printed(stdout, stderr, code):
