@@ -124,12 +124,13 @@ store::TimePoint Shard::Loop::NextDue(store::TimePoint now) const {
     due = std::min(due, next_look_);
   }
   for (const auto& [id, entry] : const_cast<FileSet&>(set_).entries()) {
+    if (entry->draining) {  // neither scanned nor read any more
+      due = std::min(due, entry->drain_until);
+      continue;
+    }
     due = std::min({due, std::max(entry->next_scan, entry->scan_not_before)});
     if (entry->paused) {
       due = std::min(due, entry->pause_check);
-    }
-    if (entry->draining) {
-      due = std::min(due, entry->drain_until);
     }
   }
   return due;

@@ -15,6 +15,8 @@ constexpr store::Duration kDescriptorRetry = std::chrono::milliseconds(20);
 constexpr store::Duration kLookInterval = std::chrono::milliseconds(10);
 constexpr store::Duration kDetachedInterval = std::chrono::milliseconds(250);
 constexpr int kTurnsPerRound = 64;
+// And no longer than this: while the sink has room, news of other files and answers wait.
+constexpr store::Duration kRoundMax = std::chrono::milliseconds(10);
 constexpr size_t kFinishedMax = 16;
 
 }  // namespace
@@ -115,7 +117,8 @@ void Shard::Loop::Ready(FileTask& task) {
 }
 
 void Shard::Loop::ReadSome() {
-  for (int turns = 0; turns < kTurnsPerRound; ++turns) {
+  store::TimePoint until = clock_.Now() + kRoundMax;
+  for (int turns = 0; turns < kTurnsPerRound && clock_.Now() < until; ++turns) {
     auto turn = schedule_.Next();
     if (!turn) {
       return;

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,6 +26,9 @@ class ListSink final : public Sink {
   Offer Produce(Batch& batch) override {
     if (paused) {
       return Offer::kPaused;
+    }
+    if (on_produce) {
+      on_produce();
     }
     for (const Line& line : batch.lines) {
       lines.emplace_back(batch.chunk->data() + line.begin, line.length);
@@ -43,6 +47,7 @@ class ListSink final : public Sink {
   void Poll(absl::FunctionRef<void(Delivery)>) override {}
 
   bool paused = false;
+  std::function<void()> on_produce;
   std::vector<std::string> lines;
   std::vector<Delivery> answers;
 };
