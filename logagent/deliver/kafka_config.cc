@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <string_view>
 #include <sys/prctl.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -21,12 +23,16 @@ struct Forbidden {
   std::string_view key;
   std::string_view reason;
 };
-constexpr std::array<Forbidden, 4> kForbidden = {{
+constexpr std::array<Forbidden, 6> kForbidden = {{
     {"delivery.report.only.error", "the checkpoint needs every delivery report"},
     {"enable.gapless.guarantee",
      "it would stop the producer at the first line that cannot be sent"},
     {"transactional.id", "the agent does not use transactions"},
     {"log.queue", "the agent logs what the library says itself"},
+    // What does not fit would be refused in the middle of a range, which is then read again from
+    // its beginning: repeated lines without end.
+    {"queue.buffering.max.messages", "agent.memory bounds what waits"},
+    {"queue.buffering.max.kbytes", "agent.memory bounds what waits"},
 }};
 
 using Properties = std::vector<std::pair<std::string, std::string>>;
@@ -88,9 +94,52 @@ Status Set(rd_kafka_conf_t* conf, const std::string& key, const std::string& val
                      fmt::format("kafka.properties.{}: {}", key, text.data()));
 }
 
+// Without acknowledgements a checkpoint would name what no broker has.
+Status CheckAcks(const std::string& key, const std::string& value) {
+  bool acks = key == "acks" || key == "request.required.acks";
+  if (!acks || value.find_first_not_of("+-0 ") != std::string::npos) {
+    return store::Ok();
+  }
+  return store::Fail(
+      store::ErrorCode::kInvalidArgument,
+      fmt::format("kafka.properties.{}: not to be 0: a checkpoint names what the broker has", key));
+}
+
+// The library's text for a file it cannot read does not tell which.
+Status CheckFiles(rd_kafka_conf_t* conf) {
+  constexpr std::array<const char*, 5> kFiles = {"ssl.ca.location", "ssl.certificate.location",
+                                                 "ssl.key.location", "ssl.keystore.location",
+                                                 "ssl.crl.location"};
+  std::array<char, 4096> text{};
+  auto get = [&](const char* key) -> std::string {
+    size_t size = text.size();
+    return rd_kafka_conf_get(conf, key, text.data(), &size) == RD_KAFKA_CONF_OK ? text.data() : "";
+  };
+  if (get("security.protocol").find("ssl") == std::string::npos) {
+    return store::Ok();
+  }
+  for (const char* key : kFiles) {
+    std::string path = get(key);
+    if (!path.empty() && path != "probe" && access(path.c_str(), R_OK) != 0) {
+      return store::Fail(
+          store::ErrnoError(errno, path).WithContext(fmt::format("kafka.properties.{}", key)));
+    }
+  }
+  return store::Ok();
+}
+
 }  // namespace
 
 Result<KafkaConfPtr> MakeKafkaConf(const KafkaConfig& config) {
+  auto conf = MakePlainKafkaConf(config);
+  RETURN_IF_ERROR(conf);
+  void* spin = config.broker_threads_spin ? const_cast<char*>(kInterceptor) : nullptr;
+  auto added = rd_kafka_conf_interceptor_add_on_new(conf->get(), kInterceptor, &OnNew, spin);
+  CHECK(added == RD_KAFKA_RESP_ERR_NO_ERROR, "{}", rd_kafka_err2str(added));
+  return conf;
+}
+
+Result<KafkaConfPtr> MakePlainKafkaConf(const KafkaConfig& config) {
   if (config.brokers.empty()) {
     return store::Fail(store::ErrorCode::kInvalidArgument, "kafka.brokers: no broker is given");
   }
@@ -109,11 +158,10 @@ Result<KafkaConfPtr> MakeKafkaConf(const KafkaConfig& config) {
           store::ErrorCode::kInvalidArgument,
           fmt::format("kafka.properties.{}: not to be set: {}", key, refused->reason));
     }
+    RETURN_IF_ERROR(CheckAcks(key, value));
     RETURN_IF_ERROR(Set(conf.get(), key, value));
   }
-  void* spin = config.broker_threads_spin ? const_cast<char*>(kInterceptor) : nullptr;
-  auto added = rd_kafka_conf_interceptor_add_on_new(conf.get(), kInterceptor, &OnNew, spin);
-  CHECK(added == RD_KAFKA_RESP_ERR_NO_ERROR, "{}", rd_kafka_err2str(added));
+  RETURN_IF_ERROR(CheckFiles(conf.get()));
   return conf;
 }
 

@@ -22,7 +22,6 @@ namespace {
 constexpr int kPollMs = 1000;
 constexpr int kEventsPerPoll = 256;
 constexpr size_t kProduceBlock = 1024;
-constexpr int kMetadataTimeoutMs = 1000;
 // Queued for a broker beyond the requests that may be on the way to it, so that the library's
 // thread finds the next one when an answer comes. More would only be delay for who comes later.
 constexpr uint64_t kBatchesBehind = 4;
@@ -34,6 +33,7 @@ constexpr uint64_t kSmallBatchBytes = 64 << 10;
 constexpr std::string_view kVerifyFailed = "certificate verify failed";
 constexpr store::Duration kStallCheckInterval = std::chrono::seconds(1);
 constexpr store::Duration kPurgeTimeout = std::chrono::seconds(5);
+constexpr store::Duration kReconnectInterval = std::chrono::seconds(1);
 
 uint64_t PayloadOf(const std::vector<Line>& lines) {
   uint64_t bytes = 0;
@@ -53,16 +53,6 @@ uint64_t NumberOf(const rd_kafka_t* producer, const char* key) {
     std::from_chars(text.data(), text.data() + text.size(), number);
   }
   return number;
-}
-
-std::string TextOfFailedPartition(const rd_kafka_metadata_topic_t& topic) {
-  for (int i = 0; i < topic.partition_cnt; ++i) {
-    if (topic.partitions[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return fmt::format("partition {}: {}", topic.partitions[i].id,
-                         rd_kafka_err2str(topic.partitions[i].err));
-    }
-  }
-  return {};
 }
 
 }  // namespace
@@ -91,7 +81,7 @@ Result<std::unique_ptr<KafkaSink>> KafkaSink::Make(const KafkaConfig& config,
   std::unique_ptr<KafkaSink> sink(new KafkaSink(config, spool, clock, std::move(log)));
   {
     std::unique_lock exclusive(sink->producer_mutex_);
-    RETURN_IF_ERROR(sink->Connect());
+    RETURN_IF_ERROR(sink->Connect(/*plain=*/false));
   }
   sink->prober_ = store::Thread("kafka-probe", [raw = sink.get()] { raw->Probe(); });
   return sink;
@@ -152,8 +142,8 @@ int KafkaSink::OnCertificate(rd_kafka_t* /*producer*/, const char* /*broker*/, i
   return 0;
 }
 
-Status KafkaSink::Connect() {
-  auto conf = MakeKafkaConf(config_);
+Status KafkaSink::Connect(bool plain) {
+  auto conf = plain ? MakePlainKafkaConf(config_) : MakeKafkaConf(config_);
   RETURN_IF_ERROR(conf);
   rd_kafka_conf_set_opaque(conf->get(), this);
   rd_kafka_conf_set_log_cb(conf->get(), &KafkaSink::OnLog);
@@ -161,11 +151,13 @@ Status KafkaSink::Connect() {
   rd_kafka_conf_set_events(conf->get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
   std::array<char, 512> text{};
   producer_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf->get(), text.data(), text.size());
+  if (producer_ != nullptr || !plain) {
+    [[maybe_unused]] auto* given = conf->release();  // the producer owns it now, or nobody may
+  }
   if (producer_ == nullptr) {
     return store::Fail(store::ErrorCode::kInvalidArgument,
                        fmt::format("kafka.properties: {}", text.data()));
   }
-  [[maybe_unused]] auto* given = conf->release();  // the producer owns it now
   queue_ = rd_kafka_queue_get_main(producer_);
   uint64_t requests = NumberOf(producer_, "max.in.flight.requests.per.connection");
   batch_bytes_ = NumberOf(producer_, "batch.size");
@@ -210,7 +202,11 @@ void KafkaSink::Prepare(std::string_view topic) {
 
 TopicStatus KafkaSink::Topic(std::string_view topic) const {
   store::MutexLock lock(mutex_);
-  return topics_.Status(topic);
+  TopicStatus status = topics_.Status(topic);
+  if (status.state != TopicStatus::State::kReady && status.text.empty()) {
+    status.text = error_;  // of the producer, which is to be built anew
+  }
+  return status;
 }
 
 Sink::Offer KafkaSink::Produce(Batch& batch) {
@@ -308,6 +304,10 @@ void KafkaSink::Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partit
 }
 
 void KafkaSink::Poll(absl::FunctionRef<void(Delivery)> deliver) {
+  if (producer_ == nullptr) {
+    AwaitProducer();
+    return;
+  }
   int wait_ms = holding_.load() ? 0 : kPollMs;
   for (int i = 0; i < kEventsPerPoll; ++i) {
     rd_kafka_event_t* event = rd_kafka_queue_poll(queue_, i == 0 ? wait_ms : 0);
@@ -342,7 +342,13 @@ void KafkaSink::NoteStalled() {
 
 void KafkaSink::Wake() {
   std::shared_lock shared(producer_mutex_);
-  rd_kafka_queue_yield(queue_);
+  if (queue_ != nullptr) {
+    rd_kafka_queue_yield(queue_);
+    return;
+  }
+  store::MutexLock lock(mutex_);
+  woken_ = true;
+  reconnect_.NotifyAll();
 }
 
 void KafkaSink::OnEvent(rd_kafka_event_t* event, DeliverFn deliver) {
@@ -496,22 +502,52 @@ void KafkaSink::Rebuild(DeliverFn deliver) {
   {
     std::unique_lock exclusive(producer_mutex_);
     Disconnect();
-    Status connected = Connect();
-    CHECK(connected.has_value(), "the same options were accepted before: {}",
-          connected.error().message());
     store::MutexLock lock(mutex_);
     refused_.clear();
     left.assign(in_flight_.begin(), in_flight_.end());
-    probe_.NotifyAll();
   }
   for (InFlight* range : left) {
     range->rejected = true;
     Settle(range, range->remaining, deliver);
   }
   fatal_ = false;
+  Reconnect(/*plain=*/false);
+}
+
+// The same options were accepted before, but what they lead to is read again: certificates that are
+// being replaced, descriptors that ran out. Until it succeeds no topic is ready.
+void KafkaSink::Reconnect(bool plain) {
+  Status connected;
+  {
+    std::unique_lock exclusive(producer_mutex_);
+    connected = Connect(plain);
+  }
+  if (!connected) {
+    log_.Error("kafka producer cannot be built; it is tried again", {connected.error()});
+    NoteError(connected.error().message());
+    next_connect_ = clock_.Now() + kReconnectInterval;
+    holding_ = false;  // topics are not ready: kPaused, with this text
+    return;
+  }
   ++rebuilds_;
   store::MutexLock lock(mutex_);
   holding_ = !refused_.empty();
+  probe_.NotifyAll();
+}
+
+// The second try and those after it do without the care for the library's threads, for what a try
+// with it leaves when it fails cannot be freed.
+void KafkaSink::AwaitProducer() {
+  {
+    store::MutexLock lock(mutex_);
+    if (!woken_ && clock_.Now() < next_connect_) {
+      reconnect_.WaitUntil(mutex_, next_connect_);
+    }
+    woken_ = false;
+  }
+  if (clock_.Now() >= next_connect_) {
+    Reconnect(/*plain=*/true);
+  }
 }
 
 void KafkaSink::NoteError(std::string text) {
@@ -522,65 +558,6 @@ void KafkaSink::NoteError(std::string text) {
     text.replace(at + kVerifyFailed.size(), std::string::npos, ": " + certificate_error_);
   }
   error_ = std::move(text);
-}
-
-void KafkaSink::Probe() {
-  while (true) {
-    KafkaTopic* topic = nullptr;
-    {
-      store::MutexLock lock(mutex_);
-      while (!stopping_) {
-        topic = topics_.NextToProbe();
-        if (topic == nullptr) {
-          probe_.Wait(mutex_);
-        } else if (clock_.Now() < topic->next_probe) {
-          probe_.WaitUntil(mutex_, topic->next_probe);
-        } else {
-          break;
-        }
-      }
-      if (stopping_) {
-        return;
-      }
-    }
-    ProbeTopic(*topic);
-  }
-}
-
-// Asks the broker without a lock of ours that Produce needs exclusively; the call may wait its
-// whole timeout when no broker is there.
-void KafkaSink::ProbeTopic(KafkaTopic& topic) {
-  std::shared_lock shared(producer_mutex_);
-  rd_kafka_topic_t* handle = nullptr;
-  {
-    store::MutexLock lock(mutex_);
-    if (topic.handle == nullptr) {
-      topic.handle = rd_kafka_topic_new(producer_, topic.name.c_str(), nullptr);
-    }
-    handle = topic.handle;
-    if (handle == nullptr) {
-      topics_.OnMetadata(topic, {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, 0, {}});
-      return;
-    }
-  }
-  const rd_kafka_metadata_t* metadata = nullptr;
-  auto error = rd_kafka_metadata(producer_, 0, handle, &metadata, kMetadataTimeoutMs);
-  bool answered = error == RD_KAFKA_RESP_ERR_NO_ERROR;
-  TopicMetadata found;
-  if (answered && metadata->topic_cnt == 1) {
-    const rd_kafka_metadata_topic_t& row = metadata->topics[0];
-    found = {row.err, row.partition_cnt, TextOfFailedPartition(row)};
-    brokers_ = static_cast<uint64_t>(std::max(1, metadata->broker_cnt));
-  }
-  if (metadata != nullptr) {
-    rd_kafka_metadata_destroy(metadata);
-  }
-  store::MutexLock lock(mutex_);
-  if (answered) {
-    topics_.OnMetadata(topic, found);
-  } else {
-    topics_.OnSilence(topic, error_.empty() ? rd_kafka_err2str(error) : error_);
-  }
 }
 
 KafkaStats KafkaSink::Stats() const {

@@ -80,8 +80,8 @@ class KafkaSink final : public Sink {
                            int depth, const char* der, size_t der_bytes, char* text,
                            size_t text_bytes, void* opaque);
 
-  Status Connect();   // producer_mutex_ held exclusively
-  void Disconnect();  // the same
+  Status Connect(bool plain);  // producer_mutex_ held exclusively
+  void Disconnect();           // the same
   KafkaTopic& FindTopic(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoom(uint64_t cost, uint64_t queued) const;
   uint64_t QueueLimit() const;
@@ -100,6 +100,8 @@ class KafkaSink final : public Sink {
   void Settle(InFlight* range, uint32_t lines, DeliverFn deliver);
   void SettleRefused(DeliverFn deliver);
   void Rebuild(DeliverFn deliver);
+  void Reconnect(bool plain);
+  void AwaitProducer();
   void NoteError(std::string text);
 
   const KafkaConfig config_;
@@ -112,10 +114,11 @@ class KafkaSink final : public Sink {
   // It guards producer_ and queue_; the poller thread, which alone replaces them, reads them
   // without it.
   mutable std::shared_mutex producer_mutex_;
-  rd_kafka_t* producer_ = nullptr;
+  rd_kafka_t* producer_ = nullptr;  // null: it could not be built anew yet
   rd_kafka_queue_t* queue_ = nullptr;
   // Of the poller thread.
   bool fatal_ = false;
+  store::TimePoint next_connect_;
   store::TimePoint next_stall_check_;
 
   // Making a message and freeing one take the same lock inside the library, once per message: two
@@ -123,6 +126,8 @@ class KafkaSink final : public Sink {
   store::Mutex messages_mutex_;
   mutable store::Mutex mutex_;
   store::CondVar probe_;
+  store::CondVar reconnect_;
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   KafkaTopics topics_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<InFlight*> in_flight_ ABSL_GUARDED_BY(mutex_);  // owned here
   std::vector<Refused> refused_ ABSL_GUARDED_BY(mutex_);  // not taken by the library, for Poll

@@ -48,6 +48,35 @@ TEST(KafkaConfig, UnknownPropertyBadValueAndForbiddenOneAreNamed) {
   EXPECT_THAT(MakeKafkaConf(config).error().message(), HasSubstr("not to be set"));
 }
 
+TEST(KafkaConfig, WhatWouldLoseOrRepeatLinesWithoutEndIsRefused) {
+  KafkaConfig config;
+  for (const char* key : {"queue.buffering.max.messages", "queue.buffering.max.kbytes"}) {
+    config.properties = {{key, "1000"}};
+    auto conf = MakeKafkaConf(config);
+    ASSERT_FALSE(conf.has_value()) << key;
+    EXPECT_THAT(conf.error().message(), HasSubstr(key));
+  }
+  for (const char* key : {"acks", "request.required.acks"}) {
+    config.properties = {{"enable.idempotence", "false"}, {key, "0"}};
+    auto conf = MakeKafkaConf(config);
+    ASSERT_FALSE(conf.has_value()) << key;
+    EXPECT_THAT(conf.error().message(), HasSubstr(key));
+    config.properties[key] = "1";
+    EXPECT_TRUE(MakeKafkaConf(config).has_value());
+  }
+}
+
+TEST(KafkaConfig, FileOfAPropertyThatCannotBeReadIsNamed) {
+  KafkaConfig config;
+  config.properties = {{"ssl.ca.location", "/no/such/ca.pem"}};
+  EXPECT_TRUE(MakeKafkaConf(config).has_value()) << "nobody reads it";
+  config.properties["security.protocol"] = "sasl_ssl";
+  auto conf = MakeKafkaConf(config);
+  ASSERT_FALSE(conf.has_value());
+  EXPECT_THAT(conf.error().message(),
+              HasSubstr("kafka.properties.ssl.ca.location: /no/such/ca.pem: No such file"));
+}
+
 // What the threads of a producer have when they have started, by their kind.
 struct TimerSlack {
   std::mutex mutex;
