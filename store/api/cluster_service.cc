@@ -18,14 +18,18 @@ using sluice::store::MembershipChange;
 
 constexpr int64_t kMicrosPerSecond = 1'000'000;
 
-// Sorted. kMemberBadUrls when one cannot be a peer's address, or there is none.
+// Sorted, and as the member itself will write them: who it is told by its URLs. kMemberBadUrls when
+// one cannot be a peer's address, or there is none. The slash that flags may end with is a path
+// here.
 Result<std::vector<std::string>> PeerUrls(
     const google::protobuf::RepeatedPtrField<std::string>& texts) {
-  std::vector<std::string> urls(texts.begin(), texts.end());
-  if (urls.empty()) return Fail(ErrorCode::kMemberBadUrls);
-  for (const std::string& url : urls) {
-    if (!ParseUrl(url)) return Fail(ErrorCode::kMemberBadUrls);
+  std::vector<std::string> urls;
+  for (const std::string& text : texts) {
+    auto url = ParseUrl(text);
+    if (!url || TrimSpaces(text).ends_with('/')) return Fail(ErrorCode::kMemberBadUrls);
+    urls.push_back(url->ToString());
   }
+  if (urls.empty()) return Fail(ErrorCode::kMemberBadUrls);
   std::sort(urls.begin(), urls.end());
   return urls;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/base/url.h"
 
+#include <absl/algorithm/container.h>
 #include <fmt/format.h>
 
 #include <arpa/inet.h>
@@ -19,6 +20,8 @@ Result<uint16_t> ParsePort(std::string_view text, std::string_view url) {
   return static_cast<uint16_t>(port);
 }
 
+char ToLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
 }  // namespace
 
 std::string Url::Authority() const {
@@ -27,16 +30,25 @@ std::string Url::Authority() const {
   return fmt::format("{}:{}", host, port);
 }
 
+std::string Url::Address() const { return is_unix() ? "unix:" + host : Authority(); }
+
 std::string Url::ToString() const { return scheme + "://" + Authority(); }
 
+std::string_view TrimSpaces(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
 Result<Url> ParseUrl(std::string_view text) {
+  text = TrimSpaces(text);
   size_t separator = text.find("://");
   if (separator == std::string_view::npos) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("URL scheme must be http, https, unix, or unixs: {}", text));
   }
   Url url;
-  url.scheme = std::string(text.substr(0, separator));
+  for (char c : text.substr(0, separator)) url.scheme.push_back(ToLower(c));
   std::string_view rest = text.substr(separator + 3);
   if (url.is_unix()) {
     url.host = std::string(rest);
@@ -72,12 +84,9 @@ Result<std::vector<Url>> ParseUrls(std::string_view text) {
   std::vector<Url> urls;
   while (true) {
     size_t comma = text.find(',');
-    std::string_view one = text.substr(0, comma);
-    while (one.starts_with(' ')) one.remove_prefix(1);
-    while (one.ends_with(' ')) one.remove_suffix(1);
-    auto url = ParseUrl(one);
+    auto url = ParseUrl(text.substr(0, comma));
     RETURN_IF_ERROR(url);
-    urls.push_back(std::move(*url));
+    if (!absl::c_linear_search(urls, *url)) urls.push_back(std::move(*url));
     if (comma == std::string_view::npos) return urls;
     text.remove_prefix(comma + 1);
   }

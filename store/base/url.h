@@ -21,13 +21,16 @@ struct Url {
   bool is_unix() const { return scheme == "unix" || scheme == "unixs"; }
   // "host:port", with brackets around an IPv6 address.
   std::string Authority() const;
+  // Where to listen or connect: "host:port" or "unix:path".
+  std::string Address() const;
   std::string ToString() const;
   friend auto operator<=>(const Url&, const Url&) = default;
 };
 
-// kInvalidArgument with the reason and the text.
+std::string_view TrimSpaces(std::string_view text);
+// Spaces around it do not count. kInvalidArgument with the reason and the text.
 Result<Url> ParseUrl(std::string_view text);
-// Comma-separated, at least one.
+// Comma-separated, at least one; what is named twice is there once.
 Result<std::vector<Url>> ParseUrls(std::string_view text);
 // An IPv4 or IPv6 address, as opposed to a name.
 bool IsIpAddress(const std::string& host);

@@ -101,6 +101,9 @@ constexpr auto kGrpcNames = std::to_array<GrpcName>({
 });
 
 std::string Target(std::string_view endpoint) {
+  if (constexpr std::string_view kUnix = "unix://"; endpoint.starts_with(kUnix)) {
+    return fmt::format("unix:{}", endpoint.substr(kUnix.size()));
+  }
   for (std::string_view scheme : {"http://", "https://"}) {
     if (endpoint.starts_with(scheme)) endpoint.remove_prefix(scheme.size());
   }

@@ -156,7 +156,7 @@ std::vector<std::string> PeerSet::AddressesOf(const cluster::Member& member) {
   for (const std::string& text : member.peer_urls) {
     auto url = ParseUrl(text);
     if (url && !url->tls()) {
-      addresses.push_back(url->Authority());
+      addresses.push_back(url->Address());
     } else if (auto suppressed = world_.quiet.Due("url/" + text)) {
       world_.log.Error("a peer URL cannot be used: TLS is not supported yet, use http",
                        {{"peer-id", Hex(member.id)}, {"url", text}, {"suppressed", *suppressed}});

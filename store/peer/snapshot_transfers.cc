@@ -76,7 +76,7 @@ void SnapshotTransfers::SendSnapshot(const raft::SnapshotOrder& order) {
     apply::StateRef state = machine_.Read();
     for (const cluster::Member& member : *state->members) {
       if (member.id != order.peer || member.peer_urls.empty()) continue;
-      if (auto url = ParseUrl(member.peer_urls.front())) address = url->Authority();
+      if (auto url = ParseUrl(member.peer_urls.front())) address = url->Address();
     }
   }
   sender_->Send(order, std::move(address));

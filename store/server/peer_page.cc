@@ -100,14 +100,14 @@ std::optional<PeerPage> PeerPageRequest::Get(const std::string& text, std::strin
                                              raft::NodeId own, size_t bytes_max) {
   auto url = ParseUrl(text);
   if (!url || url->tls()) return std::nullopt;
-  auto address = rpc::SocketAddress::Resolve(url->Authority());
+  auto address = rpc::SocketAddress::Resolve(url->Address());
   if (!address) return std::nullopt;
   Socket socket(address->family());
   auto let_go = absl::MakeCleanup([this] { (void)Hold(-1); });
   if (!Hold(socket.fd()) || !socket.Connect(*address)) return std::nullopt;
   bool asked = socket.SendAll(
       fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nX-Server-From: {:x}\r\nConnection: close\r\n\r\n",
-                  path, url->Authority(), own));
+                  path, url->is_unix() ? "localhost" : url->Authority(), own));
   if (!asked) return std::nullopt;
   auto answer = socket.ReceiveAll(bytes_max);
   return answer ? Parse(*answer) : std::nullopt;

@@ -50,7 +50,7 @@ Status ListenOn(rpc::Server& server, const std::vector<Url>& urls, const std::st
       return Fail(ErrorCode::kUnsupported,
                   fmt::format("{} {}: TLS is not supported yet; use http", flag, url.ToString()));
     }
-    if (Status bound = server.Listen(url.Authority()); !bound) {
+    if (Status bound = server.Listen(url.Address()); !bound) {
       return Fail(bound.error().WithContext(flag));
     }
   }

@@ -78,11 +78,22 @@ TEST_F(ClusterServiceTest, AnAddedMemberHasItsIdAndNoName) {
 }
 
 TEST_F(ClusterServiceTest, BadUrlsAreRefusedAtOnce) {
-  for (std::vector<std::string> urls : std::vector<std::vector<std::string>>{
-           {}, {"a:2380"}, {"ftp://a:2380"}, {"http://a"}, {"http://a:2380", "http://a:2380/x"}}) {
+  for (std::vector<std::string> urls :
+       std::vector<std::vector<std::string>>{{},
+                                             {"a:2380"},
+                                             {"ftp://a:2380"},
+                                             {"http://a"},
+                                             {"http://a:2380", "http://a:2380/x"},
+                                             {"http://a:2380/"}}) {
     ExpectStatus(Add(urls), GrpcCode::kInvalidArgument,
                  "etcdserver: given member URLs are invalid");
   }
+}
+
+TEST_F(ClusterServiceTest, AnAddedUrlIsKeptAsOthersWriteIt) {
+  auto response = Add({" HTTP://a:2380 "})->Message<MemberAddResponse>(0);
+  ASSERT_EQ(response.member().peerurls_size(), 1);
+  EXPECT_EQ(response.member().peerurls(0), "http://a:2380");
 }
 
 TEST_F(ClusterServiceTest, LearnersAreFewAndBecomeVoters) {
