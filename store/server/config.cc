@@ -110,6 +110,7 @@ Status CheckTimes(const ServerConfig& config) {
 }
 
 Status SetCompaction(ServerConfig& config) {
+  if (config.auto_compaction_retention.empty()) return Ok();
   const std::string& text = config.auto_compaction_retention;
   int64_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -189,7 +189,21 @@ std::optional<FlagOutcome> ReadFile(const std::string& path, GivenFlags* flags,
   return std::nullopt;
 }
 
+// YAML has more words for true and false than the command line.
+std::string SwitchInFile(const std::string& value) {
+  const std::string word = absl::AsciiStrToLower(value);
+  if (word == "yes" || word == "on" || word == "y") return "true";
+  if (word == "no" || word == "off" || word == "n") return "false";
+  return value;
+}
+
 Status Set(const std::string& name, const Given& given, FlagOutcome* outcome) {
+  if (given.in_file && IsSwitch(name)) {
+    Given plain = given;
+    plain.in_file = false;
+    plain.value = SwitchInFile(given.value);
+    return Set(name, plain, outcome);
+  }
   if (const Flag* flag = FindFlag(name)) {
     const bool bare = given.in_file && flag->kind == FlagKind::kDuration &&
                       absl::c_all_of(given.value, absl::ascii_isdigit);

@@ -57,7 +57,7 @@ constexpr OtherFlag kOtherFlags[] = {
     {"enable-v2", "false", kNoEffect, "this release has no v2 API", FlagKind::kSwitch},
     {"experimental-enable-v2v3", "", kMissing, "this release has no v2 API"},
     {"v2-deprecation", "*", kNoEffect, "this release has no v2 API"},
-    {"cors", "*", kNoEffect, "every origin is allowed"},
+    {"cors", "|*", kMissing, "every origin is allowed"},
     {"host-whitelist", "|*", kMissing, "hosts of requests are not looked at"},
     {"socket-reuse-port", "false", kNoEffect, kSockets, FlagKind::kSwitch},
     {"socket-reuse-address", "*", kNoEffect, kSockets, FlagKind::kSwitch},

@@ -74,6 +74,14 @@ force-new-cluster: false
   EXPECT_TRUE(outcome.warnings.empty()) << outcome.warnings[0];
 }
 
+// As YAML lets people write it.
+TEST_F(ConfigFile, ASwitchMayBeYesOrNo) {
+  FlagOutcome outcome = Parse("force-new-cluster: yes\nstrict-reconfig-check: Off\n");
+  ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+  EXPECT_TRUE(outcome.config.force_new_cluster);
+  EXPECT_FALSE(outcome.config.strict_reconfig_check);
+}
+
 TEST_F(ConfigFile, IsUsedAlone) {
   FlagOutcome outcome = ParseFlags({"--config-file", Write("name: a\n"), "--max-txn-ops=7"},
                                    {{"ETCD_SNAPSHOT_COUNT", "9"}});

@@ -92,11 +92,18 @@ const Refusal kRefusals[] = {
     {{"--initial-cluster-state=old"},
      Kind::kUsage,
      "invalid value \"old\" for flag -initial-cluster-state"},
-    {{"--auto-compaction-mode=daily"}, Kind::kUsage, "unknown auto-compaction-mode \"daily\""},
+    {{"--auto-compaction-mode=daily"}, Kind::kInvalid, "unknown auto-compaction-mode \"daily\""},
+    {{"--auto-compaction-mode="}, Kind::kInvalid, "undefined auto-compaction-mode"},
     {{"--auto-compaction-retention=soon"}, Kind::kInvalid, "--auto-compaction-retention \"soon\""},
     {{"--log-level=loud"}, Kind::kUsage, "unknown log level"},
-    {{"--log-format=xml"}, Kind::kUsage, "unknown log format; use json or console"},
-    {{"--log-outputs=default,stdout"}, Kind::kUsage, "default stands alone"},
+    {{"--log-format=xml"},
+     Kind::kInvalid,
+     "unknown log format: xml, supported values json, console"},
+    {{"--log-outputs=default,stdout"}, Kind::kInvalid, "default stands alone"},
+    {{"--log-outputs="}, Kind::kInvalid, "no output is named"},
+    {{"--cors=http://example.org:80"},
+     Kind::kInvalid,
+     "--cors=http://example.org:80 is not supported: every origin is allowed; leave it out"},
     {{"--enable-pprof=maybe"},
      Kind::kUsage,
      "invalid value \"maybe\" for flag -enable-pprof: parse error"},
@@ -125,6 +132,18 @@ const Refusal kRefusals[] = {
      "--election-timeout[400ms] should be at least as 5 times as --heartbeat-interval[100ms]"},
     {{"--election-timeout=60000"}, Kind::kInvalid, "should be set less than 50000ms"},
 };
+
+TEST(Flags, UrlsThatAreLeftEmptyAreTheDefault) {
+  FlagOutcome outcome = Parse({"--listen-client-urls=", "--listen-peer-urls=",
+                               "--advertise-client-urls=", "--initial-advertise-peer-urls="});
+  ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+  EXPECT_EQ(outcome.config.listen_client_urls[0].ToString(), "http://localhost:2379");
+  EXPECT_EQ(outcome.config.initial_advertise_peer_urls[0].ToString(), "http://localhost:2380");
+}
+
+TEST(Flags, ALogLevelMayBeInCapitals) {
+  EXPECT_EQ(Parse({"--log-level=WARN"}).config.log_level, LogLevel::kWarn);
+}
 
 TEST(Flags, EachMistakeHasItsOwnMessage) {
   for (const Refusal& refusal : kRefusals) {
@@ -286,6 +305,13 @@ TEST(Durations, GoSyntax) {
   EXPECT_FALSE(ParseDuration("m5"));
   EXPECT_FALSE(ParseDuration(""));
   EXPECT_FALSE(ParseDuration("1d"));
+}
+
+// As scripts write it that leave a variable empty.
+TEST(CompactionFlags, NoRetentionIsNone) {
+  FlagOutcome outcome = Parse({"--auto-compaction-retention="});
+  ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+  EXPECT_EQ(outcome.config.compaction_period, Duration::zero());
 }
 
 TEST(CompactionFlags, BareNumberIsHoursInPeriodicMode) {
