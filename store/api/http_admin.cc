@@ -59,14 +59,18 @@ HttpAdmin::HttpAdmin(const ServiceContext& context, Registry& registry)
       health_failures_(registry.AddCounter("etcd_server_health_failures",
                                            "The total number of failed health checks")) {}
 
-void HttpAdmin::Register(rpc::HttpRouter& router) {
+void HttpAdmin::RegisterClientPages(rpc::HttpRouter& router) {
   router.SetFilter(AddCors);
+  AddVersionPage(router, context_.state);
+  RegisterPages(router);
+}
+
+void HttpAdmin::RegisterPages(rpc::HttpRouter& router) {
   router.Add("GET", "/health", [this](const rpc::HttpExchangePtr& exchange) { Health(exchange); });
   RegisterProbe(router, "/livez", {Check::kSerializableRead});
   RegisterProbe(router, "/readyz",
                 {Check::kDataCorruption, Check::kSerializableRead, Check::kLinearizableRead,
                  Check::kNonLearner});
-  AddVersionPage(router, context_.state);
   router.Add("GET", "/metrics", [this](const rpc::HttpExchangePtr& exchange) {
     exchange->Reply(200, kMetricsText, registry_.Text());
   });
@@ -121,7 +125,7 @@ std::string_view HttpAdmin::NameOf(Check check) {
 void HttpAdmin::RegisterProbe(rpc::HttpRouter& router, const std::string& path,
                               const Checks& checks) {
   router.Add("GET", path, [this, checks](const rpc::HttpExchangePtr& exchange) {
-    StartProbe(exchange, checks);
+    StartProbe(exchange, WithoutExcluded(exchange->request(), checks));
   });
   for (Check check : checks) {
     std::string one = fmt::format("{}/{}", path, NameOf(check));
@@ -131,9 +135,13 @@ void HttpAdmin::RegisterProbe(rpc::HttpRouter& router, const std::string& path,
   }
 }
 
-void HttpAdmin::StartProbe(const rpc::HttpExchangePtr& exchange, Checks checks) {
-  std::vector<std::string> excluded = exchange->request().Query("exclude");
+HttpAdmin::Checks HttpAdmin::WithoutExcluded(const rpc::HttpRequest& request, Checks checks) {
+  std::vector<std::string> excluded = request.Query("exclude");
   std::erase_if(checks, [&excluded](Check check) { return Contains(excluded, NameOf(check)); });
+  return checks;
+}
+
+void HttpAdmin::StartProbe(const rpc::HttpExchangePtr& exchange, Checks checks) {
   auto probe = std::make_shared<Probe>();
   probe->exchange = exchange;
   probe->checks = std::move(checks);

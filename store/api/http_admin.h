@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // HttpAdmin: the plain HTTP endpoints of the client port: /health, /livez and /readyz with their
 // sub-paths, /version and /metrics, with etcd's bodies byte for byte, and the CORS headers every
-// answer carries. Handlers on the loops; reads wait in PendingCalls like those of clients.
+// answer carries; those of a port for metrics are fewer. Handlers on the loops; reads wait in
+// PendingCalls like those of clients.
 #pragma once
 
 #include "store/api/service_context.h"
@@ -25,8 +26,10 @@ class HttpAdmin {
   HttpAdmin(const HttpAdmin&) = delete;
   HttpAdmin& operator=(const HttpAdmin&) = delete;
 
-  // Also sets the router's filter (CORS).
-  void Register(rpc::HttpRouter& router);
+  // /health, /livez, /readyz, /metrics.
+  void RegisterPages(rpc::HttpRouter& router);
+  // The same, /version, and the router's filter (CORS).
+  void RegisterClientPages(rpc::HttpRouter& router);
 
  private:
   // What /livez and /readyz look at.
@@ -39,6 +42,7 @@ class HttpAdmin {
   void AnswerHealth(rpc::HttpExchange& exchange, std::string_view reason);
   void RegisterProbe(rpc::HttpRouter& router, const std::string& path, const Checks& checks);
   void StartProbe(const rpc::HttpExchangePtr& exchange, Checks checks);
+  static Checks WithoutExcluded(const rpc::HttpRequest& request, Checks checks);
   void RunChecks(const std::shared_ptr<Probe>& probe);
   std::optional<std::string> RunLocal(Check check) const;
 

@@ -342,8 +342,8 @@ void Server::Parts::AddServices() {
   maintenance_->Register(methods_);
   health_.Register(methods_);
   http_admin_ = std::make_unique<api::HttpAdmin>(*context_, registry_);
-  http_admin_->Register(router_);
-  http_admin_->Register(metrics_router_);
+  http_admin_->RegisterClientPages(router_);
+  http_admin_->RegisterPages(metrics_router_);
   metrics_ = std::make_unique<api::MemberMetrics>(registry_, *context_, *hub_, budget_);
   grpc_metrics_ = std::make_unique<api::GrpcMetrics>(registry_, methods_);
   process_metrics_ = std::make_unique<ProcessMetrics>(registry_);

@@ -159,7 +159,7 @@ class FakeExchange final : public rpc::HttpExchange {
 
 class HttpTest : public MaintenanceTest {
  protected:
-  HttpTest() : admin(*member.context, registry) { admin.Register(router); }
+  HttpTest() : admin(*member.context, registry) { admin.RegisterClientPages(router); }
   std::shared_ptr<FakeExchange> Get(std::string path, std::string query = {},
                                     std::string method = "GET") {
     auto exchange =
@@ -206,6 +206,16 @@ TEST_F(HttpTest, HealthOfAMemberThatCannotRead) {
             "{\"health\":\"false\",\"reason\":\"RANGE ERROR:etcdserver: request timed out\"}\n");
 }
 
+TEST_F(HttpTest, ThePortForMetricsIsNoClientPort) {
+  router = {};
+  admin.RegisterPages(router);
+  EXPECT_EQ(Get("/version")->status, 404);
+  EXPECT_EQ(Get("/health", {}, "OPTIONS")->status, 405);
+  auto health = Get("/health");
+  EXPECT_EQ(health->status, 200);
+  EXPECT_FALSE(health->headers.contains("access-control-allow-origin"));
+}
+
 TEST_F(HttpTest, ProbesAndTheirParts) {
   EXPECT_EQ(Get("/livez")->body, "ok\n");
   EXPECT_EQ(Get("/readyz")->body, "ok\n");
@@ -219,6 +229,8 @@ TEST_F(HttpTest, ProbesAndTheirParts) {
   EXPECT_EQ(Get("/readyz", "exclude=data_corruption")->status, 200);
   EXPECT_EQ(Get("/readyz/linearizable_read")->status, 200);
   EXPECT_EQ(Get("/readyz/data_corruption")->status, 503);
+  // What is asked for by its name is not left out.
+  EXPECT_EQ(Get("/readyz/data_corruption", "exclude=data_corruption")->status, 503);
   EXPECT_EQ(Get("/livez/nothing")->status, 404);
 }
 
