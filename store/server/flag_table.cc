@@ -5,6 +5,7 @@
 #include <absl/strings/str_split.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 #include <vector>
@@ -60,6 +61,16 @@ Status SetUrls(ServerConfig& config, const std::string& value) {
   auto urls = ParseUrls(value);
   if (!urls) return Fail(urls.error());
   config.*Member = std::move(*urls);
+  return Ok();
+}
+
+// As at etcd never faster than this; a watch would be told of little else.
+constexpr Duration kProgressIntervalMin = std::chrono::milliseconds(100);
+
+Status SetProgressInterval(ServerConfig& config, const std::string& value) {
+  RETURN_IF_ERROR(SetDuration<&ServerConfig::watch_progress_notify_interval>(config, value));
+  Duration& interval = config.watch_progress_notify_interval;
+  if (interval != Duration(0)) interval = std::max(interval, kProgressIntervalMin);
   return Ok();
 }
 
@@ -181,8 +192,8 @@ constexpr Flag kFlags[] = {
     {"grpc-keepalive-timeout", "'20s'", "A connection whose ping is not answered is closed.",
      SetDuration<&ServerConfig::grpc_keepalive_timeout>, FlagKind::kDuration},
     {"watch-progress-notify-interval", "'0s'",
-     "How often a watch that asked for it is told of progress (0: 10m).",
-     SetDuration<&ServerConfig::watch_progress_notify_interval>, FlagKind::kDuration},
+     "How often a watch that asked for it is told of progress (0: 10m).", SetProgressInterval,
+     FlagKind::kDuration},
     {"auto-compaction-mode", "'periodic'",
      "'periodic' keeps a time, 'revision' keeps a number of revisions.", SetCompactionMode},
     {"auto-compaction-retention", "'0'", "What automatic compaction keeps; 0 turns it off.",

@@ -141,6 +141,16 @@ TEST(Flags, UrlsThatAreLeftEmptyAreTheDefault) {
   EXPECT_EQ(outcome.config.initial_advertise_peer_urls[0].ToString(), "http://localhost:2380");
 }
 
+TEST(Flags, WatchesAreNotToldOfProgressAllTheTime) {
+  auto interval = [](const std::string& text) {
+    return Parse({"--watch-progress-notify-interval=" + text})
+        .config.watch_progress_notify_interval;
+  };
+  EXPECT_EQ(interval("1ms"), std::chrono::milliseconds(100));
+  EXPECT_EQ(interval("2s"), std::chrono::seconds(2));
+  EXPECT_EQ(interval("0s"), Duration(0)) << "the default";
+}
+
 TEST(Flags, ALogLevelMayBeInCapitals) {
   EXPECT_EQ(Parse({"--log-level=WARN"}).config.log_level, LogLevel::kWarn);
 }
