@@ -5,6 +5,7 @@
 #include "logagent/tail/glob.h"
 
 #include <absl/container/flat_hash_set.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -65,6 +66,12 @@ Result<Found> Discover(const FileSystem& files, const std::string& pattern) {
     NoteError(match.error(), found);
     found.directories.push_back(Path(pattern).parent_path());
     return found;
+  }
+  if (match->truncated) {
+    found.error = fmt::format(
+        "{}: only {} files of it are collected, not more and none deeper than {} "
+        "directories: name fewer, in several entries",
+        pattern, kGlobFilesMax, kGlobDepthMax);
   }
   absl::flat_hash_set<std::pair<uint64_t, uint64_t>> seen;
   found.directories = std::move(match->directories);

@@ -4,7 +4,10 @@
 #include "logagent/model/model.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <fnmatch.h>
+#include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -58,6 +61,9 @@ class Walk {
   // `**`: this directory and everything below it takes the rest of the pattern. As the last
   // component it means every file.
   void VisitAnyDepth(const Path& directory, size_t at, size_t depth) {
+    if (!FirstVisit(directory, at)) {
+      return;
+    }
     bool last = at + 1 == components_.size();
     if (!last) {
       Visit(directory, at + 1, depth + 1);
@@ -67,6 +73,8 @@ class Walk {
       return;
     }
     match_.directories.push_back(directory);
+    // In order, so that of two names of a directory it is always the same one that is followed.
+    std::ranges::sort(*names, {}, &DirectoryEntry::name);
     for (const DirectoryEntry& entry : *names) {
       if (entry.name.starts_with('.')) {
         continue;
@@ -79,6 +87,12 @@ class Walk {
     }
   }
 
+  // Links make circles, and two of them in one directory more ways through it than can be walked.
+  bool FirstVisit(const Path& directory, size_t at) {
+    auto facts = files_.StatPath(directory);
+    return !facts || visited_.emplace(facts->device, facts->inode, at).second;
+  }
+
   void AddFile(Path path) {
     if (match_.files.size() >= kGlobFilesMax) {
       match_.truncated = true;
@@ -89,6 +103,8 @@ class Walk {
 
   const FileSystem& files_;
   const std::vector<std::string> components_;
+  // What `**` went through: device, inode, and which of the pattern's components it is.
+  std::set<std::tuple<uint64_t, uint64_t, size_t>> visited_;
   GlobMatch match_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/tail/discovery.h"
 
+#include "logagent/tail/glob.h"
 #include "logagent/tail/notify.h"
 #include "logagent/tail/schedule.h"
 #include "logagent/tail/splitter.h"
@@ -58,6 +59,34 @@ TEST_F(DiscoveryTest, LiteralNameWithGlobCharactersWins) {
   Touch("a[1].log");
   Touch("a1.log");
   EXPECT_THAT(Find("a[1].log"), ElementsAre("a[1].log"));
+}
+
+// Two ways round in each directory are more ways than can be walked: the walk ended then, in
+// silence, and files behind it were not collected.
+TEST_F(DiscoveryTest, CirclesOfLinksAreWalkedOnce) {
+  Touch("a.log");
+  Touch("x/b.log");
+  Touch("z/c.log");
+  for (const char* link : {"round", "x/up", "x/again", "x/here"}) {
+    std::string target = std::string(link) == "x/here" ? "." : link[0] == 'x' ? ".." : "x";
+    std::filesystem::create_directory_symlink(target, dir_ / link);
+  }
+  EXPECT_THAT(Find("**/*.log"), ElementsAre("a.log", "x/b.log", "z/c.log"));
+  EXPECT_THAT(Find("**"), ElementsAre("a.log", "x/b.log", "z/c.log"));
+  EXPECT_THAT(Find("**/x/**/b.log"), ElementsAre("x/b.log"));
+  auto found = Discover(files_, (dir_ / "**/*.log").string());
+  EXPECT_EQ(found->error, "");
+  EXPECT_LE(found->directories.size(), 8U);
+}
+
+TEST_F(DiscoveryTest, DeeperThanCanBeWalkedIsTold) {
+  std::string path = "d";
+  for (size_t i = 0; i < kGlobDepthMax; ++i) {
+    path += "/d";
+  }
+  Touch(path + "/a.log");
+  auto found = Discover(files_, (dir_ / "**/*.log").string());
+  EXPECT_THAT(found->error, ::testing::HasSubstr("only"));
 }
 
 TEST_F(DiscoveryTest, HardLinksAreOneFile) {
