@@ -11,7 +11,9 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <cerrno>
 #include <cstdarg>
+#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <iterator>
@@ -25,6 +27,14 @@ constexpr std::string_view kFormatKey = "m/format";
 constexpr std::string_view kFormat = "1";
 constexpr std::string_view kConfigKey = "c/config";
 
+// What RocksDB says of a lock that is held, by another process or by this one; not of a lock file
+// that cannot be opened, nor of a path with the word in it.
+bool IsHeldLock(const std::string& text) {
+  bool elsewhere =
+      text.find("While lock file: ") != std::string::npos && text.ends_with(std::strerror(EAGAIN));
+  return elsewhere || text.find("lock hold by current process") != std::string::npos;
+}
+
 rocksdb::Slice AsSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
 Status FromRocks(const rocksdb::Status& status) {
@@ -36,7 +46,7 @@ Status FromRocks(const rocksdb::Status& status) {
     code = store::ErrorCode::kNoSpace;
   } else if (status.IsCorruption() || status.IsInvalidArgument()) {
     code = store::ErrorCode::kCorruption;
-  } else if (status.ToString().find("lock") != std::string::npos) {
+  } else if (IsHeldLock(status.ToString())) {
     code = store::ErrorCode::kBusy;
   }
   return store::Fail(code, status.ToString());

@@ -56,6 +56,23 @@ TEST(CheckpointCodec, RowsComeBackAndDamageIsAnError) {
   EXPECT_FALSE(DecodeFileRow(key.substr(0, 10), value).has_value());
 }
 
+// It is a state directory that cannot be written, with which an agent starts, and not one that
+// another agent holds, with which it does not.
+TEST(RocksCheckpoint, LockFileThatCannotBeOpenedIsNotAnotherAgent) {
+  TempDir dir;
+  std::filesystem::create_directories(dir / "blocks/state/LOCK");
+  auto opened = OpenRocksCheckpoint(dir / "blocks/state");
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code(), store::ErrorCode::kIo) << opened.error().message();
+}
+
+TEST(RocksCheckpoint, DirectoryThatIsHeldIsAnotherAgents) {
+  TempDir dir;
+  auto opened = OpenRocksCheckpoint(dir.path());
+  ASSERT_TRUE(opened.has_value());
+  EXPECT_EQ(OpenRocksCheckpoint(dir.path()).error().code(), store::ErrorCode::kBusy);
+}
+
 TEST(RocksCheckpoint, WhatWasSavedIsThereAfterReopening) {
   TempDir dir;
   {
