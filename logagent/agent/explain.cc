@@ -213,18 +213,16 @@ class Explainer {
 
 }  // namespace
 
-Result<AgentAccount> AccountOfPages(const std::string& status, const std::string& files) {
-  Json document = Json::parse(status, nullptr, /*allow_exceptions=*/false);
-  Json table = Json::parse(files, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object() || !table.is_array() || !document.contains("entries")) {
-    return store::Fail(store::ErrorCode::kInvalidArgument, "what answers there is no agent");
-  }
+namespace {
+
+// Throws what the library throws when a member is of another type than the agent's.
+AgentAccount ReadPages(const Json& document, const Json& table) {
   AgentAccount account;
   account.running = true;
   account.source =
       fmt::format("as the running agent {} says, version {}", document.value("id", std::string()),
                   document.value("version", std::string()));
-  for (const Json& entry : document["entries"]) {
+  for (const Json& entry : document.at("entries")) {
     account.entries.push_back(
         {entry.value("path", std::string()), entry.value("topic", std::string()),
          entry.value("state", std::string()), entry.value("text", std::string()), true});
@@ -244,6 +242,19 @@ Result<AgentAccount> AccountOfPages(const std::string& status, const std::string
     row.error = file.value("error", std::string());
   }
   return account;
+}
+
+}  // namespace
+
+Result<AgentAccount> AccountOfPages(const std::string& status, const std::string& files) {
+  Json document = Json::parse(status, nullptr, /*allow_exceptions=*/false);
+  Json table = Json::parse(files, nullptr, /*allow_exceptions=*/false);
+  try {
+    if (document.is_object() && table.is_array()) return ReadPages(document, table);
+  } catch (const Json::exception&) {
+    // Another program's pages.
+  }
+  return store::Fail(store::ErrorCode::kInvalidArgument, "what answers there is no agent");
 }
 
 AgentAccount AccountOfState(const std::vector<EntryConfig>& entries, const SavedState& state) {

@@ -16,6 +16,7 @@
 #include <netdb.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -85,7 +86,8 @@ Result<std::vector<EntryConfig>> ListOf(const AgentConfig& config, const SavedSt
 Result<AgentAccount> ReadState(const AgentConfig& config) {
   Path directory = Path(config.settings.state_dir) / "checkpoint";
   SavedState state;
-  if (std::filesystem::exists(directory)) {
+  std::error_code error;
+  if (std::filesystem::exists(directory, error) || error) {
     auto read = ReadRocksCheckpoint(directory);
     RETURN_IF_ERROR(read);
     state = std::move(*read);
@@ -139,7 +141,12 @@ int RunExplain(const AgentConfig& config, const std::string& path, std::ostream&
   }
   PosixFileSystem files;
   // As the patterns are written, but for names relative to another directory than the agent's.
-  Path name = std::filesystem::absolute(path).lexically_normal();
+  std::error_code error;
+  Path name = std::filesystem::absolute(path, error).lexically_normal();
+  if (error) {
+    fmt::print(err, "sluice-agent: {}: {}\n", JsonQuoted(path), error.message());
+    return 1;
+  }
   bool literal = std::any_of(account->entries.begin(), account->entries.end(),
                              [&](const auto& entry) { return entry.path == path; });
   Explanation explained = Explain(files, literal ? Path(path) : name, *account);

@@ -24,6 +24,7 @@ using store::UniqueFd;
 
 constexpr int kBacklog = 16;
 constexpr int kPollMilliseconds = 1000;
+constexpr int kAcceptRetryMilliseconds = 100;
 
 std::string_view Reason(int status) {
   switch (status) {
@@ -113,12 +114,14 @@ void HttpAdmin::Stop() {
 void HttpAdmin::Run() {
   while (true) {
     std::vector<pollfd> polled = {{wake_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
-    if (connections_.size() >= kConnectionsMax) polled[1].events = 0;
+    bool accepts = connections_.size() < kConnectionsMax && clock_.Now() >= accept_after_;
+    if (!accepts) polled[1].events = 0;
     for (const Connection& connection : connections_) {
       polled.push_back(
           {connection.fd.get(), static_cast<int16_t>(connection.answered ? POLLOUT : POLLIN), 0});
     }
-    ::poll(polled.data(), polled.size(), kPollMilliseconds);
+    bool waits = clock_.Now() < accept_after_;
+    ::poll(polled.data(), polled.size(), waits ? kAcceptRetryMilliseconds : kPollMilliseconds);
     if (polled[0].revents != 0) return;
     size_t index = 2;
     store::TimePoint now = clock_.Now();
@@ -134,7 +137,12 @@ void HttpAdmin::Run() {
 void HttpAdmin::Accept() {
   while (connections_.size() < kConnectionsMax) {
     UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!fd) return;
+    if (!fd) {
+      // Without a descriptor the connection waits, and poll would tell of it again at once.
+      bool none = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+      if (!none) accept_after_ = clock_.Now() + std::chrono::milliseconds(kAcceptRetryMilliseconds);
+      return;
+    }
     Connection& connection = connections_.emplace_back();
     connection.fd = std::move(fd);
     connection.until = clock_.Now() + kIdleLimit;

@@ -71,6 +71,7 @@ class HttpAdmin {
   store::UniqueFd wake_;  // eventfd; written by Stop
   uint16_t port_ = 0;
   std::list<Connection> connections_;  // the thread only
+  store::TimePoint accept_after_;      // the same
   store::Thread thread_;
 };
 

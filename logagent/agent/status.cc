@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/agent/status.h"
 
+#include "logagent/model/json_reader.h"
 #include "store/base/bytes.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 #include <string_view>
@@ -38,10 +40,10 @@ struct EntryWord {
 };
 
 const std::string* StallOf(const AgentView& view, const std::string& topic) {
-  for (const auto& [name, text] : view.kafka.stalled) {
-    if (name == topic) return &text;
-  }
-  return nullptr;
+  const auto& stalled = view.kafka.stalled;  // in the order of their names
+  auto at =
+      std::ranges::lower_bound(stalled, topic, {}, &std::pair<std::string, std::string>::first);
+  return at != stalled.end() && at->first == topic ? &at->second : nullptr;
 }
 
 EntryWord WordOf(const AgentView& view, const EntryTable::Row& row, const EntryStats* stats) {
@@ -92,7 +94,7 @@ Json DocumentJson(const AgentView& view, bool stable) {
     entries.push_back(EntryJson(view, row, found == stats.end() ? nullptr : found->second, stable));
     all_work = all_work && Works(entries.back()["state"]);
   }
-  bool rejected = view.rejected_revision > view.applied_revision;
+  bool rejected = view.rejected_revision > 0;  // forgotten when a list is applied
   Json json;
   json["boot_id"] = view.identity.boot_id;
   json["state"] = rejected ? "FAILED" : all_work ? "APPLIED" : "PARTIAL";
@@ -124,14 +126,20 @@ void AddCounters(const AgentView& view, Json* entries) {
   }
 }
 
+// Names of files may hold any bytes; one label that is no UTF-8 spoils the whole page.
 std::string Label(std::string_view text) {
   std::string out;
-  for (char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    if (c == '\n') {
+  while (!text.empty()) {
+    size_t length = Utf8SequenceLength(text);
+    std::string_view next = text.substr(0, std::max<size_t>(length, 1));
+    text.remove_prefix(next.size());
+    if (length == 0) {
+      out += "\xef\xbf\xbd";
+    } else if (next == "\n") {
       out += "\\n";
     } else {
-      out += c;
+      if (next == "\\" || next == "\"") out += '\\';
+      out += next;
     }
   }
   return out;
@@ -287,7 +295,7 @@ std::string MetricsText(const AgentView& view) {
   AppendMetric(&out, "sluice_agent_config_revision", "gauge", "Revision of the applied list.",
                number(view.applied_revision));
   AppendMetric(&out, "sluice_agent_config_rejected", "gauge", "1 while a newer list is refused.",
-               view.rejected_revision > view.applied_revision ? 1 : 0);
+               view.rejected_revision > 0 ? 1 : 0);
   AppendMetric(&out, "sluice_agent_config_reloads_total", "counter", "Lists that were applied.",
                number(view.reloads));
   AppendMetric(&out, "sluice_agent_source_up", "gauge", "0 while the store cannot be read.",
@@ -327,16 +335,22 @@ std::string MetricsText(const AgentView& view) {
 
 std::string FileMetricsText(const AgentView& view) {
   std::string out;
-  std::unordered_map<uint64_t, std::string> topics;
-  for (const auto& row : view.rows) topics[row.id.value()] = Label(row.config.topic);
+  // Two entries may collect one file for one topic.
+  std::unordered_map<uint64_t, std::string> entries;
+  for (const auto& row : view.rows) {
+    entries[row.id.value()] =
+        fmt::format("topic=\"{}\",pattern=\"{}\"", Label(row.config.topic), Label(row.config.path));
+  }
   for (const FileMetric& metric : kFileMetrics) {
     fmt::format_to(std::back_inserter(out), "# HELP {0} {2}\n# TYPE {0} {1}\n", metric.name,
                    metric.kind, metric.help);
     if (view.shard == nullptr) continue;
     for (const FileStats& file : view.shard->files) {
-      fmt::format_to(std::back_inserter(out), "{}{{path=\"{}\",topic=\"{}\",inode=\"{}\"}} {}\n",
-                     metric.name, Label(file.path), topics[file.entry.value()], file.file.inode,
-                     metric.read(file));
+      if (!entries.contains(file.entry.value())) continue;  // its entry has gone
+      fmt::format_to(std::back_inserter(out),
+                     "{}{{path=\"{}\",inode=\"{}\",device=\"{}\",{}}} {}\n", metric.name,
+                     Label(file.path), file.file.inode, file.file.device,
+                     entries[file.entry.value()], metric.read(file));
     }
   }
   return out;

@@ -35,21 +35,6 @@ void AppendUtf8(std::string* out, uint32_t rune) {
   }
 }
 
-// Bytes of the well-formed UTF-8 sequence at the start of `text`; 0 if there is none.
-size_t SequenceLength(std::string_view text) {
-  auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  unsigned lead = at(0);
-  if (lead < 0x80) return 1;
-  size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xc0) != 0x80) return 0;
-  }
-  bool overlong = (lead == 0xe0 && at(1) < 0xa0) || (lead == 0xf0 && at(1) < 0x90);
-  bool outside = (lead == 0xed && at(1) >= 0xa0) || (lead == 0xf4 && at(1) >= 0x90);
-  return overlong || outside ? 0 : length;
-}
-
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 class Reader {
@@ -94,7 +79,7 @@ class Reader {
     if (rest.starts_with("//") || rest.starts_with("/*") || rest.starts_with('#')) {
       return "a comment";
     }
-    size_t length = SequenceLength(rest);
+    size_t length = Utf8SequenceLength(rest);
     if (length == 0) return fmt::format("byte 0x{:02x}", static_cast<unsigned char>(rest[0]));
     return JsonQuoted(rest.substr(0, length));
   }
@@ -225,7 +210,7 @@ class Reader {
         RETURN_IF_ERROR(ReadEscape(out));
         continue;
       }
-      size_t length = SequenceLength(text_.substr(at_));
+      size_t length = Utf8SequenceLength(text_.substr(at_));
       out->append(length == 0 ? kReplacement : text_.substr(at_, length));
       at_ += length == 0 ? 1 : length;
     }
@@ -290,6 +275,20 @@ class Reader {
 };
 
 }  // namespace
+
+size_t Utf8SequenceLength(std::string_view text) {
+  auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  unsigned lead = at(0);
+  if (lead < 0x80) return 1;
+  size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  }
+  bool overlong = (lead == 0xe0 && at(1) < 0xa0) || (lead == 0xf0 && at(1) < 0x90);
+  bool outside = (lead == 0xed && at(1) >= 0xa0) || (lead == 0xf4 && at(1) >= 0x90);
+  return overlong || outside ? 0 : length;
+}
 
 std::string_view Name(JsonValue::Kind kind) {
   switch (kind) {

@@ -8,6 +8,7 @@
 
 #include "logagent/model/model.h"
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,5 +40,9 @@ struct JsonValue::Member {
 std::string_view Name(JsonValue::Kind kind);
 
 Result<JsonValue> ParseJson(std::string_view text);
+
+// Bytes of the well-formed UTF-8 sequence at the start of `text`, which is not empty; 0 if there is
+// none.
+size_t Utf8SequenceLength(std::string_view text);
 
 }  // namespace logagent

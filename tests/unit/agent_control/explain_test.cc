@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <initializer_list>
 #include <sstream>
 #include <string>
@@ -145,6 +146,27 @@ TEST(ExplainCommand, AsksTheRunningAgentAndElseReadsItsState) {
   EXPECT_THAT(out.str(), AllOf(HasSubstr("no agent answers"), HasSubstr("no checkpoint"),
                                Not(HasSubstr("m1"))));
   EXPECT_EQ(err.str(), "");
+}
+
+TEST(ExplainCommand, WhatCannotBeReadIsToldAndNoCrash) {
+  TempDir dir;
+  std::filesystem::create_symlink("round", dir / "round");
+  AgentConfig config;
+  config.settings.admin_address.clear();
+  config.settings.state_dir = (dir / "round").string();
+  std::ostringstream out;
+  std::ostringstream err;
+  EXPECT_EQ(RunExplain(config, "/logs/a.log", out, err), 1);
+  EXPECT_NE(err.str(), "");
+  config.settings.state_dir = (dir / "state").string();
+  config.entries.resize(1);
+  config.entries[0].path = "/logs/a.log";
+  err.str("");
+  EXPECT_EQ(RunExplain(config, "", out, err), 1);
+  EXPECT_NE(err.str(), "");
+  EXPECT_FALSE(AccountOfPages(R"({"entries":[1]})", "[]").has_value());
+  EXPECT_FALSE(AccountOfPages(R"({"entries":[{"path":1}]})", "[]").has_value());
+  EXPECT_FALSE(AccountOfPages(R"({"entries":[],"id":1})", "[[]]").has_value());
 }
 
 }  // namespace

@@ -5,6 +5,11 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <memory>
+#include <set>
+#include <sstream>
+#include <string>
+
 namespace logagent {
 namespace {
 
@@ -40,6 +45,37 @@ TEST(StatusTest, TellsPartialFromAppliedFromFailed) {
   rejected.rejected_revision = 8;
   rejected.error = "1:2: the entry has no path";
   EXPECT_EQ(state(rejected), "FAILED");
+  rejected.rejected_revision = 3;  // of a store that was set back
+  EXPECT_EQ(state(rejected), "FAILED");
+  EXPECT_THAT(MetricsText(rejected), HasSubstr("\nsluice_agent_config_rejected 1\n"));
+}
+
+TEST(StatusTest, EachFileIsASeriesOfItsOwnWhateverItIsCalled) {
+  AgentView view = ViewOf(EntryState::kRunning);
+  EntryTable table;
+  table.Apply({{.path = "/a*", .topic = "t"}, {.path = "/*b", .topic = "t"}});
+  view.rows.clear();
+  auto snapshot = std::make_shared<ShardSnapshot>();
+  for (const auto& [id, row] : table.rows()) {
+    view.rows.push_back(row);
+    for (uint64_t device : {1, 2}) {
+      FileStats& file = snapshot->files.emplace_back();
+      file.entry = id;
+      file.path = "/a\xff\\\n\xc3\xa4\"b";
+      file.file = {device, 7, 0};
+    }
+  }
+  snapshot->files.emplace_back().entry = EntryId(99);  // removed since
+  view.shard = snapshot;
+  std::string text = FileMetricsText(view);
+  std::set<std::string> series;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('#')) continue;
+    EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << line;
+    EXPECT_THAT(line, HasSubstr("{path=\"/a\xef\xbf\xbd\\\\\\n\xc3\xa4\\\"b\","));
+  }
+  EXPECT_GE(series.size(), 4U);
 }
 
 TEST(StatusTest, EntryWhoseTopicIsNotAcknowledgedIsPausedWithTheReason) {
@@ -92,8 +128,8 @@ TEST(StatusTest, EntriesAndFilesShowWhatWasReadSentAndMayComeAgain) {
   EXPECT_EQ(files[0]["topic"], "t");
   EXPECT_EQ(files[0]["acked"], 18);
   EXPECT_THAT(FileMetricsText(view),
-              HasSubstr("sluice_agent_file_read_offset_bytes{path=\"/logs/x\",topic=\"t\","
-                        "inode=\"77\"} 30\n"));
+              HasSubstr("sluice_agent_file_read_offset_bytes{path=\"/logs/x\",inode=\"77\","
+                        "device=\"0\",topic=\"t\",pattern=\"/a \\\"b\\\".log\"} 30\n"));
 }
 
 TEST(StatusTest, MetricsQuoteTheirLabels) {
