@@ -109,6 +109,20 @@ Status CheckTimes(const ServerConfig& config) {
   return Ok();
 }
 
+// As at etcd zero means as if the flag were not there, not calls that never begin and connections
+// that are given up at once.
+void FillTransport(ServerConfig& config) {
+  const ServerConfig defaults;
+  if (config.max_concurrent_streams == 0) {
+    config.max_concurrent_streams = defaults.max_concurrent_streams;
+  }
+  if (config.grpc_keepalive_interval == Duration(0) ||
+      config.grpc_keepalive_timeout == Duration(0)) {
+    config.grpc_keepalive_interval = defaults.grpc_keepalive_interval;
+    config.grpc_keepalive_timeout = defaults.grpc_keepalive_timeout;
+  }
+}
+
 Status SetCompaction(ServerConfig& config) {
   if (config.auto_compaction_retention.empty()) return Ok();
   const std::string& text = config.auto_compaction_retention;
@@ -171,6 +185,7 @@ Status ServerConfig::Finish() {
   }
   RETURN_IF_ERROR(CheckOwnUrls(*this));
   RETURN_IF_ERROR(CheckTimes(*this));
+  FillTransport(*this);
   if (lease_checkpoint_persist && !lease_checkpoint) {
     return Refuse(
         "enabling feature gate LeaseCheckpointPersist requires enabling feature gate "

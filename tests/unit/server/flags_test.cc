@@ -151,6 +151,15 @@ TEST(Flags, WatchesAreNotToldOfProgressAllTheTime) {
   EXPECT_EQ(interval("0s"), Duration(0)) << "the default";
 }
 
+TEST(Flags, ZeroLeavesTheTransportAsItIs) {
+  EXPECT_EQ(Parse({"--max-concurrent-streams=0"}).config.max_concurrent_streams, 0xffffffffu);
+  for (const char* zero : {"--grpc-keepalive-timeout=0s", "--grpc-keepalive-interval=0s"}) {
+    ServerConfig config = Parse({"--grpc-keepalive-interval=1s", zero}).config;
+    EXPECT_EQ(config.grpc_keepalive_interval, std::chrono::hours(2)) << zero;
+    EXPECT_EQ(config.grpc_keepalive_timeout, std::chrono::seconds(20)) << zero;
+  }
+}
+
 TEST(Flags, ALogLevelMayBeInCapitals) {
   EXPECT_EQ(Parse({"--log-level=WARN"}).config.log_level, LogLevel::kWarn);
 }
