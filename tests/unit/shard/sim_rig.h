@@ -8,10 +8,10 @@
 #include "tests/agent/sim_file_system.h"
 #include "tests/unit/shard/temp_dir.h"
 
+#include <absl/functional/any_invocable.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -47,7 +47,7 @@ class ListSink final : public Sink {
   void Poll(absl::FunctionRef<void(Delivery)>) override {}
 
   bool paused = false;
-  std::function<void()> on_produce;
+  absl::AnyInvocable<void()> on_produce;
   std::vector<std::string> lines;
   std::vector<Delivery> answers;
 };
