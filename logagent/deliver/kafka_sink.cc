@@ -43,15 +43,18 @@ uint64_t PayloadOf(const std::vector<Line>& lines) {
   return bytes;
 }
 
-// A number among the properties in use.
-uint64_t NumberOf(const rd_kafka_t* producer, const char* key) {
+// A property in use.
+std::string PropertyOf(const rd_kafka_t* producer, const char* key) {
   std::array<char, 32> text{};
   size_t size = text.size();
+  const rd_kafka_conf_t* conf = rd_kafka_conf(const_cast<rd_kafka_t*>(producer));
+  return rd_kafka_conf_get(conf, key, text.data(), &size) == RD_KAFKA_CONF_OK ? text.data() : "";
+}
+
+uint64_t NumberOf(const rd_kafka_t* producer, const char* key) {
+  std::string text = PropertyOf(producer, key);
   uint64_t number = 0;
-  if (rd_kafka_conf_get(rd_kafka_conf(const_cast<rd_kafka_t*>(producer)), key, text.data(),
-                        &size) == RD_KAFKA_CONF_OK) {
-    std::from_chars(text.data(), text.data() + text.size(), number);
-  }
+  std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
 }
 
@@ -66,6 +69,7 @@ struct KafkaSink::InFlight {
   ChunkPtr chunk;
   uint64_t chunk_offset = 0;
   KafkaTopic* topic = nullptr;
+  int32_t partition = 0;
   std::string path;
   uint32_t remaining = 0;
   uint64_t cost = 0;
@@ -161,6 +165,7 @@ Status KafkaSink::Connect(bool plain) {
   queue_ = rd_kafka_queue_get_main(producer_);
   uint64_t requests = NumberOf(producer_, "max.in.flight.requests.per.connection");
   batch_bytes_ = NumberOf(producer_, "batch.size");
+  one_batch_each_ = PropertyOf(producer_, "enable.idempotence") == "true";
   broker_bytes_ = (std::min(requests, kRequestsMax) + kBatchesBehind) * batch_bytes_;
   return store::Ok();
 }
@@ -232,10 +237,14 @@ Sink::Offer KafkaSink::Produce(Batch& batch) {
     }
     handle = topic.handle;
     partition = PartitionOf(batch.file, topic.status.partitions);
+    if (!PartitionHasRoom(topic, partition, queued)) {
+      return Offer::kFull;
+    }
     range = new InFlight;
     in_flight_.insert(range);
     range->topic = &topic;
-    topics_.Taken(topic);
+    range->partition = partition;
+    topics_.Taken(topic, partition, queued);
   }
   range->entry = batch.entry;
   range->file = batch.file;
@@ -259,6 +268,17 @@ bool KafkaSink::HasRoom(uint64_t cost, uint64_t queued) const {
   }
   uint64_t limit = QueueLimit() + (queued <= kSmallBatchBytes ? batch_bytes_.load() : 0);
   return in_flight + cost <= config_.in_flight_bytes_max && queued_bytes_.load() + queued <= limit;
+}
+
+bool KafkaSink::PartitionHasRoom(const KafkaTopic& topic, int32_t partition,
+                                 uint64_t queued) const {
+  auto queue = topic.queues.find(partition);
+  if (!one_batch_each_.load() || queue == topic.queues.end() || queue->second.bytes() == 0) {
+    return true;
+  }
+  uint64_t batch = batch_bytes_.load();
+  uint64_t limit = queue->second.Limit(batch) + (queued <= kSmallBatchBytes ? batch : 0);
+  return queue->second.bytes() + queued <= limit;
 }
 
 // The library keeps a number of requests on the way to each broker (five, for an idempotent
@@ -460,7 +480,7 @@ void KafkaSink::Settle(InFlight* range, uint32_t lines, DeliverFn deliver) {
   {
     store::MutexLock lock(mutex_);
     in_flight_.erase(range);
-    topics_.Answered(*range->topic);
+    topics_.Answered(*range->topic, range->partition, range->queued);
   }
   delete range;  // and with it, perhaps, the chunk
   deliver(std::move(delivery));

@@ -84,6 +84,8 @@ class KafkaSink final : public Sink {
   void Disconnect();           // the same
   KafkaTopic& FindTopic(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoom(uint64_t cost, uint64_t queued) const;
+  bool PartitionHasRoom(const KafkaTopic& topic, int32_t partition, uint64_t queued) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t QueueLimit() const;
   void Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partition,
                const std::vector<Line>& lines);
@@ -137,9 +139,10 @@ class KafkaSink final : public Sink {
 
   std::atomic<uint64_t> in_flight_bytes_ = 0;
   std::atomic<uint64_t> queued_bytes_ = 0;
-  std::atomic<uint64_t> batch_bytes_ = 0;   // the library's batch.size
-  std::atomic<uint64_t> broker_bytes_ = 0;  // what is queued for one broker at most
-  std::atomic<uint64_t> brokers_ = 1;       // as of the last metadata
+  std::atomic<uint64_t> batch_bytes_ = 0;    // the library's batch.size
+  std::atomic<uint64_t> broker_bytes_ = 0;   // what is queued for one broker at most
+  std::atomic<bool> one_batch_each_ = true;  // of a partition is on its way
+  std::atomic<uint64_t> brokers_ = 1;        // as of the last metadata
   std::atomic<bool> holding_ = false;  // refused_ waits or a rebuild runs: Produce answers kFull
   std::atomic<bool> has_error_ = false;
   std::atomic<uint64_t> lines_delivered_ = 0;

@@ -46,16 +46,19 @@ std::vector<std::pair<std::string, std::string>> KafkaTopics::Stalled(
   return stalled;
 }
 
-void KafkaTopics::Taken(KafkaTopic& topic) {
+void KafkaTopics::Taken(KafkaTopic& topic, int32_t partition, uint64_t bytes) {
+  store::TimePoint now = clock_.Now();
   if (topic.in_flight++ == 0) {
-    topic.answered_at = clock_.Now();
+    topic.answered_at = now;
   }
+  topic.queues.try_emplace(partition, now).first->second.Taken(bytes, now);
 }
 
-void KafkaTopics::Answered(KafkaTopic& topic) {
+void KafkaTopics::Answered(KafkaTopic& topic, int32_t partition, uint64_t bytes) {
   CHECK(topic.in_flight > 0);
   --topic.in_flight;
   topic.answered_at = clock_.Now();
+  topic.queues.at(partition).Answered(bytes, topic.answered_at);
   topic.stalled = false;
   topic.partition_text.clear();
 }

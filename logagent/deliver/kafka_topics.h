@@ -7,6 +7,7 @@
 // by the topics ever configured: none is removed while the sink lives.
 #pragma once
 
+#include "logagent/deliver/partition_queue.h"
 #include "logagent/deliver/sink.h"
 #include "logagent/tail/schedule.h"
 #include "store/base/clock.h"
@@ -32,7 +33,8 @@ struct KafkaTopic {
   const std::string name;
   rd_kafka_topic_t* handle = nullptr;  // the sink's
   TopicStatus status;
-  uint64_t in_flight = 0;  // ranges
+  uint64_t in_flight = 0;                    // ranges
+  std::map<int32_t, PartitionQueue> queues;  // of the partitions that were written to
   store::TimePoint answered_at;
   bool stalled = false;
   std::string partition_text;  // of a partition that cannot take lines, in the broker's words
@@ -59,8 +61,9 @@ class KafkaTopics {
   // Stalled topics with the reason; `error` is what the library complained about last.
   std::vector<std::pair<std::string, std::string>> Stalled(std::string_view error) const;
 
-  void Taken(KafkaTopic& topic);     // a range of it is in flight
-  void Answered(KafkaTopic& topic);  // and this is its end
+  // A range of it is in flight, of so many bytes for that partition; and this is its end.
+  void Taken(KafkaTopic& topic, int32_t partition = 0, uint64_t bytes = 0);
+  void Answered(KafkaTopic& topic, int32_t partition = 0, uint64_t bytes = 0);
   // True when a topic is stalled that was not at the last call: it is to be asked about.
   bool NoteStalled();
 
