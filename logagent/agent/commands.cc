@@ -170,18 +170,23 @@ Result<LoadedSettings> LoadSettings(const std::string& path) {
   auto in_file = [&path](const store::Error& error) {
     return store::Error(error.code(), fmt::format("{}:{}", path, error.message()));
   };
+  auto warn = [&](const std::vector<Warning>& warnings) {
+    for (const Warning& warning : warnings) {
+      loaded.warnings.push_back(fmt::format("{}:{}", path, warning.ToString()));
+    }
+  };
   if (!IsIni(path)) {
-    auto config = ParseSettingsYaml(*text);
+    std::vector<Warning> warnings;
+    auto config = ParseSettingsYaml(*text, &warnings);
     if (!config) return Fail(in_file(config.error()));
     loaded.config = std::move(*config);
+    warn(warnings);
     return loaded;
   }
   auto legacy = ParseLegacyIni(*text);
   if (!legacy) return Fail(in_file(legacy.error()));
   loaded.config = std::move(legacy->config);
-  for (const Warning& warning : legacy->warnings) {
-    loaded.warnings.push_back(fmt::format("{}:{}", path, warning.ToString()));
-  }
+  warn(legacy->warnings);
   return loaded;
 }
 

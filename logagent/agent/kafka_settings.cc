@@ -28,6 +28,7 @@ Result<std::string> ReadSecret(std::string_view place) {
     while (text->ends_with('\n') || text->ends_with('\r')) {
       text->pop_back();
     }
+    if (text->empty()) return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is empty", place));
     return text;
   }
   if (place.starts_with(kEnvironment)) {
@@ -35,6 +36,9 @@ Result<std::string> ReadSecret(std::string_view place) {
     const char* value = std::getenv(name.c_str());
     if (value == nullptr) {
       return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is not in the environment", name));
+    }
+    if (*value == '\0') {
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is empty", place));
     }
     return std::string(value);
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <set>
 #include <utility>
 
 namespace logagent {
@@ -104,9 +105,14 @@ class Section {
   void Pairs(std::string_view key, std::map<std::string, std::string>* out) {
     Read(key, [out](const YAML::Node& value) -> Status {
       if (!value.IsMap()) return Fail(ErrorCode::kInvalidArgument, "this must be a mapping");
+      std::set<std::string> names;
       for (const auto& member : value) {
         if (!member.first.IsScalar() || !member.second.IsScalar()) {
           return Fail(ErrorCode::kInvalidArgument, "names and values must be texts");
+        }
+        if (!names.insert(member.first.Scalar()).second) {
+          return Fail(ErrorCode::kInvalidArgument,
+                      fmt::format("{} is there twice", member.first.Scalar()));
         }
         (*out)[member.first.Scalar()] = member.second.Scalar();
       }
@@ -125,9 +131,13 @@ class Section {
   Status Finish() const {
     RETURN_IF_ERROR(Check());
     if (!status_ || !node_ || !node_.IsMap()) return status_;
+    std::set<std::string> seen;
     for (const auto& member : node_) {
       if (!member.first.IsScalar()) return Refuse(member.first.Mark(), "a key must be a text");
       std::string key = member.first.Scalar();
+      if (!seen.insert(key).second) {
+        return Refuse(member.first.Mark(), fmt::format("{}: the key is there twice", Full(key)));
+      }
       if (std::ranges::find(known_, key) == known_.end()) {
         return Refuse(member.first.Mark(), fmt::format("{}: unknown key", Full(key)));
       }
@@ -249,14 +259,21 @@ Result<std::chrono::milliseconds> ParseDuration(std::string_view text) {
   return std::chrono::milliseconds(*number);
 }
 
-Result<AgentConfig> ParseSettingsYaml(std::string_view text) {
+Result<AgentConfig> ParseSettingsYaml(std::string_view text, std::vector<Warning>* warnings) {
   // yaml-cpp throws for whatever is wrong; nothing of it leaves this function.
   try {
-    auto config = ReadRoot(YAML::Load(std::string(text)));
+    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.size() > 1) {
+      return Refuse(documents[1].Mark(), "a second document (---) begins here; settings are one");
+    }
+    auto config = ReadRoot(documents.empty() ? YAML::Node() : documents[0]);
     if (!config) return config;
     RETURN_IF_ERROR(ValidateSettings(config->settings));
-    std::vector<Warning> warnings;
-    RETURN_IF_ERROR(ValidateEntries(&config->entries, &warnings));
+    std::vector<Warning> unheard;
+    RETURN_IF_ERROR(ValidateEntries(&config->entries, warnings != nullptr ? warnings : &unheard));
+    if (warnings != nullptr && !config->entries.empty() && !config->settings.entries_file.empty()) {
+      warnings->push_back({{}, "entries_file is ignored: the settings have entries of their own"});
+    }
     return config;
   } catch (const YAML::Exception& exception) {
     return Refuse(exception.mark, exception.msg);

@@ -12,7 +12,8 @@
 namespace logagent {
 
 // Errors begin with line:column and name the key.
-Result<AgentConfig> ParseSettingsYaml(std::string_view text);
+Result<AgentConfig> ParseSettingsYaml(std::string_view text,
+                                      std::vector<Warning>* warnings = nullptr);
 
 // "64MiB", "1024"; and "500ms", "5s", "2m", a plain number means seconds.
 Result<size_t> ParseSize(std::string_view text);

@@ -58,6 +58,19 @@ entries:
   EXPECT_TRUE(config->entries[0].strip_cr);
 }
 
+TEST(SettingsYamlTest, WhatIsIgnoredIsTold) {
+  std::vector<Warning> warnings;
+  auto config = ParseSettingsYaml(
+      "entries_file: /l.json\nentries:\n  - {path: /a, topic: t}\n  - {path: /a, topic: t}\n",
+      &warnings);
+  ASSERT_TRUE(config) << config.error().ToString();
+  EXPECT_EQ(config->entries.size(), 1U);
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_THAT(warnings[0].ToString(),
+              ::testing::HasSubstr("4:5: the entry for \"/a\" and topic t"));
+  EXPECT_THAT(warnings[1].ToString(), ::testing::HasSubstr("entries_file is ignored"));
+}
+
 struct BadYaml {
   std::string text;
   std::string message;
@@ -90,6 +103,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadYaml{"store: {endpoints: ['http://a']}", "store.endpoints: a: the port is missing"},
         BadYaml{"store: {config_key: /%s/%s}", "store.config_key: \"/%s/%s\" has %s twice"},
         BadYaml{"agent:\n\tid: x\n", "2:4: illegal map value"}, BadYaml{"agent: {id: x\n", "2:1: "},
+        BadYaml{"kafka: {}\nkafka: {brokers: a:1}\n", "2:1: kafka: the key is there twice"},
+        BadYaml{"agent:\n  id: a\n  id: b\n", "3:3: agent.id: the key is there twice"},
+        BadYaml{"kafka: {secrets: {a: env:A, a: env:B}}\n",
+                "1:18: kafka.secrets: a is there twice"},
+        BadYaml{"agent: {id: a}\n---\nlog: {level: debug}\n", "3:1: a second document"},
         BadYaml{"entries: 5\n", "1:10: entries: this must be a list"},
         BadYaml{"entries:\n  - path: /a\n", "2:5: the entry has no topic"},
         BadYaml{"entries:\n  - {path: /a, topic: t, strip_cr: 7}\n", "2:36: entries.strip_cr:"}));
