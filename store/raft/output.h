@@ -65,6 +65,9 @@ struct Output {
   // Newest round that a quorum answered, the host's lease clock; none before the first commit of
   // the term and while leadership is handed over.
   std::optional<ReadId> quorum_round;
+  // Leadership is on its way to another member, perhaps by the core's own decision: what earlier
+  // rounds have given for reads is over.
+  bool lease_ended = false;
 };
 
 }  // namespace store::raft

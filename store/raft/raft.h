@@ -65,7 +65,7 @@ class Raft {
   void OnPersisted(uint64_t unit);  // ids ascending
   void OnApplied(Index index);
   void OnFetched(NodeId peer, Index from,
-                 std::vector<EntryPtr> entries);  // empty: already truncated
+                 std::vector<EntryPtr> entries);  // empty: already truncated, or no time to read
   void OnUnreachable(NodeId peer);
   // `index`: of the snapshot that arrived, which is at least the one that was ordered.
   void OnSnapshotSent(NodeId peer, bool ok, Index index = Index());

@@ -135,6 +135,7 @@ void Raft::TransferLeadership(NodeId to) {
   if (self == nullptr || to == config_.id || !IsVoter(conf_, to) || self->transferee == to) return;
   self->transferee = to;
   self->transfer_ticks = 0;
+  output_.lease_ended = true;
   SendTimeoutNow(*self);
 }
 

@@ -125,7 +125,12 @@ void Raft::OnFetched(NodeId node, Index from, std::vector<EntryPtr> entries) {
   Progress* peer = self == nullptr ? nullptr : self->tracker.Find(node);
   if (peer == nullptr || !peer->fetching()) return;
   peer->set_fetching(false);
-  if (entries.empty() || from != peer->next() || !log_.TermAt(from - 1) || peer->Paused()) return;
+  if (from != peer->next() || !log_.TermAt(from - 1) || peer->Paused()) return;
+  if (entries.empty()) {
+    // The host has no time to read now. It is asked again at the next heartbeat's answer.
+    peer->BecomeProbe(from);
+    return peer->Pause();
+  }
   Index expected = from;
   for (const EntryPtr& entry : entries) {
     // The read may have been ordered in an earlier leadership; what it brought must be this log's.
@@ -242,13 +247,9 @@ void Raft::TickStuckDisk(Leader& self) {
   self.stable_seen = log_.stable();
   self.stuck_ticks = stuck ? self.stuck_ticks + 1 : 0;
   if (self.stuck_ticks < config_.election_ticks || self.transferee) return;
-  NodeId heir;
-  Index match = log_.stable();
-  for (const auto& [node, peer] : self.tracker.all()) {
-    if (!IsVoter(conf_, node) || !peer.active() || peer.match() <= match) continue;
-    heir = node;
-    match = peer.match();
-  }
+  NodeId heir = HeirOf(status(), [this](const PeerStatus& peer) {
+    return peer.active && peer.match > log_.stable();
+  });
   if (!heir) return;     // at the next tick somebody may have been heard from
   self.stuck_ticks = 0;  // again after another timeout, if it fails
   TransferLeadership(heir);

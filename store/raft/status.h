@@ -59,6 +59,18 @@ struct Status {
   std::vector<PeerStatus> peers;  // leader only, ascending by id
 };
 
+// To whom leadership is handed over: of the voters that fit, the one that has most of the log.
+// 0: there is none.
+template <class Fits>
+NodeId HeirOf(const Status& status, const Fits& fits) {
+  const PeerStatus* heir = nullptr;
+  for (const PeerStatus& peer : status.peers) {
+    if (peer.id == status.id || peer.learner || !fits(peer)) continue;
+    if (heir == nullptr || peer.match > heir->match) heir = &peer;
+  }
+  return heir == nullptr ? NodeId() : heir->id;
+}
+
 std::string_view Name(Role role);
 std::string_view Name(ProgressState state);
 // "1,2,3 learners 4", for logs and tests.

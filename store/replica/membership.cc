@@ -164,17 +164,11 @@ bool Membership::OnLeave(raft::Raft& raft) {
 }
 
 bool Membership::HandOver(absl::FunctionRef<bool(raft::NodeId)> fits, raft::Raft& raft) {
-  raft::NodeId best;
-  raft::Index best_match;
-  for (const raft::PeerStatus& peer : raft.status().peers) {
-    if (peer.id == self_ || peer.learner || !fits(peer.id)) continue;
-    if (best != raft::NodeId() && peer.match <= best_match) continue;
-    best = peer.id;
-    best_match = peer.match;
-  }
-  if (best == raft::NodeId()) return false;
+  raft::NodeId heir =
+      raft::HeirOf(raft.status(), [&fits](const raft::PeerStatus& peer) { return fits(peer.id); });
+  if (heir == raft::NodeId()) return false;
   handing_over_ = env_.Now();
-  raft.TransferLeadership(best);
+  raft.TransferLeadership(heir);
   return true;
 }
 

@@ -95,7 +95,7 @@ class Membership {
   void Advance(raft::Raft& raft);
   Step Try(const Change& change, const raft::Position& position, raft::Raft& raft);
   Step Propose(const Change& change, raft::Raft& raft);
-  // To the voter that has most of the log, of those that `fit`; false: there is none.
+  // To one of those that `fit` (raft::HeirOf); false: there is none.
   bool HandOver(absl::FunctionRef<bool(raft::NodeId)> fits, raft::Raft& raft);
   void Refuse(const apply::RequestId& id, ErrorCode code);
   void AnswerMoves(raft::NodeId leader);

@@ -141,7 +141,6 @@ void RaftGroup::Transfer(NodeId node, NodeId to) {
   if (member.raft == nullptr || member.paused_until > events_.now()) return;
   ++counts_.transfers;
   member.raft->TransferLeadership(to);
-  member.lease_until = 0;
   Touched(member);
 }
 
@@ -243,6 +242,7 @@ void RaftGroup::Take(RaftMember& member) {
     member.lease_until = 0;
     member.rounds_sent.clear();
   }
+  if (output.lease_ended) member.lease_until = 0;
   NoteRounds(member, output);
   for (const raft::Envelope& envelope : output.send) Send(member, envelope);
   if (output.persist) {

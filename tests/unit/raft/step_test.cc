@@ -79,5 +79,80 @@ TEST(Follower, AnAnswerToAFormerLifeGrantsNoRead) {
   EXPECT_EQ(output.reads[0].batch, read);
 }
 
+// The leader of three in term 2, whose window holds nothing of what member 3 needs.
+class LeaderOfALaggard : public testing::Test {
+ protected:
+  LeaderOfALaggard() {
+    Config config;
+    config.id = NodeId(1);
+    config.window_bytes_max = 1;
+    Restart restart;
+    restart.hard_state = {Term(1), NodeId(), Index(4)};
+    restart.conf.voters = {NodeId(1), NodeId(2), NodeId(3)};
+    restart.applied = Index(4);
+    restart.truncated = Index(1);
+    restart.truncated_term = Term(1);
+    restart.runs = {{Index(2), Term(1)}};
+    restart.tail = {MakeEntry(2, 1, "b"), MakeEntry(3, 1, "c"), MakeEntry(4, 1, "d")};
+    raft_ = std::make_unique<Raft>(config, std::move(restart));
+    raft_->Campaign();
+    Take();
+    raft_->Step({NodeId(2), NodeId(1), VoteReply{Term(2), true, true}});
+    Take();
+    raft_->Step({NodeId(2), NodeId(1), VoteReply{Term(2), true, false}});
+    Take();
+    raft_->Step({NodeId(3), NodeId(1), AppendReply{Term(2), false, Index(4), Index(2), Term(1)}});
+  }
+
+  Output Take() {
+    Output output = raft_->TakeOutput();
+    if (output.persist) raft_->OnPersisted(output.persist->id);
+    for (const Envelope& envelope : output.send) {
+      if (const auto* beat = std::get_if<Heartbeat>(&envelope.message)) round_ = beat->round;
+    }
+    return output;
+  }
+
+  std::unique_ptr<Raft> raft_;
+  ReadId round_;
+};
+
+TEST_F(LeaderOfALaggard, AsksAgainForWhatItsHostCouldNotReadButNotAtOnce) {
+  Output output = Take();
+  ASSERT_EQ(output.fetch.size(), 1U);
+  EXPECT_EQ(output.fetch[0].from, Index(3));
+  raft_->OnFetched(NodeId(3), Index(3), {});
+  output = Take();
+  EXPECT_TRUE(output.fetch.empty()) << "a host without time would be asked again and again";
+  EXPECT_TRUE(output.snapshots.empty()) << "the log still has what it needs";
+  raft_->Tick();
+  Take();
+  raft_->Step({NodeId(3), NodeId(1), HeartbeatReply{Term(2), round_}});
+  output = Take();
+  ASSERT_EQ(output.fetch.size(), 1U);
+  EXPECT_EQ(output.fetch[0].from, Index(3));
+  raft_->OnFetched(NodeId(3), Index(3), {MakeEntry(3, 1, "c")});
+  output = Take();
+  ASSERT_EQ(output.send.size(), 1U);
+  EXPECT_EQ(std::get<AppendRequest>(output.send[0].message).entries.size(), 1U);
+}
+
+// Seed 78494867376092 of raftsim: a leader whose disk stood still handed over by itself, and its
+// host went on reading under the lease that its last round had given.
+TEST_F(LeaderOfALaggard, EndsTheLeaseWhenItHandsOverByItself) {
+  ASSERT_EQ(raft_->Propose({"e"}), ProposeResult::kAppended);
+  (void)raft_->TakeOutput();  // its disk stands still
+  bool ended = false;
+  for (int tick = 0; tick < 20 && !ended; ++tick) {
+    for (uint64_t id : {2, 3}) {
+      raft_->Step({NodeId(id), NodeId(1), AppendReply{Term(2), true, Index(6), Index(), Term()}});
+    }
+    EXPECT_FALSE(raft_->TakeOutput().lease_ended);
+    raft_->Tick();
+    ended = raft_->TakeOutput().lease_ended;
+  }
+  EXPECT_TRUE(ended);
+}
+
 }  // namespace
 }  // namespace store::raft
