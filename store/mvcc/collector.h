@@ -51,6 +51,8 @@ class Collector {
   explicit Collector(MvccStore& store);
 
   Result<CollectStep> Step(TimePoint now);
+  // Another state takes the place of the one it works on: lets go of that. Not during a Step.
+  void Abandon() { run_.reset(); }
 
  private:
   struct Run {

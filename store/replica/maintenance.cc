@@ -119,6 +119,8 @@ void Maintenance::Pause() {
   MutexLock lock(pause_mutex_);
   paused_ = true;
   while (in_step_) pause_signal_.Wait(pause_mutex_);
+  // Or the files of the former state would stay until the next compaction.
+  collector_->Abandon();
 }
 
 void Maintenance::Resume(raft::Index durable) {

@@ -90,8 +90,10 @@ void Replica::OnApplied(const apply::ApplyReport& report) {
 void Replica::OnFlushed(raft::Index durable) { CutLog(durable); }
 
 void Replica::CutLog(raft::Index durable) {
-  raft::Index truncated = raft_.position().first - 1;
-  auto through = retention_.Decide(durable, truncated, snapshots_.Kept());
+  const raft::Position position = raft_.position();
+  // A flush may be told before the batch that it has made durable is told to be applied.
+  durable = std::min(durable, position.applied);
+  auto through = retention_.Decide(durable, position.first - 1, snapshots_.Kept());
   if (!through) return;
   raft::Term term = raft_.TermAt(*through);
   FAILPOINT("replica-cut-log");

@@ -372,8 +372,9 @@ void ThreadEnv::FetchLog(raft::Fetch fetch) {
     if (!entries) return Fatal(entries.error().WithContext("read the log back"));
     mailbox_.PostReserved(Fetched{fetch.peer, fetch.from, std::move(*entries)});
   };
-  // Refused: the peer is probed again and asks again.
-  (void)log_helper_.TrySubmit(kLogWork, std::move(read));
+  if (log_helper_.TrySubmit(kLogWork, std::move(read))) return;
+  // The core waits for an answer; with this one it asks again later.
+  mailbox_.PostReserved(Fetched{fetch.peer, fetch.from, {}});
 }
 
 void ThreadEnv::TruncateLog(raft::Index through, raft::Term term) {

@@ -139,6 +139,8 @@ class Machine {
   }
 
   StateMachine& state() { return *state_; }
+  // Others may still hold it.
+  void LetGoOfEngine() { engine_.reset(); }
   engine::MemEngine& engine() { return *engine_; }
   // Of the last batch; its results have been moved out.
   const BatchOutcome& last() const { return last_; }

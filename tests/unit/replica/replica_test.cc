@@ -169,6 +169,24 @@ TEST(Replica, LogIsCutBehindTheDurableAppliedIndex) {
   EXPECT_LE(status.last - status.first, 61u);
 }
 
+// The flush and the apply thread tell the replica each for itself; the log of what the core does
+// not know to be applied stays.
+TEST(Replica, AFlushToldBeforeItsBatchIsToldToBeAppliedCutsNothingOfIt) {
+  ReplicaConfig config;
+  config.retention = {.entries = 1, .bytes = 1 << 30, .step_entries = 1};
+  OneMember member(config);
+  member.Settle();
+  const raft::Index applied = member.replica().status().applied;
+  for (uint64_t i = 1; i <= 10; ++i) member.Propose(i, "x");
+  member.Persisted();
+  member.replica().OnFlushed(applied + 10);
+  member.replica().Flush();
+  EXPECT_LE(member.env.truncated, applied);
+  member.Settle();
+  member.replica().OnFlushed(applied + 10);
+  EXPECT_EQ(member.env.truncated, applied + 9);
+}
+
 TEST(Replica, StopAnswersEverythingThatWaits) {
   OneMember member;  // no leader yet
   member.Propose(1, "a");

@@ -137,6 +137,30 @@ TEST_F(SnapshotInstallerTest, WaitsForTheStepOfACollection) {
   EXPECT_EQ(behind_.state().mvcc().collected(), ahead_.state().mvcc().collected());
 }
 
+// Until the next compaction nobody would look at the half-done one again.
+TEST_F(SnapshotInstallerTest, AHalfDoneCollectionLetsGoOfTheFormerState) {
+  behind_.Do(CompactOf(5));
+  const std::weak_ptr<engine::Engine> former = behind_.state().mvcc().engine();
+  behind_.LetGoOfEngine();
+  ASSERT_TRUE(Failpoints::Parse("mvcc-collect-one=branch;mvcc-collected=sleep(100)"));
+  Failpoints::CountPasses();
+  auto passes = [] {
+    for (const Failpoints::Count& count : Failpoints::Counts()) {
+      if (count.name == "mvcc-collected") return count.passes;
+    }
+    return uint64_t{0};
+  };
+  const uint64_t before = passes();
+  maintenance_.Tick(clock_.Now());
+  ASSERT_TRUE(WaitFor([&] { return passes() > before; }));
+  ASSERT_TRUE(Install());
+  Failpoints::DisarmAll();
+  EXPECT_TRUE(WaitFor([&] {
+    behind_.Do(PutOf("other", "x"));  // what readers held goes with a publish
+    return former.expired();
+  }));
+}
+
 TEST_F(SnapshotInstallerTest, FlushesAndCollectsTheNewStateAfterwards) {
   ahead_.Do(CompactOf(20));
   ASSERT_TRUE(Install());
