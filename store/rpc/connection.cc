@@ -91,6 +91,9 @@ void Connection::OnReady(uint32_t events) {
     write_blocked_ = false;
     RequestFlush();
   }
+  // Behind the end of its input a peer may still read, but not one that is gone altogether; the
+  // loop would be told of that again and again.
+  if (input_ended_ && (events & (EPOLLHUP | EPOLLERR)) != 0) return Close(CloseReason::kPeerClosed);
   if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) ReadOnce();
 }
 

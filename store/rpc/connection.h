@@ -45,6 +45,8 @@ class Session {
   virtual void FillOutput() = 0;
   // Frames that FillOutput left behind are many.
   virtual bool HasBacklog() const { return false; }
+  // Its calls have their answers, or wait for the peer to read: only the peer can go on here.
+  virtual bool WaitsForReader() const { return false; }
   // The peer will send no more. False: close now.
   virtual bool OnEndOfInput() = 0;
   // Take no new requests; ask for Close when the last is answered.

@@ -203,6 +203,13 @@ bool H2Session::HasBacklog() const {
   return nghttp2_session_get_outbound_queue_size(session_) > kBacklogFramesMax;
 }
 
+bool H2Session::WaitsForReader() const {
+  for (const H2Stream* stream = first_stream_; stream != nullptr; stream = stream->next_) {
+    if (!stream->end_queued_ && stream->queued_bytes_ == 0) return false;
+  }
+  return true;
+}
+
 void H2Session::StartDrain() {
   if (draining_) return;
   draining_ = true;

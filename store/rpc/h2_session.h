@@ -56,6 +56,7 @@ class H2Session final : public Session {
   void OnBytes(std::string_view bytes) override;
   void FillOutput() override;
   bool HasBacklog() const override;
+  bool WaitsForReader() const override;
   bool OnEndOfInput() override { return false; }
   void StartDrain() override;
   void OnClosed(CloseReason reason) override;

@@ -174,6 +174,10 @@ void Http1Session::RequestEnded() {
   CountInput();
 }
 
+bool Http1Session::WaitsForReader() const {
+  return !exchange_ || exchange_->ended() || exchange_->wants_drained();
+}
+
 bool Http1Session::OnEndOfInput() {
   // A client may end its half behind its request and still read the answer.
   input_ended_ = true;

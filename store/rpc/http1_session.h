@@ -31,6 +31,7 @@ class Http1Session final : public Session {
 
   void OnBytes(std::string_view bytes) override;
   void FillOutput() override;
+  bool WaitsForReader() const override;
   bool OnEndOfInput() override;
   void StartDrain() override;
   void OnClosed(CloseReason reason) override;

@@ -11,6 +11,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <optional>
 #include <unistd.h>
 #include <utility>
 
@@ -43,10 +44,11 @@ class Server::LoopPart final : public ConnectionOwner, public H2Acceptor {
   void Drain() {
     draining_ = true;
     for (auto& [connection, owned] : connections_) connection->session()->StartDrain();
-    if (connections_.empty()) server_.OnPartDone();
+    if (connections_.empty()) return server_.OnPartDone();
+    LookForReaders();
   }
-
   void CloseAll() {
+    StopLooking();
     for (auto& [connection, owned] : connections_) connection->Close(CloseReason::kShutdown);
     server_.OnPartDone();
   }
@@ -79,12 +81,40 @@ class Server::LoopPart final : public ConnectionOwner, public H2Acceptor {
     TransportStats::Add(stats.bytes_written, connection->bytes_written());
     stats.connections_open.fetch_sub(1, std::memory_order_relaxed);
     connections_.erase(connection);
-    if (draining_ && connections_.empty()) server_.OnPartDone();
+    unread_.erase(connection);
+    if (!draining_ || !connections_.empty()) return;
+    StopLooking();
+    server_.OnPartDone();
+  }
+
+  // A peer that does not read would use up the whole grace, which is for calls under way.
+  void LookForReaders() {
+    absl::flat_hash_map<Connection*, uint64_t> before = std::exchange(unread_, {});
+    for (auto& [connection, owned] : connections_) {
+      if (!connection->session()->WaitsForReader()) continue;
+      const uint64_t written = connection->bytes_written();
+      const auto last = before.find(connection);
+      if (last != before.end() && last->second == written) {
+        connection->Close(CloseReason::kShutdown);
+      } else {
+        unread_.emplace(connection, written);
+      }
+    }
+    look_ = loop_.After(server_.options_.unread_grace, [this] {
+      look_.reset();
+      LookForReaders();
+    });
+  }
+  void StopLooking() {
+    if (look_) loop_.Cancel(*std::exchange(look_, std::nullopt));
   }
 
   Server& server_;
   EventLoop& loop_;
   absl::flat_hash_map<Connection*, std::unique_ptr<Connection>> connections_;
+  // Whose peer alone could go on at the last look, and what it had been written by then.
+  absl::flat_hash_map<Connection*, uint64_t> unread_;
+  std::optional<Executor::TimerId> look_;
   bool draining_ = false;
 };
 

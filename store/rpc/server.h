@@ -32,6 +32,8 @@ struct ServerOptions {
   size_t input_bytes_max = 512 << 20;
   // After GOAWAY, for calls under way.
   Duration stop_grace = std::chrono::seconds(5);
+  // Of it, for a client that does not read what it was answered.
+  Duration unread_grace = std::chrono::seconds(1);
 };
 
 class Server {
@@ -46,8 +48,9 @@ class Server {
   Status Listen(const std::string& address);
   // Accepts from now on.
   void Start();
-  // No new connections and streams; calls under way have stop_grace, then every connection is
-  // closed. Returns when none is left. Idempotent. Not from a loop.
+  // No new connections and streams; calls under way have stop_grace, clients that read nothing
+  // unread_grace, then every connection is closed. Returns when none is left. Idempotent. Not from
+  // a loop.
   void Stop();
 
   // In the order of Listen; with the real ports.

@@ -248,6 +248,24 @@ TEST(RawFrames, ShutdownNamesTheLastStream) {
   EXPECT_EQ(server.server().stats().connections_open, 0);
 }
 
+TEST(RawFrames, ShutdownDoesNotWaitForAWindowThatNobodyOpens) {
+  ServerOptions options;
+  options.stop_grace = std::chrono::seconds(300);
+  options.unread_grace = std::chrono::milliseconds(100);
+  EchoServer server(options);
+  RawClient client(server.address());
+  // SETTINGS_INITIAL_WINDOW_SIZE = 1.
+  client.SendPreface(std::string("\0\4\0\0\0\1", 6));
+  client.Send(
+      RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 1, RawClient::Request(kUnary)) +
+      RawClient::Frame(RawClient::kData, RawClient::kEndStream, 1, Message(Value("abc"))));
+  ASSERT_TRUE(client.ReadUntil(RawClient::kData));
+  const SystemClock clock;
+  const TimePoint began = clock.Now();
+  server.server().Stop();
+  EXPECT_LT(clock.Now() - began, std::chrono::seconds(150));
+}
+
 TEST(RawFrames, HeadersBeyondTheLimitAreRefused) {
   ServerOptions options;
   options.limits.header_bytes_max = 1000;

@@ -2,20 +2,27 @@
 // The end of a server: what it asked of its loops must be over when Stop returns.
 #include "store/rpc/server.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <future>
+#include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 namespace store::rpc {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+// More than the system takes for a client that does not read.
+constexpr size_t kLargeBytes = 32 << 20;
 
 // Connected, or negative.
 int ConnectTo(const SocketAddress& address) {
@@ -30,6 +37,11 @@ class ServerTest : public testing::Test {
   ServerTest() {
     router_.Add("GET", "/held", [this](HttpExchangePtr exchange) {
       held_ = std::move(exchange);
+      held_->OnCancel([this] { cancelled_.set_value(); });
+      asked_.set_value();
+    });
+    router_.Add("GET", "/large", [this](const HttpExchangePtr& exchange) {
+      exchange->Reply(200, "text/plain", SharedBytes::Of(std::string(kLargeBytes, 'x')));
       asked_.set_value();
     });
     front_.Start();
@@ -39,14 +51,25 @@ class ServerTest : public testing::Test {
     front_.Stop();
     other_.Stop();
   }
-  // A request whose answer never comes: only the end of the grace closes its connection.
-  int AskForHeld(const SocketAddress& address) {
+  int Ask(const SocketAddress& address, std::string_view path) {
     asked_ = {};
     int fd = ConnectTo(address);
-    constexpr std::string_view kRequest = "GET /held HTTP/1.1\r\nHost: here\r\n\r\n";
-    EXPECT_EQ(send(fd, kRequest.data(), kRequest.size(), 0), static_cast<ssize_t>(kRequest.size()));
+    const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: here\r\n\r\n", path);
+    EXPECT_EQ(send(fd, request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
     asked_.get_future().wait();
     return fd;
+  }
+  // A request whose answer never comes: only the end of the grace closes its connection.
+  int AskForHeld(const SocketAddress& address) { return Ask(address, "/held"); }
+  std::unique_ptr<Server> Started(Duration grace, Duration unread) {
+    ServerOptions options;
+    options.stop_grace = grace;
+    options.unread_grace = unread;
+    auto server =
+        std::make_unique<Server>(methods_, router_, std::vector{&front_, &other_}, options);
+    EXPECT_TRUE(server->Listen("127.0.0.1:0"));
+    server->Start();
+    return server;
   }
   static void AwaitEnd(int fd) {
     char byte = 0;
@@ -94,6 +117,7 @@ class ServerTest : public testing::Test {
   HttpRouter router_;
   HttpExchangePtr held_;
   std::promise<void> asked_;
+  std::promise<void> cancelled_;
   EventLoop front_{LoopId(0), clock_, "front"};
   EventLoop other_{LoopId(1), clock_, "other"};
 };
@@ -106,6 +130,42 @@ TEST_F(ServerTest, StopWaitsForEveryOrderToClose) {
   for (int grace = 1; !early && grace <= 16; grace *= 2) early = StopsEarly(seconds(grace));
   ASSERT_TRUE(early) << "16 s were not enough to post ahead of the order";
   EXPECT_FALSE(*early);
+}
+
+TEST_F(ServerTest, StopDoesNotWaitForAClientThatDoesNotRead) {
+  std::unique_ptr<Server> server = Started(seconds(300), milliseconds(100));
+  const int fd = Ask(server->addresses().front(), "/large");
+  const TimePoint began = clock_.Now();
+  server->Stop();
+  EXPECT_LT(clock_.Now() - began, seconds(150));
+  close(fd);
+}
+
+TEST_F(ServerTest, StopWaitsForAClientThatReads) {
+  std::unique_ptr<Server> server = Started(seconds(300), seconds(10));
+  const int fd = Ask(server->addresses().front(), "/large");
+  std::future<void> stopped = std::async(std::launch::async, [&] { server->Stop(); });
+  std::string buffer(64 << 10, '\0');
+  size_t received = 0;
+  while (true) {
+    const ssize_t count = recv(fd, buffer.data(), buffer.size(), 0);
+    if (count <= 0) break;
+    received += static_cast<size_t>(count);
+  }
+  close(fd);
+  stopped.wait();
+  EXPECT_GT(received, kLargeBytes);
+}
+
+// Also where it was told before: at the end of the client's input its answer was still to come.
+TEST_F(ServerTest, AClientThatIsGoneCancelsItsExchange) {
+  std::unique_ptr<Server> server = Started(seconds(1), seconds(1));
+  const int fd = AskForHeld(server->addresses().front());
+  const linger at_once{1, 0};
+  ASSERT_EQ(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+  close(fd);  // a reset
+  EXPECT_EQ(cancelled_.get_future().wait_for(seconds(60)), std::future_status::ready);
+  server->Stop();
 }
 
 }  // namespace
