@@ -69,7 +69,9 @@ Channel::Channel(EventLoop& loop, ChannelOptions options)
       random_(options_.seed),
       input_(std::numeric_limits<size_t>::max()),
       backoff_(options_.backoff_min),
-      alive_(std::make_shared<Channel*>(this)) {}
+      names_(loop, options_.resolve, options_.address, [this](Result<SocketAddress> found) {
+        if (state_ == State::kConnecting) ConnectTo(std::move(found));
+      }) {}
 
 Channel::~Channel() {
   on_state_ = nullptr;
@@ -109,17 +111,7 @@ void Channel::Resolve() {
     ConnectTo(SocketAddress::Resolve(options_.address));
     return;
   }
-  // The name service may block for seconds; the loop may not.
-  resolver_ = Thread("resolve", [&loop = loop_, address = options_.address,
-                                 alive = std::weak_ptr<Channel*>(alive_)] {
-    Result<SocketAddress> found = SocketAddress::Resolve(address);
-    loop.Post([alive, found = std::move(found)]() mutable {
-      std::shared_ptr<Channel*> channel = alive.lock();
-      if (channel && (*channel)->state_ == State::kConnecting) {
-        (*channel)->ConnectTo(std::move(found));
-      }
-    });
-  });
+  names_.Ask();
 }
 
 void Channel::ConnectTo(Result<SocketAddress> address) {

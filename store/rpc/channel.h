@@ -9,12 +9,12 @@
 
 #include "store/base/error.h"
 #include "store/base/random.h"
-#include "store/base/thread.h"
 #include "store/rpc/client_call.h"
 #include "store/rpc/connection.h"
 #include "store/rpc/event_loop.h"
 #include "store/rpc/input_budget.h"
 #include "store/rpc/limits.h"
+#include "store/rpc/name_lookup.h"
 #include "store/rpc/socket_address.h"
 #include "store/rpc/stats.h"
 
@@ -39,6 +39,8 @@ struct ChannelOptions {
   Duration backoff_max = std::chrono::seconds(5);
   size_t calls_waiting_max = 1024;
   uint64_t seed = 0;  // of the jitter
+  // Of an address that is no literal; may block.
+  NameLookup::Resolve resolve = &SocketAddress::Resolve;
 };
 
 class Channel final : public ConnectionOwner {
@@ -95,9 +97,7 @@ class Channel final : public ConnectionOwner {
   std::unique_ptr<Connection> connection_;
   H2Session* session_ = nullptr;  // of connection_
   std::vector<ClientCallPtr> waiting_;
-  // Answers of an asynchronous Resolve that came after the channel was gone find this expired.
-  std::shared_ptr<Channel*> alive_;
-  Thread resolver_;
+  NameLookup names_;
 };
 
 }  // namespace store::rpc

@@ -190,6 +190,56 @@ TEST(Channel, AServerThatNeverAnswersTheConnectIsGivenUp) {
   gone.get_future().wait();
 }
 
+// A name service that is away. The thread that asks it outlives the channel and the test's loop.
+struct SlowNames {
+  std::atomic<int> asked = 0;
+  std::atomic<int> answered = 0;
+  std::promise<void> back;
+  std::shared_future<void> is_back = back.get_future().share();
+};
+SlowNames slow_names;
+
+Result<SocketAddress> AskSlowNames(std::string_view) {
+  ++slow_names.asked;
+  slow_names.is_back.wait();
+  ++slow_names.answered;
+  return Fail(ErrorCode::kUnavailable, "no such host");
+}
+
+TEST(Channel, ANameServiceThatIsAwayHoldsUpNobody) {
+  SystemClock clock;
+  {
+    EventLoop loop(LoopId(0), clock);
+    loop.Start();
+    std::promise<void> failed_twice;
+    int failures = 0;
+    std::unique_ptr<Channel> channel;
+    loop.Post([&] {
+      ChannelOptions options;
+      options.address = "member.example:2380";
+      options.connect_timeout = options.backoff_min = options.backoff_max = 1ms;
+      options.resolve = &AskSlowNames;
+      channel = std::make_unique<Channel>(loop, options);
+      channel->OnStateChange([&](Channel::State state) {
+        if (state == Channel::State::kBackoff && ++failures == 2) failed_twice.set_value();
+      });
+      channel->Connect();
+    });
+    EXPECT_EQ(failed_twice.get_future().wait_for(60s), std::future_status::ready);
+    std::promise<void> gone;
+    loop.Post([&] {
+      channel.reset();
+      gone.set_value();
+    });
+    EXPECT_EQ(gone.get_future().wait_for(60s), std::future_status::ready);
+    while (slow_names.asked == 0) std::this_thread::yield();
+    EXPECT_EQ(slow_names.asked, 1) << "one question at a time";
+    if (testing::Test::HasFailure()) slow_names.back.set_value();
+  }
+  if (!testing::Test::HasFailure()) slow_names.back.set_value();
+  while (slow_names.answered < slow_names.asked) std::this_thread::yield();
+}
+
 TEST(Server, APortInUseIsOneClearError) {
   EchoServer server;
   auto second = Listener::Open(server.address());
