@@ -88,12 +88,12 @@ class SnapshotSender::Transfer : public std::enable_shared_from_this<Transfer> {
 template <class Work, class Then>
 void SnapshotSender::Transfer::OnPool(Work work, Then then) {
   working_ = true;
-  Action action = [self = shared_from_this(), alive = std::weak_ptr(sender_.alive_),
-                   loop = &sender_.loop_, work, then]() mutable {
+  Action action = [self = shared_from_this(), alive = sender_.alive_, loop = &sender_.loop_, work,
+                   then]() mutable {
     auto result = work(*self);
     loop->Post([self = std::move(self), alive = std::move(alive), then,
                 result = std::move(result)]() mutable {
-      if (alive.expired()) return;
+      if (!*alive) return;
       self->working_ = false;
       then(*self, std::move(result));
     });
@@ -280,7 +280,6 @@ SnapshotSender::SnapshotSender(SnapshotSenderOptions options, rpc::EventLoop& lo
       machine_(machine),
       events_(events),
       log_(std::move(log)),
-      alive_(std::make_shared<SnapshotSender*>(this)),
       pool_("snapshot-send", kThreads, {{"read", kThreads, kWorkWaitingMax}}) {
   pool_.Start();
 }
@@ -288,8 +287,8 @@ SnapshotSender::SnapshotSender(SnapshotSenderOptions options, rpc::EventLoop& lo
 SnapshotSender::~SnapshotSender() { pool_.Stop(); }
 
 void SnapshotSender::Send(const raft::SnapshotOrder& order, std::string address) {
-  loop_.Post([this, alive = std::weak_ptr(alive_), order, address = std::move(address)] {
-    if (!alive.expired()) Begin(order, address);
+  loop_.Post([this, alive = alive_, order, address = std::move(address)] {
+    if (*alive) Begin(order, address);
   });
 }
 
@@ -308,8 +307,8 @@ void SnapshotSender::Begin(const raft::SnapshotOrder& order, std::string address
 }
 
 void SnapshotSender::Cancel(raft::NodeId peer) {
-  loop_.Post([this, alive = std::weak_ptr(alive_), peer] {
-    if (alive.expired()) return;
+  loop_.Post([this, alive = alive_, peer] {
+    if (!*alive) return;
     auto found = transfers_.find(peer);
     if (found == transfers_.end()) return;
     const std::shared_ptr<Transfer> transfer = found->second;
@@ -332,7 +331,7 @@ TimePoint SnapshotSender::Pace(size_t bytes) {
 void SnapshotSender::Stop() {
   stopped_ = true;
   for (auto& [peer, transfer] : std::exchange(transfers_, {})) transfer->Abandon();
-  alive_.reset();
+  *alive_ = false;
 }
 
 }  // namespace store::peer

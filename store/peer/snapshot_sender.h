@@ -86,8 +86,8 @@ class SnapshotSender {
   uint64_t last_number_ = 0;
   TimePoint free_at_{};
   bool stopped_ = false;
-  // Posted actions that come after the end find it expired.
-  std::shared_ptr<SnapshotSender*> alive_;
+  // Posted actions that come after the end find it false. The pointer stays: any thread copies it.
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   WorkerPool pool_;
 };
 

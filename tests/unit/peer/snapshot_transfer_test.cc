@@ -306,6 +306,21 @@ TEST_F(SnapshotTransferTest, OneThatIsNotWantedAnyMoreEnds) {
   EXPECT_FALSE(events_.received());
 }
 
+// The replica still runs when the member's transfers are ended; what it says then is nobody's.
+TEST_F(SnapshotTransferTest, OrdersMayComeWhileItStops) {
+  MakeSender();
+  std::atomic<bool> stopped = false;
+  std::thread orders([&] {
+    while (!stopped.load()) sender_->Cancel(kReceiver);
+  });
+  OnLoop([&] { sender_->Stop(); });
+  stopped.store(true);
+  orders.join();
+  Send();
+  OnLoop([] {});
+  EXPECT_FALSE(events_.sent());
+}
+
 TEST_F(SnapshotTransferTest, AReceiverThatGoesAwayFailsIt) {
   Serve();
   SnapshotSenderOptions slow = SenderOptions();
