@@ -3,6 +3,7 @@
 
 #include "logagent/agent/kafka_settings.h"
 #include "logagent/checkpoint/store.h"
+#include "logagent/deliver/dead_letter_reader.h"
 #include "logagent/deliver/dead_letter_replay.h"
 #include "logagent/tail/identity.h"
 #include "store/base/clock.h"
@@ -73,6 +74,10 @@ Result<SavedFile> RowAt(FileSystem& files, const std::string& path, const std::s
   row.head = *head;
   row.mark = *mark;
   return row;
+}
+
+store::Error DamagedSpool(const Path& file) {
+  return store::Error(ErrorCode::kCorruption, file.string() + " is damaged, and kept");
 }
 
 }  // namespace
@@ -162,10 +167,15 @@ Status StateCommands::ListDeadLetters(const AgentSettings& settings, std::ostrea
   }
   auto reader = DeadLetterReader::Open(file);
   RETURN_IF_ERROR(reader);
-  while (true) {
+  for (bool damaged = false;;) {
     auto record = reader->Next();
+    if (!record && record.error().code() == ErrorCode::kCorruption) {
+      damaged = true;
+      fmt::print(out, "damaged: {}\n", record.error().message());
+      continue;
+    }
     RETURN_IF_ERROR(record);
-    if (!*record) return store::Ok();
+    if (!*record) return damaged ? Fail(DamagedSpool(file)) : store::Ok();
     fmt::print(out, "{} bytes at {} of {} for topic {}: {}\n", (*record)->bytes, (*record)->offset,
                (*record)->path, (*record)->topic, (*record)->reason);
   }
@@ -186,7 +196,10 @@ Status StateCommands::Replay(const AgentSettings& settings, std::ostream& out) c
     file = std::move(*aside);
   }
   store::SystemClock clock;
-  auto replayed = ReplayDeadLetters(*kafka, file, topic_, clock);
+  auto on_damage = [&out](const store::Error& error) {
+    fmt::print(out, "damaged: {}\n", error.message());
+  };
+  auto replayed = ReplayDeadLetters(*kafka, file, topic_, clock, on_damage);
   if (!replayed) {
     return Fail(replayed.error().WithContext(
         fmt::format("{} is kept, some of it may have been sent", file.string())));
@@ -194,6 +207,9 @@ Status StateCommands::Replay(const AgentSettings& settings, std::ostream& out) c
   fmt::print(out, "{} sent, {} refused again\n", replayed->delivered, replayed->refused);
   if (replayed->refused > 0) {
     fmt::print(out, "refused: {}\n", replayed->refused_file.string());
+  }
+  if (replayed->damaged > 0) {
+    return Fail(DamagedSpool(file).WithContext("sent as far as it is whole"));
   }
   return store::Ok();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/dead_letter.h"
 
+#include "logagent/deliver/dead_letter_reader.h"
 #include "logagent/model/model.h"
 #include "store/base/file.h"
 
@@ -51,6 +52,7 @@ Status DeadLetterSpool::OpenLocked() {
   }
   RETURN_IF_ERROR(store::SyncDirectory(file_.parent_path().string()));
   size_ = static_cast<uint64_t>(status.st_size);
+  looked_at_ = false;
   fd_ = fd->Release();
   return store::Ok();
 }
@@ -66,6 +68,7 @@ Status DeadLetterSpool::LockLocked() {
     }
     bool there = stat(file_.c_str(), &named) == 0;
     if (there && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
+      CutTornLocked();
       return store::Ok();
     }
     Status synced = store::SyncFile(fd_, file_.string());
@@ -73,6 +76,18 @@ Status DeadLetterSpool::LockLocked() {
     fd_ = -1;
     size_ = 0;
     RETURN_IF_ERROR(synced);
+  }
+}
+
+// What a kill left of the last record, before the first one of this life. Not to find it, or not to
+// get rid of it, is no reason to take no record: who reads the spool passes over it.
+void DeadLetterSpool::CutTornLocked() {
+  if (std::exchange(looked_at_, true) || size_ == 0) {
+    return;
+  }
+  auto torn = DeadLetterReader::FindTorn(file_);
+  if (torn && *torn) {
+    CutLocked(**torn);
   }
 }
 

@@ -4,8 +4,9 @@
 // offset, bytes, reason, time), then exactly `bytes` raw bytes and a newline. A record counts once
 // Sync returned; only then may its bytes be acknowledged. Any thread (a mutex serialises; rare).
 // While a record is written the file is locked (flock): who locks and renames it has it for
-// himself, and the next record begins a new one. Bounded by `bytes_max`: beyond it Append fails,
-// the entry waits and says so; nothing is deleted behind the operator's back.
+// himself, and the next record begins a new one. Half a record that a kill left at the end of the
+// file is cut off before the first one of this life. Bounded by `bytes_max`: beyond it Append
+// fails, the entry waits and says so; nothing is deleted behind the operator's back.
 #pragma once
 
 #include "logagent/tail/file_system.h"
@@ -50,6 +51,7 @@ class DeadLetterSpool {
 
  private:
   Status LockLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CutTornLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void UnlockLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status WriteLocked(std::string_view bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -62,6 +64,7 @@ class DeadLetterSpool {
   mutable store::Mutex mutex_;
   int fd_ ABSL_GUARDED_BY(mutex_) = -1;
   uint64_t size_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool looked_at_ ABSL_GUARDED_BY(mutex_) = false;  // for what a kill left at its end
 };
 
 }  // namespace logagent

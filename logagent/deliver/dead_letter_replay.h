@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an operator does with the dead-letter spool: read it, and send it again once the reason is
-// gone. TakeSpoolAside gives the spool's records a file of their own under the spool's lock, so a
+// What an operator does with the dead-letter spool once the reason is gone: send it again.
+// TakeSpoolAside gives the spool's records a file of their own under the spool's lock, so a
 // running agent goes on with a new one; ReplayDeadLetters sends a file's records to their topics
 // and partitions and keeps what is refused again in `<file>.refused`. At least once: after a break
 // the file is still there. One thread; one record and what is in flight are in memory.
@@ -9,42 +9,14 @@
 #include "logagent/deliver/kafka_config.h"
 #include "logagent/tail/file_system.h"
 #include "store/base/clock.h"
-#include "store/base/file.h"
+#include "store/base/error.h"
+
+#include <absl/functional/function_ref.h>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 namespace logagent {
-
-struct DeadLetterRecord {
-  std::string topic;
-  std::string path;
-  FileKey file;
-  uint64_t offset = 0;
-  uint64_t bytes = 0;
-  std::string reason;
-  int64_t time_us = 0;
-  std::string payload;
-};
-
-class DeadLetterReader {
- public:
-  static Result<DeadLetterReader> Open(const Path& file);
-  // Nothing at the end. A record that is not whole is kCorruption, with its place.
-  Result<std::optional<DeadLetterRecord>> Next();
-
- private:
-  DeadLetterReader(store::UniqueFd fd, std::string name)
-      : fd_(std::move(fd)), name_(std::move(name)) {}
-  Result<bool> Fill(size_t bytes);
-  store::Error Damaged(std::string_view what) const;
-
-  store::UniqueFd fd_;
-  std::string name_;
-  std::string buffer_;  // of the file, from at_ on
-  uint64_t at_ = 0;
-};
 
 // The new name, `<spool>.replay-N`.
 Result<Path> TakeSpoolAside(const Path& spool);
@@ -53,10 +25,12 @@ struct Replayed {
   uint64_t delivered = 0;
   uint64_t refused = 0;  // again for good: in `refused_file`
   Path refused_file;
+  uint64_t damaged = 0;  // stretches that are no whole records: for their sake the file is kept
 };
 // `topic` in place of the records' own, if not empty. The file is removed when all is decided; an
-// error means that it is kept.
+// error means that it is kept. What is damaged in it is told to `on_damage`.
 Result<Replayed> ReplayDeadLetters(KafkaConfig config, const Path& file, const std::string& topic,
-                                   const store::Clock& clock);
+                                   const store::Clock& clock,
+                                   absl::FunctionRef<void(const store::Error&)> on_damage);
 
 }  // namespace logagent

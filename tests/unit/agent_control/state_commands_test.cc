@@ -3,12 +3,14 @@
 #include "logagent/agent/kafka_settings.h"
 #include "logagent/checkpoint/store.h"
 #include "store/base/file.h"
+#include "tests/unit/shard/kafka_rig.h"
 #include "tests/unit/shard/temp_dir.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <initializer_list>
 #include <sstream>
 #include <string>
@@ -17,6 +19,8 @@
 namespace logagent {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(KafkaSettings, SecretsComeFromFilesAndTheEnvironment) {
@@ -88,6 +92,32 @@ TEST_F(StateCommandsTest, NoSpoolIsNoError) {
   EXPECT_THAT(out_.str(), HasSubstr("no dead letters"));
   EXPECT_EQ(Run({"dead-letters", "replay"}), 0);
   EXPECT_EQ(Run({"dead-letters"}), 2);
+}
+
+// What was whole is listed and sent, whatever stands before it; what is damaged stays.
+TEST_F(StateCommandsTest, DamagedSpoolIsListedAndSentAsFarAsItIsWhole) {
+  MockCluster cluster;
+  cluster.Create("web", 1);
+  Append(dir_ / "settings.yaml", "kafka:\n  brokers: [\"" + cluster.bootstraps() + "\"]\n");
+  store::SystemClock clock;
+  DeadLetterSpool spool(dir_.path() / kSpoolName, 1 << 20, clock);
+  ASSERT_TRUE(spool.Append({"web", "/first", {}, 0, 3, "too large"}, "one"));
+  uint64_t place = spool.size_bytes();
+  Append(spool.file(), R"({"topic":"web","path":"/half","bytes":900})"
+                       "\nhalf a li");
+  ASSERT_TRUE(spool.Append({"web", "/second", {}, 0, 3, "too large"}, "two"));
+  EXPECT_EQ(Run({"dead-letters", "list"}), 1);
+  EXPECT_THAT(out_.str(), AllOf(HasSubstr("/first"), HasSubstr("/second"),
+                                HasSubstr("at byte " + std::to_string(place))));
+  EXPECT_THAT(err_.str(), HasSubstr("kept"));
+  std::string settings = (dir_ / "settings.yaml").string();
+  EXPECT_EQ(Run({"-c", settings, "dead-letters", "replay"}), 1);
+  EXPECT_THAT(out_.str(), HasSubstr("2 sent, 0 refused again"));
+  EXPECT_THAT(err_.str(), HasSubstr(spool.file().string() + ".replay-1 is damaged, and kept"));
+  EXPECT_TRUE(std::filesystem::exists(spool.file().string() + ".replay-1"));
+  Consumer consumer(cluster.bootstraps(), "web", 1);
+  ASSERT_TRUE(consumer.UntilLines(2));
+  EXPECT_THAT(consumer.lines(), ElementsAre("one", "two"));
 }
 
 }  // namespace

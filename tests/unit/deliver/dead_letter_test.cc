@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/dead_letter.h"
 
+#include "logagent/deliver/dead_letter_reader.h"
 #include "logagent/deliver/dead_letter_replay.h"
 #include "store/base/file.h"
 #include "tests/unit/shard/temp_dir.h"
@@ -10,10 +11,13 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace logagent {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(DeadLetterSpool, RecordIsAHeaderLineAndTheBytes) {
@@ -70,6 +74,97 @@ TEST(DeadLetterSpool, RecordsAreReadBackAndHalfOnesAreTold) {
   auto damaged = half->Next();
   ASSERT_FALSE(damaged.has_value());
   EXPECT_EQ(damaged.error().code(), store::ErrorCode::kCorruption);
+}
+
+// What a reader makes of a spool, in order: payloads, and "damaged" for what it passed over.
+std::vector<std::string> ReadAll(const Path& file) {
+  std::vector<std::string> all;
+  auto reader = DeadLetterReader::Open(file);
+  for (int i = 0; reader && i < 100; ++i) {
+    auto record = reader->Next();
+    if (record && !*record) {
+      return all;
+    }
+    all.push_back(record ? (*record)->payload : "damaged");
+  }
+  ADD_FAILURE() << file << ": no end";
+  return all;
+}
+
+std::string OneRecord(const Path& directory, const std::string& payload) {
+  store::SystemClock clock;
+  DeadLetterSpool spool(directory / "one.log", 1 << 20, clock);
+  EXPECT_TRUE(spool.Append({"web", "/a", {}, 0, payload.size(), "r"}, payload).has_value());
+  std::string text = *store::ReadFile(spool.file().string());
+  std::filesystem::remove(spool.file());
+  return text;
+}
+
+TEST(DeadLetterSpool, NextLifeCutsWhatAKillLeftOfTheLastRecord) {
+  TempDir dir;
+  store::SystemClock clock;
+  std::string whole = OneRecord(dir.path(), "whole");
+  std::string torn = OneRecord(dir.path(), "torn");
+  for (size_t left = 0; left <= torn.size(); ++left) {
+    Path file = dir / "dead.log";
+    std::filesystem::remove(file);
+    Append(file, whole + torn.substr(0, left));
+    DeadLetterSpool spool(file, 1 << 20, clock);
+    ASSERT_TRUE(spool.Append({"web", "/a", {}, 0, 4, "r"}, "next"));
+    EXPECT_EQ(spool.size_bytes(), std::filesystem::file_size(file));
+    if (left < torn.size()) {
+      EXPECT_THAT(ReadAll(file), ElementsAre("whole", "next")) << left;
+    } else {
+      EXPECT_THAT(ReadAll(file), ElementsAre("whole", "torn", "next"));
+    }
+  }
+}
+
+TEST(DeadLetterSpool, WhatIsNoRecordOfOursIsNotCut) {
+  TempDir dir;
+  store::SystemClock clock;
+  for (const std::string& strange : {std::string("a note"), std::string(700, '\0')}) {
+    Path file = dir / "dead.log";
+    std::filesystem::remove(file);
+    Append(file, strange);
+    DeadLetterSpool spool(file, 1 << 20, clock);
+    ASSERT_TRUE(spool.Append({"web", "/a", {}, 0, 4, "r"}, "next"));
+    EXPECT_TRUE(store::ReadFile(file.string())->starts_with(strange));
+    EXPECT_THAT(ReadAll(file), ElementsAre("damaged", "next"));
+  }
+}
+
+TEST(DeadLetterReader, PassesOverADamagedStretchAndTellsItsPlace) {
+  TempDir dir;
+  Path file = dir / "dead.log";
+  std::string one = OneRecord(dir.path(), "one");
+  std::string torn =
+      OneRecord(dir.path(), R"({"topic":"x"} {"topic":)" + std::string(300'000, 'x'));
+  torn.resize(torn.size() - 10'000);
+  std::string two = OneRecord(dir.path(), "two");
+  Append(file, one + torn + two + torn);
+  EXPECT_THAT(ReadAll(file), ElementsAre("one", "damaged", "two", "damaged"));
+  auto reader = DeadLetterReader::Open(file);
+  ASSERT_TRUE(reader->Next().has_value());
+  auto damaged = reader->Next();
+  ASSERT_FALSE(damaged.has_value());
+  EXPECT_THAT(damaged.error().message(),
+              AllOf(HasSubstr(file.string()), HasSubstr("at byte " + std::to_string(one.size())),
+                    HasSubstr(std::to_string(torn.size()) + " bytes")));
+}
+
+// The length in its header may lead to a newline of a later record by chance. A line holds a
+// newline at its end only: one behind another header is that header's.
+TEST(DeadLetterReader, HalfARecordSwallowsNoWholeOnes) {
+  TempDir dir;
+  Path file = dir / "dead.log";
+  std::string small = OneRecord(dir.path(), "s");
+  for (size_t missing : {small.size(), 2 * small.size(), 3 * small.size() - 2}) {
+    std::filesystem::remove(file);
+    std::string torn = OneRecord(dir.path(), std::string(2000, 'x'));
+    Append(file, torn.substr(0, torn.size() - missing) + small + small + small + small);
+    EXPECT_THAT(ReadAll(file), ElementsAre("damaged", "s", "s", "s", "s")) << missing;
+  }
 }
 
 TEST(DeadLetterSpool, GoesOnInANewFileWhenItsRecordsAreTakenAside) {
