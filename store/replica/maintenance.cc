@@ -119,8 +119,9 @@ void Maintenance::Pause() {
   MutexLock lock(pause_mutex_);
   paused_ = true;
   while (in_step_) pause_signal_.Wait(pause_mutex_);
-  // Or the files of the former state would stay until the next compaction.
-  collector_->Abandon();
+  // Or the files of the former state would stay until the next compaction. There is none without a
+  // start: the simulator collects by itself.
+  if (collector_ != nullptr) collector_->Abandon();
 }
 
 void Maintenance::Resume(raft::Index durable) {
