@@ -34,6 +34,24 @@ MetricLabels LabelsOf(const rpc::Method& method) {
 
 GrpcMetrics::GrpcMetrics(Registry& registry, const rpc::MethodTable& methods) {
   methods.ForEach([&](const rpc::Method& method) { AddMethod(registry, method); });
+  AddBytes(registry, methods);
+}
+
+void GrpcMetrics::AddBytes(Registry& registry, const rpc::MethodTable& methods) {
+  using Bytes = std::atomic<uint64_t> rpc::MethodCounters::*;
+  const auto add = [&](std::string_view name, std::string_view help, Bytes bytes) {
+    handles_.push_back(registry.AddCallbackCounter(name, help, {}, [&methods, bytes] {
+      uint64_t sum = 0;
+      methods.ForEach([&](const rpc::Method& method) {
+        sum += (method.counters.get()->*bytes).load(std::memory_order_relaxed);
+      });
+      return static_cast<double>(sum);
+    }));
+  };
+  add("etcd_network_client_grpc_received_bytes_total", "Bytes of the gRPC messages of clients.",
+      &rpc::MethodCounters::bytes_received);
+  add("etcd_network_client_grpc_sent_bytes_total", "Bytes of the gRPC messages to clients.",
+      &rpc::MethodCounters::bytes_sent);
 }
 
 void GrpcMetrics::AddMethod(Registry& registry, const rpc::Method& method) {

@@ -86,6 +86,12 @@ void MemberMetrics::AddStorage() {
         [&store] { return static_cast<double>(store.current().value()); });
   Gauge("etcd_debugging_mvcc_compact_revision", "The revision of the last compaction in store.",
         [&store] { return static_cast<double>(store.compacted().value()); });
+  handles_.push_back(registry_.AddCallbackCounter(
+      "etcd_mvcc_put_total", "Puts that were applied, those of transactions included.", {},
+      [&store] { return static_cast<double>(store.stats().puts); }));
+  handles_.push_back(registry_.AddCallbackCounter(
+      "etcd_mvcc_delete_total", "Ranges that were deleted, those of transactions included.", {},
+      [&store] { return static_cast<double>(store.stats().deletes); }));
   Gauge("etcd_mvcc_db_total_size_in_bytes",
         "Total size of the underlying database physically allocated in bytes.", [&store] {
           engine::EngineSizes sizes = store.engine()->Sizes();

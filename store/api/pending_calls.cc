@@ -169,7 +169,10 @@ void PendingCalls::Drop(CallHandle handle) {
     case WaitKind::kNone:
       break;
     case WaitKind::kWrite:
-      if (Erase(writes_, handle.id)) dropped_writes_ = true;
+      if (Erase(writes_, handle.id)) {
+        dropped_writes_ = true;
+        CountFailedProposal();
+      }
       break;
     case WaitKind::kRead:
       Erase(reads_, handle.id);
@@ -274,8 +277,13 @@ void PendingCalls::OnProposalsFailed(const std::vector<apply::RequestId>& ids, E
     auto found = writes_.find(id.counter);
     if (found == writes_.end()) continue;
     ErrorCode told = code == ErrorCode::kTimeout ? TimeoutCode(found->second) : code;
+    CountFailedProposal();
     FailWrite(*Take(writes_, id.counter), told);
   }
+}
+
+void PendingCalls::CountFailedProposal() {
+  if (options_.proposals_failed != nullptr) options_.proposals_failed->Add();
 }
 
 void PendingCalls::OnLeaseAnswers(const std::vector<replica::LeaseAnswer>& answers) {
@@ -351,6 +359,7 @@ void PendingCalls::ExpireDue() {
   TimePoint now = executor_.Now();
   ExpireMap(writes_, now, [this](WriteDone done, ErrorCode code) {
     dropped_writes_ = true;
+    CountFailedProposal();
     FailWrite(std::move(done), code);
   });
   ExpireMap(reads_, now, [](ReadDone done, ErrorCode) { done(ErrorCode::kTimeout); });

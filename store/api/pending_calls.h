@@ -28,6 +28,7 @@
 #include "store/base/error.h"
 #include "store/base/executor.h"
 #include "store/base/ids.h"
+#include "store/base/metrics.h"
 #include "store/peer/connections.h"
 #include "store/replica/edge.h"
 #include "store/replica/gauges.h"
@@ -56,6 +57,7 @@ struct PendingOptions {
   size_t bundle_proposals_max = 1000;
   Duration retry = std::chrono::milliseconds(1);   // after a refusal of the replica
   const peer::Connections* connections = nullptr;  // null: a member alone (tests)
+  Counter* proposals_failed = nullptr;             // null: not counted (tests)
 };
 
 enum class WaitKind : uint8_t { kNone, kWrite, kRead, kLease, kWork };
@@ -159,6 +161,7 @@ class PendingCalls final : public replica::Edge {
   ErrorCode TimeoutCode(const Entry<Done>& entry) const;
   bool Connected(TimePoint since) const;
   void FailWrite(WriteDone done, ErrorCode code);
+  void CountFailedProposal();
   void AnswerReads(uint64_t through, ErrorCode code);
 
   const PendingOptions options_;

@@ -76,6 +76,8 @@ MvccStats MvccStore::stats() const {
   stats.value_cache_bytes = values_.bytes();
   stats.held_views = views_.size();
   stats.views_cancelled = views_cancelled_.load(std::memory_order_relaxed);
+  stats.puts = puts_.load(std::memory_order_relaxed);
+  stats.deletes = deletes_.load(std::memory_order_relaxed);
   return stats;
 }
 

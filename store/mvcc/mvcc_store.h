@@ -54,6 +54,8 @@ struct MvccStats {
   size_t value_cache_bytes = 0;
   size_t held_views = 0;
   uint64_t views_cancelled = 0;
+  uint64_t puts = 0;     // asked for since the start, those of transactions included
+  uint64_t deletes = 0;  // ranges, whatever was in them
 };
 
 class MvccStore {
@@ -130,6 +132,8 @@ class MvccStore {
   std::atomic<uint64_t> live_bytes_{0};
   std::atomic<size_t> index_bytes_{0};
   std::atomic<uint64_t> views_cancelled_{0};
+  std::atomic<uint64_t> puts_{0};
+  std::atomic<uint64_t> deletes_{0};
 
   // Apply thread only.
   Revision pending_current_{1};

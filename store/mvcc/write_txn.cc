@@ -65,6 +65,7 @@ WriteTxn::~WriteTxn() {
 }
 
 PutOutcome WriteTxn::Put(SharedBytes key, SharedBytes value, LeaseId lease) {
+  store_->puts_.fetch_add(1, std::memory_order_relaxed);
   PutOutcome outcome;
   KeyMeta* old = store_->writer_->index->Find(key);
   if (old != nullptr && old->live()) outcome.before = old->newest();
@@ -80,6 +81,7 @@ PutOutcome WriteTxn::Put(SharedBytes key, SharedBytes value, LeaseId lease) {
 }
 
 std::vector<DeletedKey> WriteTxn::DeleteRange(const KeyRange& range) {
+  store_->deletes_.fetch_add(1, std::memory_order_relaxed);
   // First who, then the deletes: a change invalidates the walk.
   std::vector<DeletedKey> deleted;
   ForEach(range, [&deleted](std::string_view key, const KeyFacts& facts) {

@@ -222,10 +222,12 @@ struct MethodCounters {
   std::atomic<uint64_t> started = 0;
   std::atomic<uint64_t> messages_received = 0;
   std::atomic<uint64_t> messages_sent = 0;
+  std::atomic<uint64_t> bytes_received = 0;  // of messages, without their frames
+  std::atomic<uint64_t> bytes_sent = 0;
   std::array<std::atomic<uint64_t>, 17> handled{};  // by GrpcCode
 
-  static void Add(std::atomic<uint64_t>& counter) {
-    counter.fetch_add(1, std::memory_order_relaxed);
+  static void Add(std::atomic<uint64_t>& counter, uint64_t n = 1) {
+    counter.fetch_add(n, std::memory_order_relaxed);
   }
 };
 

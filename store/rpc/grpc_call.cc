@@ -232,6 +232,7 @@ bool GrpcCall::TakePart() {
 
 void GrpcCall::Deliver(SharedBytes message) {
   MethodCounters::Add(method_->counters->messages_received);
+  MethodCounters::Add(method_->counters->bytes_received, message.size());
   received_ = true;
   if (method_->kind == MethodKind::kUnary) {
     Begin(std::move(message));
@@ -283,6 +284,7 @@ bool GrpcCall::Send(MessageBody message) {
     return true;
   }
   MethodCounters::Add(method_->counters->messages_sent);
+  MethodCounters::Add(method_->counters->bytes_sent, message.size());
   EnqueueMessage(message);
   if (headers_sent_) {
     session()->Resume(*this);

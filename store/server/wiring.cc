@@ -280,6 +280,8 @@ void Server::Parts::Wire() {
       EntropySeed());
   // Before the first call is admitted; maintenance goes on with it.
   (void)LookAtDisk(0);
+  Counter& proposals_failed = registry_.AddCounter("etcd_server_proposals_failed_total",
+                                                   "Proposals that ended without a result.");
   for (auto& loop : loops_) {
     api::PendingOptions options;
     options.member = member_.id.value();
@@ -288,6 +290,7 @@ void Server::Parts::Wire() {
     options.request_timeout = config_.request_timeout();
     options.request_bytes_max = config_.max_request_bytes;
     options.connections = &peers_->connections();
+    options.proposals_failed = &proposals_failed;
     pending_.push_back(
         std::make_unique<api::PendingCalls>(options, *env_, *loop, budget_, gauges_));
     env_->AddLoop(*loop, *pending_.back());

@@ -377,6 +377,8 @@ TEST(GrpcClient, CountsWhatBecameOfCalls) {
   EXPECT_EQ(unary->counters->started, 1u);
   EXPECT_EQ(unary->counters->handled[0], 1u);
   EXPECT_EQ(unary->counters->messages_sent, 1u);
+  EXPECT_GT(unary->counters->bytes_received, 0u);
+  EXPECT_GT(unary->counters->bytes_sent, 0u);
   EXPECT_EQ(fail->counters->handled[static_cast<size_t>(GrpcCode::kInternal)], 1u);
 }
 

@@ -132,6 +132,22 @@ TEST(PendingCalls, AMemberThatIsCutOffSaysSo) {
   EXPECT_EQ(timed_out(), ErrorCode::kTimeout) << "two of three are connected";
 }
 
+TEST(PendingCalls, AProposalWithoutAResultHasFailed) {
+  Counter failed;
+  MemberOptions options;
+  options.pending.proposals_failed = &failed;
+  Member member(options);
+  auto propose = [&member] {
+    auto command = PutCommand("k");
+    return member.pending.Propose(command, std::nullopt, [](const apply::CallResult&) {});
+  };
+  propose();
+  member.executor.Advance(seconds(7));
+  EXPECT_EQ(failed.value(), 1u) << "time-out";
+  member.pending.Drop(propose());
+  EXPECT_EQ(failed.value(), 2u) << "the client has gone";
+}
+
 TEST_F(PendingCallsTest, ANewLeaderMeanwhileChangesTheTextOfTheTimeout) {
   Propose();
   member.executor.Run();

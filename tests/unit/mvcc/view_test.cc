@@ -112,6 +112,8 @@ TEST(View, DeleteRangeGoesInKeyOrderWithinOneRevision) {
     EXPECT_TRUE(event.previous.valid());
     EXPECT_EQ(event.kv.version, 0);
   }
+  EXPECT_EQ(fixture.store().stats().puts, 3U);
+  EXPECT_EQ(fixture.store().stats().deletes, 1U) << "of ranges";
 }
 
 TEST(View, PairOfStateAndRootStaysReadableBetweenTheTwoPublishes) {
