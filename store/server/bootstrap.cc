@@ -81,15 +81,18 @@ std::vector<std::string> UrlsOfOthers(const ServerConfig& config) {
 // --initial-cluster-state existing: the running cluster says who this member is; everything else
 // comes with a snapshot.
 Result<Founders> JoinCluster(const ServerConfig& config) {
-  std::optional<RemoteCluster> remote = AskPeers(UrlsOfOthers(config), {}).cluster;
+  std::vector<NamedMember> wanted;
+  wanted.reserve(config.bootstrap_members.size());
+  for (const auto& [name, urls] : config.bootstrap_members) wanted.push_back({name, Texts(urls)});
+  const auto fits = [&](const RemoteCluster& remote) {
+    return MatchMembers(remote, wanted, config.name).has_value();
+  };
+  std::optional<RemoteCluster> remote = AskPeers(UrlsOfOthers(config), {}, fits).cluster;
   if (!remote) {
     return Fail(ErrorCode::kUnavailable,
                 "cannot fetch cluster info from peer urls: could not retrieve cluster information "
                 "from the given URLs");
   }
-  std::vector<NamedMember> wanted;
-  wanted.reserve(config.bootstrap_members.size());
-  for (const auto& [name, urls] : config.bootstrap_members) wanted.push_back({name, Texts(urls)});
   auto own = MatchMembers(*remote, wanted, config.name);
   RETURN_IF_ERROR(own);
   Founders founders;
@@ -345,14 +348,15 @@ Status CheckMembership(const ServerConfig& config, const wal::Identity& own,
   }
   if (removed) return Fail(ErrorCode::kMemberNotFound, std::string(kRemovedText));
   if (known || !member.remotes.empty()) return Ok();
-  PeersAnswer answer = AskPeers(UrlsOfOthers(config), own.member);
+  const auto joins = [&](const RemoteCluster& remote) {
+    return remote.id == own.cluster &&
+           std::any_of(remote.members.begin(), remote.members.end(),
+                       [&](const cluster::Member& one) { return one.id == own.member; });
+  };
+  PeersAnswer answer = AskPeers(UrlsOfOthers(config), own.member, joins);
   if (answer.removed) return Fail(ErrorCode::kMemberNotFound, std::string(kRemovedText));
-  std::optional<RemoteCluster>& remote = answer.cluster;
-  bool joins = remote && remote->id == own.cluster &&
-               std::any_of(remote->members.begin(), remote->members.end(),
-                           [&](const cluster::Member& one) { return one.id == own.member; });
-  if (!joins) return CheckMemberIsOfState(own, conf);
-  member.remotes = std::move(remote->members);
+  if (!answer.cluster || !joins(*answer.cluster)) return CheckMemberIsOfState(own, conf);
+  member.remotes = std::move(answer.cluster->members);
   return Ok();
 }
 

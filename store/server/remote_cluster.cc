@@ -35,27 +35,33 @@ PeersAnswer Ask(PeerPageRequest& request, const std::string& url, raft::NodeId o
   return {.cluster = RemoteCluster{ClusterId(number), std::move(*members)}};
 }
 
-// The first answer that says something.
+// The first answer that fits, else the first that says something.
 class Answers {
  public:
-  explicit Answers(size_t expected) : expected_(expected) {}
+  Answers(size_t expected, absl::FunctionRef<bool(const RemoteCluster&)> fits)
+      : fits_(fits), expected_(expected) {}
 
   void Put(PeersAnswer answer) {
     MutexLock lock(mutex_);
     --expected_;
-    if (!said_ && (answer.cluster || answer.removed)) said_ = std::move(answer);
+    if (!done_ && (answer.cluster || answer.removed)) {
+      done_ = answer.removed || fits_(*answer.cluster);
+      if (done_ || !said_) said_ = std::move(answer);
+    }
     changed_.NotifyAll();
   }
-  PeersAnswer WaitForOne() {
+  PeersAnswer Wait() {
     MutexLock lock(mutex_);
-    while (!said_ && expected_ > 0) changed_.Wait(mutex_);
+    while (!done_ && expected_ > 0) changed_.Wait(mutex_);
     return said_ ? std::move(*said_) : PeersAnswer();
   }
 
  private:
   Mutex mutex_;
   CondVar changed_;
+  const absl::FunctionRef<bool(const RemoteCluster&)> fits_;
   size_t expected_ ABSL_GUARDED_BY(mutex_);
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<PeersAnswer> said_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -77,8 +83,9 @@ tl::unexpected<Error> Mismatch(const RemoteCluster& remote, std::string_view rea
 
 }  // namespace
 
-PeersAnswer AskPeers(std::span<const std::string> peer_urls, raft::NodeId own) {
-  Answers answers(peer_urls.size());
+PeersAnswer AskPeers(std::span<const std::string> peer_urls, raft::NodeId own,
+                     absl::FunctionRef<bool(const RemoteCluster&)> fits) {
+  Answers answers(peer_urls.size(), fits);
   std::vector<PeerPageRequest> requests(peer_urls.size());
   std::vector<Thread> threads;
   threads.reserve(peer_urls.size());
@@ -87,7 +94,7 @@ PeersAnswer AskPeers(std::span<const std::string> peer_urls, raft::NodeId own) {
       answers.Put(Ask(request, url, own));
     });
   }
-  PeersAnswer answer = answers.WaitForOne();
+  PeersAnswer answer = answers.Wait();
   for (PeerPageRequest& request : requests) request.Cancel();
   for (Thread& thread : threads) thread.Join();
   return answer;

@@ -12,6 +12,7 @@
 #include "store/rpc/http_router.h"
 
 #include <absl/functional/any_invocable.h>
+#include <absl/functional/function_ref.h>
 
 #include <memory>
 #include <optional>
@@ -28,11 +29,15 @@ struct RemoteCluster {
 };
 
 struct PeersAnswer {
-  std::optional<RemoteCluster> cluster;  // of the first that answers
+  std::optional<RemoteCluster> cluster;  // the first that fits, else of the first that answers
   bool removed = false;                  // one says that the asker was removed for good
 };
-// Asks all peer URLs until one answers; `own`: the asker, 0 if it does not know yet.
-PeersAnswer AskPeers(std::span<const std::string> peer_urls, raft::NodeId own);
+// Asks all peer URLs until one says what fits; `own`: the asker, 0 if it does not know yet. A
+// member that is behind does not know yet who was added: who joins asks on until one knows it.
+// `fits` is called by one thread at a time, not by the caller's.
+PeersAnswer AskPeers(
+    std::span<const std::string> peer_urls, raft::NodeId own,
+    absl::FunctionRef<bool(const RemoteCluster&)> fits = [](const RemoteCluster&) { return true; });
 
 // Who of the running cluster is the member `name` of the flags (`wanted`: name and sorted peer
 // URLs). Both must name the same members; the error is etcd's. The result is that member's id.

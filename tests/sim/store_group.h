@@ -15,6 +15,7 @@
 #include "tests/sim/store_options.h"
 #include "tests/sim/store_process.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -110,6 +111,11 @@ class StoreGroup final : private StoreWorld {
     bool answered = false;
     bool removed = false;
     cluster::MemberList members;
+
+    bool Knows(raft::NodeId node) const {
+      return std::any_of(members.begin(), members.end(),
+                         [node](const cluster::Member& one) { return one.id == node; });
+    }
   };
   Told AskPeers(raft::NodeId node) const;
   bool MayStart(raft::NodeId node, StoreMember& member, cluster::MemberList* remotes);

@@ -24,19 +24,24 @@ void StoreGroup::Join(NodeId node) {
   Restart(node);
 }
 
-// As AskPeers of store/server: the first that can be reached decides.
+// As AskPeers of store/server for one that joins: who knows it decides, else the first that can be
+// reached.
 StoreGroup::Told StoreGroup::AskPeers(NodeId node) const {
+  Told first;
   for (const auto& [peer, member] : members_) {
     const StoreProcess* process = member.process.get();
     bool reached = peer != node && process != nullptr && !network_.IsCut(node, peer) &&
                    !network_.IsCut(peer, node) && !member.process->host().paused();
     if (!reached) continue;
     apply::StateRef state = process->machine().Read();
-    return {.answered = true,
-            .removed = std::binary_search(state->removed->begin(), state->removed->end(), node),
-            .members = *state->members};
+    Told told = {
+        .answered = true,
+        .removed = std::binary_search(state->removed->begin(), state->removed->end(), node),
+        .members = *state->members};
+    if (told.removed || told.Knows(node)) return told;
+    if (!first.answered) first = std::move(told);
   }
-  return {};
+  return first;
 }
 
 // The rules of bootstrap: one that was removed does not start; one that joins must be told by the
@@ -51,9 +56,7 @@ bool StoreGroup::MayStart(NodeId node, StoreMember& member, cluster::MemberList*
     return false;
   }
   if (member.founder || member.disk.name.index != 0) return true;
-  bool joins = std::any_of(told.members.begin(), told.members.end(),
-                           [node](const cluster::Member& one) { return one.id == node; });
-  if (!joins) {
+  if (!told.Knows(node)) {
     events_.After(kStartAgain, [this, node] { Restart(node); });
     return false;
   }

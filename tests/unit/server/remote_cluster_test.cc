@@ -155,5 +155,32 @@ TEST(RemoteCluster, WhoeverAnswersIsHeardAmongSilentOnes) {
   EXPECT_TRUE(AskPeers(urls, raft::NodeId(1)).removed);
 }
 
+// One that is behind answers first: it does not know yet who was added (simrun, seed 902941).
+TEST(RemoteCluster, WhoJoinsAsksOnUntilOneKnowsIt) {
+  SilentPort behind;
+  SilentPort knows;
+  const std::string urls[] = {behind.url(), knows.url()};
+  const auto page = [](std::string_view id) {
+    return fmt::format("HTTP/1.1 200 OK\r\nX-Etcd-Cluster-Id: c\r\n\r\n[{{\"id\":{}}}]", id);
+  };
+  const auto fits = [](const RemoteCluster& remote) {
+    return remote.members.front().id == raft::NodeId(7);
+  };
+  Thread answers("answer", [&] {
+    behind.AnswerOnce(page("6"));
+    knows.AnswerOnce(page("7"));
+  });
+  PeersAnswer answer = AskPeers(urls, {}, fits);
+  ASSERT_TRUE(answer.cluster);
+  EXPECT_TRUE(fits(*answer.cluster));
+  answers.Join();
+  // If nobody knows it, the first answer says why.
+  Thread again("answer", [&] { behind.AnswerOnce(page("6")); });
+  answer = AskPeers(urls, {}, fits);
+  ASSERT_TRUE(answer.cluster);
+  EXPECT_FALSE(fits(*answer.cluster));
+  again.Join();
+}
+
 }  // namespace
 }  // namespace store::server
