@@ -38,6 +38,7 @@ FileFeed::Fed FileFeed::Feed(FileTask& task, uint64_t bytes_max) {
     } else {
       Fed step = Take(task, task.reader->Read());
       fed.outcome = step.outcome;
+      fed.stale = step.stale;
       fed.bytes += step.bytes;
       if (fed.outcome != Outcome::kMore) {
         return fed;
@@ -61,6 +62,7 @@ FileFeed::Fed FileFeed::Take(FileTask& task, Result<ReadStep> read) {
     task.error = read.error().message();
     task.retry_at = clock_.Now() + kRetryAfterError;
     fed.outcome = Outcome::kLater;
+    fed.stale = read.error().code() == store::ErrorCode::kNotFound;
     return fed;
   }
   task.error.clear();

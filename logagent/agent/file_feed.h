@@ -27,6 +27,7 @@ class FileFeed {
   struct Fed {
     Outcome outcome = Outcome::kEnd;
     uint64_t bytes = 0;
+    bool stale = false;  // kLater, and the descriptor leads nowhere any more
   };
 
   FileFeed(Sink& sink, DeadLetterSpool& spool, const store::Clock& clock)

@@ -227,10 +227,14 @@ void FileSet::CloseDownTo(size_t open_max, bool unread) {
       ++at;
       continue;
     }
-    task.reader->CloseFile();
-    task.last_used = 0;
-    at = by_use_.erase(at);
+    ++at;
+    CloseFile(task);
   }
+}
+
+void FileSet::CloseFile(FileTask& task) {
+  task.reader->CloseFile();
+  by_use_.erase(std::exchange(task.last_used, 0));
 }
 
 // Watch first, look then: what appears in between is seen by one of the two.

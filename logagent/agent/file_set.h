@@ -53,6 +53,8 @@ class FileSet {
   // Before a task's file is read. False: it could not be opened, task.error says why; `gone` when
   // no name leads to it any more.
   bool EnsureOpen(FileTask& task, bool* gone);
+  // Of a task with nothing in flight, until EnsureOpen.
+  void CloseFile(FileTask& task);
   // How long it is by now, though it is not read.
   void Look(FileTask& task);
   // Not when it is closed and read_files_max are open, of which none can be closed: connections

@@ -184,6 +184,11 @@ void Shard::Loop::After(FileTask& task, const FileFeed::Fed& fed) {
       break;
     case FileFeed::Outcome::kLater:
       later_.insert(task.id);
+      // With nothing in flight, as any file is closed: what is not taken is read again, or lost, by
+      // what its name leads to then.
+      if (fed.stale && task.drained()) {
+        set_.CloseFile(task);
+      }
       break;
     case FileFeed::Outcome::kPaused:
       task.entry.pause_backoff.Reset();

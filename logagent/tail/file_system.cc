@@ -52,6 +52,12 @@ bool IsDirectory(int directory_fd, const dirent& entry) {
 
 }  // namespace
 
+store::Error OpenFileError(int error_number, const std::string& path) {
+  store::Error error = store::ErrnoError(error_number, path);
+  return error_number == ESTALE ? store::Error(store::ErrorCode::kNotFound, error.message())
+                                : error;
+}
+
 Result<FileHandlePtr> PosixFileSystem::Open(const Path& path) {
   // O_NONBLOCK: opening a FIFO that somebody put under the name must not stop the shard.
   constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -68,7 +74,7 @@ Result<FileHandlePtr> PosixFileSystem::Open(const Path& path) {
 Result<FileFacts> PosixFileSystem::Stat(const FileHandle& file) const {
   struct stat status;
   if (fstat(AsPosix(file).fd(), &status) != 0) {
-    return store::Fail(store::ErrnoError(errno, AsPosix(file).path()));
+    return store::Fail(OpenFileError(errno, AsPosix(file).path()));
   }
   return FactsOf(status);
 }
@@ -91,7 +97,7 @@ Result<size_t> PosixFileSystem::ReadAt(const FileHandle& file, uint64_t offset,
       continue;
     }
     if (count < 0) {
-      return store::Fail(store::ErrnoError(errno, AsPosix(file).path()));
+      return store::Fail(OpenFileError(errno, AsPosix(file).path()));
     }
     if (count == 0) {
       break;

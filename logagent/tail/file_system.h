@@ -68,6 +68,10 @@ struct LinkTrail {
   std::vector<Path> directories;
 };
 
+// What a call on an open file failed with. kNotFound: what the descriptor means is gone (a network
+// file system's stale handle), and only a name can lead to the file again.
+store::Error OpenFileError(int error_number, const std::string& path);
+
 class Notifier;
 
 struct DirectoryEntry {

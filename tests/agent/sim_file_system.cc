@@ -17,15 +17,22 @@ constexpr size_t kQueueMax = 4096;
 
 struct SimFile final : FileHandle {
   SimFile(SimInodePtr file, std::shared_ptr<size_t> count)
-      : inode(std::move(file)), open(std::move(count)) {
+      : inode(std::move(file)), stale(inode->stale), open(std::move(count)) {
     ++*open;
   }
   ~SimFile() override { --*open; }
   SimInodePtr inode;
+  uint64_t stale;
   std::shared_ptr<size_t> open;
 };
 
-SimInode& InodeOf(const FileHandle& file) { return *static_cast<const SimFile&>(file).inode; }
+Result<SimInode*> InodeOf(const FileHandle& handle) {
+  const auto& file = static_cast<const SimFile&>(handle);
+  if (file.stale != file.inode->stale) {
+    return store::Fail(OpenFileError(ESTALE, "a file"));
+  }
+  return file.inode.get();
+}
 
 FileFacts FactsOf(const SimInode& inode) {
   return {inode.device, inode.number,      inode.bytes.size(),
@@ -280,7 +287,9 @@ Result<FileHandlePtr> SimFileSystem::Open(const Path& path) {
 }
 
 Result<FileFacts> SimFileSystem::Stat(const FileHandle& file) const {
-  return FactsOf(InodeOf(file));
+  auto inode = InodeOf(file);
+  RETURN_IF_ERROR(inode);
+  return FactsOf(**inode);
 }
 
 Result<FileFacts> SimFileSystem::StatPath(const Path& path) const {
@@ -293,7 +302,9 @@ Result<FileFacts> SimFileSystem::StatPath(const Path& path) const {
 
 Result<size_t> SimFileSystem::ReadAt(const FileHandle& file, uint64_t offset,
                                      std::span<char> into) {
-  const std::string& bytes = InodeOf(file).bytes;
+  auto inode = InodeOf(file);
+  RETURN_IF_ERROR(inode);
+  const std::string& bytes = (*inode)->bytes;
   return offset >= bytes.size() ? 0 : bytes.copy(into.data(), into.size(), offset);
 }
 

@@ -37,7 +37,8 @@ struct SimInode {
   uint64_t device = 1;
   bool directory = false;
   bool readable = true;
-  std::string link;  // not empty: a symbolic link
+  uint64_t stale = 0;  // counts the times its open handles went stale
+  std::string link;    // not empty: a symbolic link
   std::string bytes;
   std::map<std::string, std::shared_ptr<SimInode>> names;
   uint64_t links = 0;
@@ -62,6 +63,8 @@ class SimFileSystem final : public FileSystem {
 
   // What machines do.
   void SetReadable(const std::string& path, bool readable);
+  // A network file system's server forgets who has it open.
+  void MakeStale(const std::string& path) { ++Find(path)->stale; }
   // A file system is unmounted from or mounted on this directory.
   void Unmount(const std::string& directory);
   void Mount(const std::string& directory);

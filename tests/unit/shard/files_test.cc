@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -281,6 +282,40 @@ TEST_F(Files, DirectoryThatIsUnmountedGoesOnWhereItWasLeft) {
   Steps(300);
   EXPECT_THAT(sink_.lines, ElementsAre("one", "two"));
   EXPECT_EQ(Lost(), 0U);
+}
+
+TEST_F(Files, StaleDescriptorIsOpenedByItsNameAgain) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/a.log");
+  files_.MakeStale("/logs/a.log");
+  files_.Append("/logs/a.log", "two\n");
+  Steps(300);
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "two"));
+  files_.Append("/logs/a.log", "three\n");
+  Steps(1);  // in flight, and not taken
+  files_.MakeStale("/logs/a.log");
+  sink_.lines.clear();
+  Refuse();
+  Steps(300);
+  EXPECT_THAT(sink_.lines, ElementsAre("three"));
+  EXPECT_EQ(Lost(), 0U);
+  EXPECT_EQ(files_.open_files(), 1U);
+}
+
+// Another machine rotates: what it removed is gone for us with its descriptors.
+TEST_F(Files, StaleDescriptorOfAFileThatIsGoneEndsWithItAndIsCounted) {
+  files_.Append("/logs/a.log", "one\nunfinished");
+  Start("/logs/a.log");
+  for (int rotation = 0; rotation < 3; ++rotation) {
+    files_.MakeStale("/logs/a.log");
+    files_.Remove("/logs/a.log");
+    files_.Append("/logs/a.log", fmt::format("next {}\nunfinished", rotation));
+    Steps(500);
+  }
+  EXPECT_THAT(sink_.lines, ElementsAre("one", "next 0", "next 1", "next 2"));
+  EXPECT_EQ(Stats().files, 1U);
+  EXPECT_EQ(Lost(), 3 * std::string_view("unfinished").size());
+  EXPECT_EQ(files_.open_files(), 1U);
 }
 
 TEST_F(Files, DirectoriesThatAppearAreCollected) {
