@@ -6,6 +6,7 @@
 #include "store/base/file.h"
 
 #include <algorithm>
+#include <sys/stat.h>
 #include <utility>
 
 namespace logagent {
@@ -139,6 +140,19 @@ void StoreSource::Reread() {
   Offer(std::move(config), response->header().revision());
 }
 
+namespace {
+
+// A FIFO that nobody writes to would hold up this thread, and with it the stop.
+store::Result<std::string> ReadList(const std::string& path) {
+  struct stat status;
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    return store::Fail(store::ErrorCode::kInvalidArgument, path + ": not a regular file");
+  }
+  return store::ReadFile(path, kEntryListBytesMax);
+}
+
+}  // namespace
+
 FileSource::FileSource(std::string path, SourceTiming timing, SourceHandlers handlers)
     : path_(std::move(path)), timing_(timing), handlers_(std::move(handlers)), gate_(timing) {}
 
@@ -156,7 +170,7 @@ void FileSource::Stop() {
 }
 
 void FileSource::Look() {
-  auto text = store::ReadFile(path_, kEntryListBytesMax);
+  auto text = ReadList(path_);
   std::optional<std::string> now;
   if (text) {
     now = std::move(*text);

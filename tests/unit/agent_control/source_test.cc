@@ -3,11 +3,17 @@
 
 #include "logagent/config/last_good.h"
 #include "logagent/config/own_address.h"
+#include "store/base/file.h"
+#include "tests/unit/shard/temp_dir.h"
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <future>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
+#include <utility>
 
 namespace logagent {
 namespace {
@@ -119,6 +125,29 @@ TEST(LastGoodTest, ReadsBackWhatItWroteAndRefusesTheRest) {
 TEST(OwnAddressTest, TheSettingWinsAndThereIsAlwaysAnAnswer) {
   EXPECT_EQ(FindOwnAddress("10.9.8.7", {}).ip, "10.9.8.7");
   EXPECT_FALSE(FindOwnAddress("", {"127.0.0.1:2379"}).ip.empty());
+}
+
+// Nobody may ever write to it: the agent would not even stop.
+TEST(FileSourceTest, FifoIsRefusedAndHoldsUpNoStop) {
+  TempDir dir;
+  std::string path = (dir / "list.json").string();
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  std::promise<std::string> refused;
+  SourceHandlers handlers;
+  handlers.on_config = [](ConfigText) {};
+  handlers.on_error = [&refused, told = false](const store::Error& error) mutable {
+    if (!std::exchange(told, true)) refused.set_value(error.message());
+  };
+  FileSource source(path, SourceTiming(), std::move(handlers));
+  source.Start();
+  auto text = refused.get_future();
+  bool told = text.wait_for(seconds(10)) == std::future_status::ready;
+  // Lets go of a reader that waits for somebody to write.
+  store::UniqueFd writer(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  writer.Reset();
+  source.Stop();
+  ASSERT_TRUE(told);
+  EXPECT_EQ(text.get(), path + ": not a regular file");
 }
 
 }  // namespace
