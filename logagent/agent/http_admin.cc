@@ -69,15 +69,7 @@ store::Result<UniqueFd> Listen(const std::string& address) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", address, ::gai_strerror(error)));
   }
   std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
-  UniqueFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return Fail(store::ErrnoError(errno, address));
-  int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  if (::bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0) {
-    return Fail(store::ErrnoError(errno, fmt::format("cannot listen on {}", address)));
-  }
-  return fd;
+  return ListenOnFirst(found, address);
 }
 
 uint16_t PortOf(int fd) {
@@ -89,6 +81,22 @@ uint16_t PortOf(int fd) {
 }
 
 }  // namespace
+
+store::Result<UniqueFd> ListenOnFirst(const addrinfo* found, const std::string& name) {
+  int error_number = 0;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    UniqueFd fd(::socket(one->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    int on = 1;
+    if (fd) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (fd && ::bind(fd.get(), one->ai_addr, one->ai_addrlen) == 0 &&
+        ::listen(fd.get(), kBacklog) == 0) {
+      return fd;
+    }
+    error_number = errno;
+    if (error_number != EADDRNOTAVAIL && error_number != EAFNOSUPPORT) break;
+  }
+  return Fail(store::ErrnoError(error_number, fmt::format("cannot listen on {}", name)));
+}
 
 store::Status HttpAdmin::Start(const std::string& address) {
   auto listener = Listen(address);

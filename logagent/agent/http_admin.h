@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <list>
 #include <map>
+#include <netdb.h>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,9 @@ struct HttpPage {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
 };
+
+// On the first of the addresses that this machine has; `name` is for the message.
+store::Result<store::UniqueFd> ListenOnFirst(const addrinfo* found, const std::string& name);
 
 class HttpAdmin {
  public:

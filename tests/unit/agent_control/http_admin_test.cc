@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -58,6 +59,33 @@ TEST(HttpAdminTest, ConnectionThatFindsNoDescriptorWaitsWithoutASpin) {
   EXPECT_EQ(recv(client.get(), bytes, sizeof(bytes), 0), 12);
   EXPECT_EQ(std::string(bytes, 12), "HTTP/1.1 200");
   setrlimit(RLIMIT_NOFILE, &before);
+}
+
+// A name may lead to addresses of which this machine has only one: localhost without IPv6.
+TEST(HttpAdminTest, ListensOnTheFirstAddressThatThisMachineHas) {
+  std::vector<sockaddr_in> resolved(2);
+  std::vector<addrinfo> found(2);
+  const char* texts[] = {"192.0.2.1", "127.0.0.1"};
+  for (size_t i = 0; i < found.size(); ++i) {
+    resolved[i].sin_family = AF_INET;
+    ASSERT_EQ(inet_pton(AF_INET, texts[i], &resolved[i].sin_addr), 1);
+    found[i].ai_family = AF_INET;
+    found[i].ai_addr = reinterpret_cast<sockaddr*>(&resolved[i]);
+    found[i].ai_addrlen = sizeof(sockaddr_in);
+  }
+  found[0].ai_next = &found[1];
+  auto listener = ListenOnFirst(&found[0], "name:0");
+  ASSERT_TRUE(listener.has_value()) << listener.error().message();
+  sockaddr_in local{};
+  socklen_t size = sizeof(local);
+  ASSERT_EQ(getsockname(listener->get(), reinterpret_cast<sockaddr*>(&local), &size), 0);
+  EXPECT_EQ(local.sin_addr.s_addr, resolved[1].sin_addr.s_addr);
+
+  // In use is no reason to take another one: two agents would share the name.
+  resolved[0] = local;
+  auto in_use = ListenOnFirst(&found[0], "name:0");
+  ASSERT_FALSE(in_use.has_value());
+  EXPECT_NE(in_use.error().message().find("cannot listen on name:0"), std::string::npos);
 }
 
 }  // namespace
