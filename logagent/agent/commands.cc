@@ -84,8 +84,8 @@ Result<LoadedSettings> Load(const Options& options) {
 Status CheckKafka(const AgentSettings& settings) {
   auto kafka = KafkaConfigOf(settings);
   RETURN_IF_ERROR(kafka);
-  auto made = MakeKafkaConf(*kafka);
-  if (!made) return Fail(made.error().WithContext("kafka"));
+  auto checked = CheckKafkaConfig(*kafka);
+  if (!checked) return Fail(checked.error().WithContext("kafka"));
   return store::Ok();
 }
 

@@ -165,4 +165,20 @@ Result<KafkaConfPtr> MakePlainKafkaConf(const KafkaConfig& config) {
   return conf;
 }
 
+Status CheckKafkaConfig(const KafkaConfig& config) {
+  auto conf = MakePlainKafkaConf(config);
+  RETURN_IF_ERROR(conf);
+  RETURN_IF_ERROR(Set(conf->get(), "bootstrap.servers", ""));
+  rd_kafka_conf_set_log_cb(conf->get(), nullptr);
+  std::array<char, 512> text{};
+  rd_kafka_t* producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf->get(), text.data(), text.size());
+  if (producer == nullptr) {
+    return store::Fail(store::ErrorCode::kInvalidArgument,
+                       fmt::format("kafka.properties: {}", text.data()));
+  }
+  [[maybe_unused]] auto* given = conf->release();
+  rd_kafka_destroy(producer);
+  return store::Ok();
+}
+
 }  // namespace logagent

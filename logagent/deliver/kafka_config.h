@@ -36,11 +36,13 @@ struct KafkaConfDeleter {
 };
 using KafkaConfPtr = std::unique_ptr<rd_kafka_conf_t, KafkaConfDeleter>;
 
-// For `sluice-agent check` too: builds the configuration without connecting anywhere. It has an
-// interceptor, so when rd_kafka_new fails it must be given up, not destroyed: librdkafka (2.0.2)
-// has freed the interceptor then.
+// Without connecting anywhere. It has an interceptor, so when rd_kafka_new fails it must be given
+// up, not destroyed: librdkafka (2.0.2) has freed the interceptor then.
 Result<KafkaConfPtr> MakeKafkaConf(const KafkaConfig& config);
 // Without the care for the library's threads, and as it is with any other.
 Result<KafkaConfPtr> MakePlainKafkaConf(const KafkaConfig& config);
+// For `sluice-agent check`: what would end the start. Whether properties contradict each other the
+// library tells only when a producer is made; this one has no broker to connect to.
+Status CheckKafkaConfig(const KafkaConfig& config);
 
 }  // namespace logagent

@@ -87,6 +87,18 @@ TEST_F(StateCommandsTest, CheckpointIsListedWhileAnAgentHoldsIt) {
   EXPECT_EQ(Run({"checkpoint", "list"}), 0) << err_.str();
 }
 
+// What the library refuses only when all its properties are looked at together.
+TEST_F(StateCommandsTest, CheckSaysWhatWouldEndTheStart) {
+  std::string settings = (dir_ / "settings.yaml").string();
+  Append(settings, "kafka:\n  properties: {acks: \"1\"}\n");
+  EXPECT_EQ(Run({"-c", settings, "check"}), 1);
+  std::string checked = err_.str();
+  EXPECT_THAT(checked, AllOf(HasSubstr("kafka: kafka.properties: "), HasSubstr("acks")));
+  EXPECT_EQ(Run({"-c", settings, "--no-admin"}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr(checked));
+  EXPECT_EQ(Run({"check"}), 0) << err_.str();
+}
+
 TEST_F(StateCommandsTest, NoSpoolIsNoError) {
   EXPECT_EQ(Run({"dead-letters", "list"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("no dead letters"));
