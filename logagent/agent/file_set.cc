@@ -64,6 +64,7 @@ void FileSet::Remove(EntryId id) {
   while (!at->second->tasks.empty()) {
     Close(*at->second->tasks.begin()->second);
   }
+  Follow(*at->second, {});
   entries_.erase(at);
 }
 
@@ -258,6 +259,7 @@ Found FileSet::Look(Entry& entry, bool* watched) {
         entry.unwatched = fresh.error().message();
       }
     }
+    Follow(entry, found.directories);
     if (!added) {
       break;
     }
@@ -265,10 +267,26 @@ Found FileSet::Look(Entry& entry, bool* watched) {
   return found;
 }
 
+// A watch that no entry needs any more would go on to wake the shard.
+void FileSet::Follow(Entry& entry, std::vector<Path> directories) {
+  if (directories == entry.directories) {
+    return;
+  }
+  for (const Path& directory : directories) {
+    ++followers_[directory.native()];
+  }
+  for (const Path& directory : std::exchange(entry.directories, std::move(directories))) {
+    auto at = followers_.find(directory.native());
+    if (--at->second == 0) {
+      followers_.erase(at);
+      notifier_.Unwatch(directory);
+    }
+  }
+}
+
 FileSet::Scanned FileSet::Scan(Entry& entry) {
   Scanned scanned;
   Found found = Look(entry, &scanned.watched);
-  entry.directories = found.directories;
   entry.scan_error = found.error;
   entry.denied = found.denied;
   uint64_t seen = names_.Seen();

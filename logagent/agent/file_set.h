@@ -97,6 +97,7 @@ class FileSet {
   };
 
   Found Look(Entry& entry, bool* watched);
+  void Follow(Entry& entry, std::vector<Path> directories);
   void OpenFresh(Entry& entry, std::vector<FoundFile> fresh, Scanned& scanned);
   FileTask* Open(Entry& entry, const FoundFile& file, const SavedFile* row, Reader::Start start,
                  Scanned& scanned);
@@ -147,7 +148,8 @@ class FileSet {
   std::map<uint64_t, std::unique_ptr<Entry>> entries_;
   absl::flat_hash_map<TaskId, FileTask*> tasks_;  // of all entries
   absl::flat_hash_map<std::string, std::vector<TaskId>> by_path_;
-  std::map<uint64_t, TaskId> by_use_;  // those with an open file, by last_used
+  absl::flat_hash_map<std::string, size_t> followers_;  // entries by the directories they watch
+  std::map<uint64_t, TaskId> by_use_;                   // those with an open file, by last_used
   uint64_t uses_ = 0;
   TaskId next_task_ = 1;
 };

@@ -114,9 +114,9 @@ struct Entry {
   // Rotated away, drained and closed: their rows stay for a while, so that they are not taken for
   // files nobody has read.
   std::deque<FileKey> finished;
-  std::vector<Path> directories;
-  std::string unwatched;     // why a directory is scanned instead
-  bool events_lost = false;  // since the last scan
+  std::vector<Path> directories;  // FileSet's: as of the last look that succeeded
+  std::string unwatched;          // why a directory is scanned instead
+  bool events_lost = false;       // since the last scan
   std::string scan_error;
   bool denied = false;
   store::TimePoint next_scan;  // of the safety scan, or sooner when something happened

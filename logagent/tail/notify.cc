@@ -93,6 +93,14 @@ Result<bool> DirectoryNotifier::Watch(const Path& directory) {
   return true;
 }
 
+void DirectoryNotifier::Unwatch(const Path& directory) {
+  auto known = watch_by_name_.find(directory.native());
+  if (known != watch_by_name_.end()) {
+    int watch = known->second;
+    Drop(directory.native(), watch);
+  }
+}
+
 void DirectoryNotifier::Drop(const std::string& name, int watch) {
   watch_by_name_.erase(name);
   auto names = names_by_watch_.find(watch);

@@ -36,6 +36,8 @@ class Notifier {
   // Idempotent, and follows a name that leads to another directory by now. True when events of the
   // directory may have been missed until now. An error leaves the directory to the scan.
   virtual Result<bool> Watch(const Path& directory) = 0;
+  // No more events under this name; nothing when it is not watched.
+  virtual void Unwatch(const Path& directory) = 0;
   // Readable when events wait; -1 when there is nothing to poll.
   virtual int Fd() const = 0;
   // Hands over what waits, without blocking. Repeated changes of one name within a call come once.
@@ -51,6 +53,7 @@ class DirectoryNotifier final : public Notifier {
   DirectoryNotifier& operator=(const DirectoryNotifier&) = delete;
 
   Result<bool> Watch(const Path& directory) override;
+  void Unwatch(const Path& directory) override;
   int Fd() const override { return fd_; }
   void Drain(absl::FunctionRef<void(const NotifyEvent&)> handle) override;
 

@@ -69,6 +69,8 @@ class SimNotifier final : public Notifier {
     names_[name] = inode;
     return true;
   }
+  void Unwatch(const Path& directory) override { names_.erase(directory.native()); }
+  size_t watches() const { return names_.size(); }
   int Fd() const override { return -1; }
   void Drain(absl::FunctionRef<void(const NotifyEvent&)> handle) override {
     for (const NotifyEvent& event : std::exchange(queue_, {})) {
@@ -265,6 +267,14 @@ void SimFileSystem::Mount(const std::string& directory) {
   for (auto& [name, file] : inode->names) {
     file->device = 7;
   }
+}
+
+size_t SimFileSystem::watches() const {
+  size_t watches = 0;
+  for (const SimNotifier* notifier : notifiers_) {
+    watches += notifier->watches();
+  }
+  return watches;
 }
 
 void SimFileSystem::Overflow() {

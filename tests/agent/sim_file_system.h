@@ -70,6 +70,7 @@ class SimFileSystem final : public FileSystem {
   void Mount(const std::string& directory);
   void Overflow();
   size_t watches_max = SIZE_MAX;
+  size_t watches() const;
   size_t open_max = SIZE_MAX;
   size_t open_files() const { return *open_; }
   // What List has told so far: the work of looking for files.

@@ -328,6 +328,27 @@ TEST_F(Files, DirectoriesThatAppearAreCollected) {
   EXPECT_THAT(sink_.lines, ElementsAre("one"));
 }
 
+TEST_F(Files, DirectoryThatNoEntryNeedsIsNotWatched) {
+  Start("/logs/*.log");
+  Start("/logs/a.log");
+  Start("/real/deep/a.log");  // of which only /real is there
+  EXPECT_EQ(files_.watches(), 2U);
+  files_.MakeDirectory("/real/deep");
+  Steps(10);
+  EXPECT_EQ(files_.watches(), 2U);
+  for (uint64_t id : {3U, 1U}) {
+    shard_->StopEntry(EntryId(id), std::chrono::seconds(1), [] {});
+    Steps(10);
+    EXPECT_EQ(files_.watches(), 1U);
+  }
+  files_.Append("/logs/a.log", "one\n");
+  Steps(10);
+  EXPECT_THAT(sink_.lines, ElementsAre("one"));
+  shard_->StopEntry(EntryId(2), std::chrono::seconds(1), [] {});
+  Steps(10);
+  EXPECT_EQ(files_.watches(), 0U);
+}
+
 TEST_F(Files, WithoutWatchesNothingIsMissed) {
   files_.watches_max = 0;
   Start("/logs/*.log");

@@ -21,7 +21,9 @@ namespace logagent {
 namespace {
 
 using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class DiscoveryTest : public ::testing::Test {
@@ -98,6 +100,27 @@ TEST_F(DiscoveryTest, HardLinksAreOneFile) {
 TEST_F(DiscoveryTest, MissingDirectoryIsHeardOfThroughItsNearestAncestor) {
   auto found = Discover(files_, (dir_ / "x/y/*.log").string());
   EXPECT_THAT(found->directories, Contains(dir_.path()));
+}
+
+TEST_F(DiscoveryTest, NotifierForgetsADirectoryWhenItsLastNameIsUnwatched) {
+  DirectoryNotifier notifier;
+  std::filesystem::create_directory_symlink(dir_.path(), dir_ / "other");
+  ASSERT_TRUE(notifier.Watch(dir_.path()).has_value());
+  ASSERT_TRUE(notifier.Watch(dir_ / "other").has_value());
+  auto events = [&] {
+    std::vector<std::string> seen;
+    notifier.Drain([&](const NotifyEvent& event) { seen.push_back(event.path.native()); });
+    return seen;
+  };
+  notifier.Unwatch(dir_.path());
+  Append(dir_ / "a.log", "x");
+  EXPECT_THAT(events(), Each(HasSubstr("/other/a.log")));
+  notifier.Unwatch(dir_ / "other");
+  notifier.Unwatch(dir_ / "never watched");
+  Append(dir_ / "a.log", "x");
+  EXPECT_THAT(events(), IsEmpty());
+  EXPECT_EQ(notifier.watches(), 0U);
+  EXPECT_TRUE(*notifier.Watch(dir_.path()));
 }
 
 TEST_F(DiscoveryTest, NotifierTellsOfNewAndGoneNames) {
