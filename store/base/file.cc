@@ -130,7 +130,11 @@ Result<uint64_t> FileSize(const std::string& path) {
 Status MakeDirs(const std::string& path, mode_t mode) {
   for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     std::string part = path.substr(0, slash);
-    if (::mkdir(part.c_str(), mode) < 0 && errno != EEXIST) return FailErrno("mkdir", part);
+    if (::mkdir(part.c_str(), mode) == 0) {
+      RETURN_IF_ERROR(SyncDirectory(DirectoryOf(part)));
+    } else if (errno != EEXIST) {
+      return FailErrno("mkdir", part);
+    }
     if (slash == std::string::npos) break;
   }
   struct stat status{};

@@ -60,7 +60,8 @@ Status RenameFile(const std::string& from, const std::string& to);
 
 bool FileExists(const std::string& path);
 Result<uint64_t> FileSize(const std::string& path);
-// The directory and its missing parents; existing ones are left as they are.
+// The directory and its missing parents, durable when this returns; existing ones are left as they
+// are.
 Status MakeDirs(const std::string& path, mode_t mode = 0700);
 // The file or the directory with everything in it; not being there is no error.
 Status RemoveAll(const std::string& path);

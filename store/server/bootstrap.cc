@@ -140,6 +140,8 @@ Status PrepareDirectory(const ServerConfig& config, const std::string& member, c
   if (Status made = MakeDirs(JoinPath(member, "wal")); !made) {
     return Fail(made.error().WithContext("cannot access data directory"));
   }
+  // Whoever made it may have been killed before it was durable.
+  RETURN_IF_ERROR(SyncDirectory(config.data_dir));
   struct stat facts{};
   if (::stat(config.data_dir.c_str(), &facts) == 0 && (facts.st_mode & 0777) != 0700) {
     log.Warn(

@@ -3,12 +3,32 @@
 
 #include "tests/unit/base/temp_dir.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fcntl.h>
+#include <filesystem>
 #include <string>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <vector>
+
+namespace {
+
+// What was synced, in order: this program's fsync goes before the C library's.
+std::vector<std::string>& Synced() {
+  static std::vector<std::string> paths;
+  return paths;
+}
+
+}  // namespace
+
+extern "C" int fsync(int fd) {
+  Synced().push_back(std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", fd)).string());
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace store {
 namespace {
@@ -64,6 +84,17 @@ TEST_F(FileTest, FailedReplaceLeavesTheOldContentsAndNoTemporary) {
   EXPECT_FALSE(ReplaceFile(Path("f"), "x"));
   EXPECT_TRUE(FileExists(Path("f/child")));
   EXPECT_FALSE(FileExists(Path("f.tmp")));
+}
+
+// A power cut after the first acknowledged write must not take the directory it is in.
+TEST_F(FileTest, WhatMakeDirsMadeIsDurable) {
+  Synced().clear();
+  ASSERT_TRUE(MakeDirs(Path("a/b/c")));
+  const std::string root = std::filesystem::canonical(dir_.path()).string();
+  EXPECT_EQ(Synced(), (std::vector<std::string>{root, root + "/a", root + "/a/b"}));
+  Synced().clear();
+  ASSERT_TRUE(MakeDirs(Path("a/b/c")));
+  EXPECT_EQ(Synced(), std::vector<std::string>()) << "nothing was made";
 }
 
 TEST_F(FileTest, MakesAndRemovesTrees) {
