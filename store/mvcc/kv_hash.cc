@@ -3,6 +3,7 @@
 
 #include "store/base/coding.h"
 #include "store/base/crc32c.h"
+#include "store/base/wire_fields.h"
 #include "store/mvcc/key_index.h"
 #include "store/mvcc/mvcc_store.h"
 
@@ -13,23 +14,22 @@
 namespace store::mvcc {
 namespace {
 
-// Field numbers of mvccpb.KeyValue, as tag bytes (number << 3 | wire type).
-constexpr uint8_t kKeyTag = 1 << 3 | 2;
-constexpr uint8_t kCreateTag = 2 << 3;
-constexpr uint8_t kModTag = 3 << 3;
-constexpr uint8_t kVersionTag = 4 << 3;
-constexpr uint8_t kValueTag = 5 << 3 | 2;
-constexpr uint8_t kLeaseTag = 6 << 3;
+// Fields of mvccpb.KeyValue.
+constexpr uint32_t kKey = 1;
+constexpr uint32_t kCreate = 2;
+constexpr uint32_t kMod = 3;
+constexpr uint32_t kVersion = 4;
+constexpr uint32_t kValue = 5;
+constexpr uint32_t kLease = 6;
 
-void AppendNumber(uint8_t tag, int64_t value, std::string* out) {
-  if (value == 0) return;
-  AppendU8(out, tag);
-  AppendVarint(out, static_cast<uint64_t>(value));
+void AppendSigned(std::string* out, uint32_t field, int64_t value) {
+  AppendNumber(out, field, static_cast<uint64_t>(value));
 }
-void AppendBytes(uint8_t tag, std::string_view bytes, std::string* out) {
+
+void AppendBytes(std::string* out, uint32_t field, std::string_view bytes) {
   if (bytes.empty()) return;
-  AppendU8(out, tag);
-  AppendLengthPrefixed(out, bytes);
+  AppendBytesHead(out, field, bytes.size());
+  out->append(bytes);
 }
 
 // Values in record order, in step with the headers.
@@ -77,13 +77,13 @@ void AppendEtcdRevisionKey(RecordId id, bool tombstone, std::string* out) {
 
 void AppendEtcdKeyValue(RecordId id, const RecordHeader& header, std::string_view value,
                         std::string* out) {
-  AppendBytes(kKeyTag, header.key, out);
+  AppendBytes(out, kKey, header.key);
   if (header.tombstone) return;
-  AppendNumber(kCreateTag, header.create.value(), out);
-  AppendNumber(kModTag, id.main.value(), out);
-  AppendNumber(kVersionTag, header.version, out);
-  AppendBytes(kValueTag, value, out);
-  AppendNumber(kLeaseTag, header.lease.value(), out);
+  AppendSigned(out, kCreate, header.create.value());
+  AppendSigned(out, kMod, id.main.value());
+  AppendSigned(out, kVersion, header.version);
+  AppendBytes(out, kValue, value);
+  AppendSigned(out, kLease, header.lease.value());
 }
 
 // Whether the record is what a read of its key at that revision finds.
