@@ -3,12 +3,14 @@
 
 #include <absl/functional/function_ref.h>
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <limits>
 #include <set>
+#include <sstream>
 #include <utility>
 
 namespace logagent {
@@ -26,6 +28,38 @@ TextPosition PositionOf(const YAML::Mark& mark) {
 tl::unexpected<store::Error> Refuse(const YAML::Mark& mark, std::string_view reason) {
   TextPosition at = PositionOf(mark);
   return Fail(ErrorCode::kInvalidArgument, fmt::format("{}:{}: {}", at.line, at.column, reason));
+}
+
+// Where documents begin, and nothing of what is in them.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { last_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  const YAML::Mark& last() const { return last_; }
+
+ private:
+  YAML::Mark last_;
+};
+
+// YAML::Load reads the first document and is silent about the rest. YAML::LoadAll is no way out: of
+// a lone comma it makes documents without end.
+Status CheckOneDocument(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  DocumentStarts starts;
+  if (!parser.HandleNextDocument(starts) || !parser.HandleNextDocument(starts)) return Ok();
+  return Refuse(starts.last(), "a second document (---) begins here; settings are one");
 }
 
 struct UnitName {
@@ -262,11 +296,9 @@ Result<std::chrono::milliseconds> ParseDuration(std::string_view text) {
 Result<AgentConfig> ParseSettingsYaml(std::string_view text, std::vector<Warning>* warnings) {
   // yaml-cpp throws for whatever is wrong; nothing of it leaves this function.
   try {
-    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      return Refuse(documents[1].Mark(), "a second document (---) begins here; settings are one");
-    }
-    auto config = ReadRoot(documents.empty() ? YAML::Node() : documents[0]);
+    const std::string whole(text);
+    RETURN_IF_ERROR(CheckOneDocument(whole));
+    auto config = ReadRoot(YAML::Load(whole));
     if (!config) return config;
     RETURN_IF_ERROR(ValidateSettings(config->settings));
     std::vector<Warning> unheard;

@@ -107,7 +107,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadYaml{"agent:\n  id: a\n  id: b\n", "3:3: agent.id: the key is there twice"},
         BadYaml{"kafka: {secrets: {a: env:A, a: env:B}}\n",
                 "1:18: kafka.secrets: a is there twice"},
-        BadYaml{"agent: {id: a}\n---\nlog: {level: debug}\n", "3:1: a second document"},
+        BadYaml{"agent: {id: a}\n---\nlog: {level: debug}\n", "2:1: a second document"},
+        BadYaml{",", "1:1: a second document"},
         BadYaml{"entries: 5\n", "1:10: entries: this must be a list"},
         BadYaml{"entries:\n  - path: /a\n", "2:5: the entry has no topic"},
         BadYaml{"entries:\n  - {path: /a, topic: t, strip_cr: 7}\n", "2:36: entries.strip_cr:"}));
