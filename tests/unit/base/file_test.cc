@@ -140,7 +140,7 @@ TEST_F(FileTest, UniqueFdMovesItsDescriptor) {
   UniqueFd first = OpenFile("/dev/null", O_RDONLY).value();
   int number = first.get();
   UniqueFd second = std::move(first);
-  EXPECT_FALSE(first);
+  EXPECT_FALSE(first);  // NOLINT(bugprone-use-after-move): what a move leaves is the point
   EXPECT_EQ(second.get(), number);
   second.Reset();
   EXPECT_EQ(::fcntl(number, F_GETFD), -1);
