@@ -249,12 +249,15 @@ AgentAccount ReadPages(const Json& document, const Json& table) {
 Result<AgentAccount> AccountOfPages(const std::string& status, const std::string& files) {
   Json document = Json::parse(status, nullptr, /*allow_exceptions=*/false);
   Json table = Json::parse(files, nullptr, /*allow_exceptions=*/false);
+  const auto foreign = [] {
+    return store::Fail(store::ErrorCode::kInvalidArgument, "what answers there is no agent");
+  };
+  if (!document.is_object() || !table.is_array()) return foreign();
   try {
-    if (document.is_object() && table.is_array()) return ReadPages(document, table);
+    return ReadPages(document, table);
   } catch (const Json::exception&) {
-    // Another program's pages.
+    return foreign();
   }
-  return store::Fail(store::ErrorCode::kInvalidArgument, "what answers there is no agent");
 }
 
 AgentAccount AccountOfState(const std::vector<EntryConfig>& entries, const SavedState& state) {

@@ -89,7 +89,7 @@ using Take = absl::FunctionRef<Status(const YAML::Node& value)>;
 // One section of the file: reads its keys and refuses the ones nobody asked for.
 class Section {
  public:
-  Section(std::string name, YAML::Node node) : name_(std::move(name)), node_(std::move(node)) {}
+  Section(std::string name, const YAML::Node& node) : name_(std::move(name)), node_(node) {}
 
   Status Check() const {
     if (!node_ || node_.IsNull() || node_.IsMap()) return Ok();
@@ -195,8 +195,8 @@ class Section {
   Status status_;
 };
 
-Status ReadAgent(YAML::Node node, AgentSettings* settings) {
-  Section agent("agent", std::move(node));
+Status ReadAgent(const YAML::Node& node, AgentSettings* settings) {
+  Section agent("agent", node);
   agent.Text("id", &settings->id);
   agent.Text("ip", &settings->ip);
   agent.Text("state_dir", &settings->state_dir);
@@ -206,16 +206,16 @@ Status ReadAgent(YAML::Node node, AgentSettings* settings) {
   return agent.Finish();
 }
 
-Status ReadLog(YAML::Node node, LogSettings* settings) {
-  Section log("log", std::move(node));
+Status ReadLog(const YAML::Node& node, LogSettings* settings) {
+  Section log("log", node);
   log.Text("level", &settings->level);
   log.Text("format", &settings->format);
   log.Text("output", &settings->output);
   return log.Finish();
 }
 
-Status ReadStore(YAML::Node node, StoreSettings* settings) {
-  Section section("store", std::move(node));
+Status ReadStore(const YAML::Node& node, StoreSettings* settings) {
+  Section section("store", node);
   section.Texts("endpoints", &settings->endpoints);
   section.Time("timeout", &settings->timeout);
   section.Text("config_key", &settings->config_key);
@@ -224,8 +224,8 @@ Status ReadStore(YAML::Node node, StoreSettings* settings) {
   return section.Finish();
 }
 
-Status ReadKafka(YAML::Node node, KafkaSettings* settings) {
-  Section kafka("kafka", std::move(node));
+Status ReadKafka(const YAML::Node& node, KafkaSettings* settings) {
+  Section kafka("kafka", node);
   kafka.Texts("brokers", &settings->brokers);
   kafka.Pairs("properties", &settings->properties);
   kafka.Pairs("secrets", &settings->secrets);
