@@ -211,10 +211,6 @@ class Explainer {
   Explanation result_;
 };
 
-}  // namespace
-
-namespace {
-
 // Throws what the library throws when a member is of another type than the agent's.
 AgentAccount ReadPages(const Json& document, const Json& table) {
   AgentAccount account;

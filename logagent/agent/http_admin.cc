@@ -122,13 +122,12 @@ void HttpAdmin::Stop() {
 void HttpAdmin::Run() {
   while (true) {
     std::vector<pollfd> polled = {{wake_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
-    bool accepts = connections_.size() < kConnectionsMax && clock_.Now() >= accept_after_;
-    if (!accepts) polled[1].events = 0;
+    bool waits = clock_.Now() < accept_after_;  // for a descriptor
+    if (waits || connections_.size() >= kConnectionsMax) polled[1].events = 0;
     for (const Connection& connection : connections_) {
       polled.push_back(
           {connection.fd.get(), static_cast<int16_t>(connection.answered ? POLLOUT : POLLIN), 0});
     }
-    bool waits = clock_.Now() < accept_after_;
     ::poll(polled.data(), polled.size(), waits ? kAcceptRetryMilliseconds : kPollMilliseconds);
     if (polled[0].revents != 0) return;
     size_t index = 2;

@@ -76,6 +76,10 @@ Result<SavedFile> RowAt(FileSystem& files, const std::string& path, const std::s
   return row;
 }
 
+auto PrintDamage(std::ostream& out) {
+  return [&out](const store::Error& error) { fmt::print(out, "damaged: {}\n", error.message()); };
+}
+
 store::Error DamagedSpool(const Path& file) {
   return store::Error(ErrorCode::kCorruption, file.string() + " is damaged, and kept");
 }
@@ -165,20 +169,14 @@ Status StateCommands::ListDeadLetters(const AgentSettings& settings, std::ostrea
     fmt::print(out, "no dead letters\n");
     return store::Ok();
   }
-  auto reader = DeadLetterReader::Open(file);
-  RETURN_IF_ERROR(reader);
-  for (bool damaged = false;;) {
-    auto record = reader->Next();
-    if (!record && record.error().code() == ErrorCode::kCorruption) {
-      damaged = true;
-      fmt::print(out, "damaged: {}\n", record.error().message());
-      continue;
-    }
-    RETURN_IF_ERROR(record);
-    if (!*record) return damaged ? Fail(DamagedSpool(file)) : store::Ok();
-    fmt::print(out, "{} bytes at {} of {} for topic {}: {}\n", (*record)->bytes, (*record)->offset,
-               (*record)->path, (*record)->topic, (*record)->reason);
-  }
+  auto print = [&out](const DeadLetterRecord& record) {
+    fmt::print(out, "{} bytes at {} of {} for topic {}: {}\n", record.bytes, record.offset,
+               record.path, record.topic, record.reason);
+    return store::Ok();
+  };
+  auto damaged = ForEachDeadLetter(file, print, PrintDamage(out));
+  RETURN_IF_ERROR(damaged);
+  return *damaged > 0 ? Fail(DamagedSpool(file)) : store::Ok();
 }
 
 Status StateCommands::Replay(const AgentSettings& settings, std::ostream& out) const {
@@ -196,10 +194,7 @@ Status StateCommands::Replay(const AgentSettings& settings, std::ostream& out) c
     file = std::move(*aside);
   }
   store::SystemClock clock;
-  auto on_damage = [&out](const store::Error& error) {
-    fmt::print(out, "damaged: {}\n", error.message());
-  };
-  auto replayed = ReplayDeadLetters(*kafka, file, topic_, clock, on_damage);
+  auto replayed = ReplayDeadLetters(*kafka, file, topic_, clock, PrintDamage(out));
   if (!replayed) {
     return Fail(replayed.error().WithContext(
         fmt::format("{} is kept, some of it may have been sent", file.string())));

@@ -15,6 +15,19 @@ using store::MutexLock;
 using store::TimePoint;
 using store::client::WatchedKey;
 
+namespace {
+
+// A FIFO that nobody writes to would hold up this thread, and with it the stop.
+store::Result<std::string> ReadList(const std::string& path) {
+  struct stat status{};
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    return store::Fail(store::ErrorCode::kInvalidArgument, path + ": not a regular file");
+  }
+  return store::ReadFile(path, kEntryListBytesMax);
+}
+
+}  // namespace
+
 void ChangeGate::Offer(ConfigText config, TimePoint now) {
   if (config.text && ParseEntryList(*config.text)) {
     list_ = Waiting{std::move(config), now};
@@ -139,19 +152,6 @@ void StoreSource::Reread() {
   }
   Offer(std::move(config), response->header().revision());
 }
-
-namespace {
-
-// A FIFO that nobody writes to would hold up this thread, and with it the stop.
-store::Result<std::string> ReadList(const std::string& path) {
-  struct stat status;
-  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-    return store::Fail(store::ErrorCode::kInvalidArgument, path + ": not a regular file");
-  }
-  return store::ReadFile(path, kEntryListBytesMax);
-}
-
-}  // namespace
 
 FileSource::FileSource(std::string path, SourceTiming timing, SourceHandlers handlers)
     : path_(std::move(path)), timing_(timing), handlers_(std::move(handlers)), gate_(timing) {}

@@ -228,4 +228,25 @@ Result<std::optional<uint64_t>> DeadLetterReader::FindTorn(const Path& file) {
   return reader->torn_at_;
 }
 
+Result<uint64_t> ForEachDeadLetter(const Path& file,
+                                   absl::FunctionRef<Status(const DeadLetterRecord&)> take,
+                                   absl::FunctionRef<void(const store::Error&)> on_damage) {
+  auto reader = DeadLetterReader::Open(file);
+  RETURN_IF_ERROR(reader);
+  uint64_t damaged = 0;
+  while (true) {
+    auto record = reader->Next();
+    if (!record && record.error().code() == ErrorCode::kCorruption) {
+      ++damaged;
+      on_damage(record.error());
+      continue;
+    }
+    RETURN_IF_ERROR(record);
+    if (!*record) {
+      return damaged;
+    }
+    RETURN_IF_ERROR(take(**record));
+  }
+}
+
 }  // namespace logagent

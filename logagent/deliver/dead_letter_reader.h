@@ -8,6 +8,8 @@
 #include "store/base/error.h"
 #include "store/base/file.h"
 
+#include <absl/functional/function_ref.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -66,5 +68,11 @@ class DeadLetterReader {
   uint64_t at_ = 0;
   std::optional<uint64_t> torn_at_;  // if the last damaged stretch is a record that was cut short
 };
+
+// `take` for each whole record, `on_damage` for each damaged stretch; the number of these. Ends
+// with the first error of `take` or of the file.
+Result<uint64_t> ForEachDeadLetter(const Path& file,
+                                   absl::FunctionRef<Status(const DeadLetterRecord&)> take,
+                                   absl::FunctionRef<void(const store::Error&)> on_damage);
 
 }  // namespace logagent

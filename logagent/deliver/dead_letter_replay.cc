@@ -109,35 +109,13 @@ Status Replay::WaitAnswers() {
   return store::Ok();
 }
 
-// Each whole record; how many damaged stretches are between them.
-Result<uint64_t> EachRecord(const Path& file,
-                            absl::FunctionRef<Status(const DeadLetterRecord&)> take,
-                            absl::FunctionRef<void(const store::Error&)> on_damage) {
-  auto reader = DeadLetterReader::Open(file);
-  RETURN_IF_ERROR(reader);
-  uint64_t damaged = 0;
-  while (true) {
-    auto record = reader->Next();
-    if (!record && record.error().code() == ErrorCode::kCorruption) {
-      ++damaged;
-      on_damage(record.error());
-      continue;
-    }
-    RETURN_IF_ERROR(record);
-    if (!*record) {
-      return damaged;
-    }
-    RETURN_IF_ERROR(take(**record));
-  }
-}
-
 Result<uint64_t> LongestRecord(const Path& file) {
   uint64_t longest = 0;
   auto take = [&](const DeadLetterRecord& record) {
     longest = std::max(longest, record.bytes);
     return store::Ok();
   };
-  auto read = EachRecord(file, take, [](const store::Error&) {});
+  auto read = ForEachDeadLetter(file, take, [](const store::Error&) {});
   RETURN_IF_ERROR(read);
   return longest;
 }
@@ -174,7 +152,7 @@ Result<Replayed> ReplayDeadLetters(KafkaConfig config, const Path& file, const s
   RETURN_IF_ERROR(sink);
   Replay replay(**sink, clock);
   auto send = [&](const DeadLetterRecord& record) { return replay.Send(record, topic); };
-  auto damaged = EachRecord(file, send, on_damage);
+  auto damaged = ForEachDeadLetter(file, send, on_damage);
   RETURN_IF_ERROR(damaged);
   RETURN_IF_ERROR(replay.WaitAnswers());
   replayed.delivered = replay.delivered();

@@ -106,20 +106,15 @@ Status CheckAcks(const std::string& key, const std::string& value) {
 }
 
 // The library's text for a file it cannot read does not tell which.
-Status CheckFiles(rd_kafka_conf_t* conf) {
+Status CheckFiles(const rd_kafka_conf_t* conf) {
   constexpr std::array<const char*, 5> kFiles = {"ssl.ca.location", "ssl.certificate.location",
                                                  "ssl.key.location", "ssl.keystore.location",
                                                  "ssl.crl.location"};
-  std::array<char, 4096> text{};
-  auto get = [&](const char* key) -> std::string {
-    size_t size = text.size();
-    return rd_kafka_conf_get(conf, key, text.data(), &size) == RD_KAFKA_CONF_OK ? text.data() : "";
-  };
-  if (get("security.protocol").find("ssl") == std::string::npos) {
+  if (PropertyOf(conf, "security.protocol").find("ssl") == std::string::npos) {
     return store::Ok();
   }
   for (const char* key : kFiles) {
-    std::string path = get(key);
+    std::string path = PropertyOf(conf, key);
     if (!path.empty() && path != "probe" && access(path.c_str(), R_OK) != 0) {
       return store::Fail(
           store::ErrnoError(errno, path).WithContext(fmt::format("kafka.properties.{}", key)));
@@ -129,6 +124,12 @@ Status CheckFiles(rd_kafka_conf_t* conf) {
 }
 
 }  // namespace
+
+std::string PropertyOf(const rd_kafka_conf_t* conf, const char* key) {
+  std::array<char, 4096> text{};  // the longest is a path
+  size_t size = text.size();
+  return rd_kafka_conf_get(conf, key, text.data(), &size) == RD_KAFKA_CONF_OK ? text.data() : "";
+}
 
 Result<KafkaConfPtr> MakeKafkaConf(const KafkaConfig& config) {
   auto conf = MakePlainKafkaConf(config);

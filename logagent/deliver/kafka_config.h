@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // KafkaConfig: our options and how they become librdkafka's. Every librdkafka property can be set
 // under `properties` and wins over our defaults, except the few that would break the delivery
-// guarantee; an unknown name or a bad value is one error that names the key. Value type; functions
-// are pure.
+// guarantee; an unknown name or a bad value is one error that names the key. Value type; any
+// thread; of the disk only the files that properties name are looked at.
 #pragma once
 
 #include "store/base/error.h"
@@ -35,6 +35,9 @@ struct KafkaConfDeleter {
   void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
 };
 using KafkaConfPtr = std::unique_ptr<rd_kafka_conf_t, KafkaConfDeleter>;
+
+// In use, as the library writes it; empty: not set.
+std::string PropertyOf(const rd_kafka_conf_t* conf, const char* key);
 
 // Without connecting anywhere. It has an interceptor, so when rd_kafka_new fails it must be given
 // up, not destroyed: librdkafka (2.0.2) has freed the interceptor then.

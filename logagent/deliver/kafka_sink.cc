@@ -43,16 +43,8 @@ uint64_t PayloadOf(const std::vector<Line>& lines) {
   return bytes;
 }
 
-// A property in use.
-std::string PropertyOf(const rd_kafka_t* producer, const char* key) {
-  std::array<char, 32> text{};
-  size_t size = text.size();
-  const rd_kafka_conf_t* conf = rd_kafka_conf(const_cast<rd_kafka_t*>(producer));
-  return rd_kafka_conf_get(conf, key, text.data(), &size) == RD_KAFKA_CONF_OK ? text.data() : "";
-}
-
-uint64_t NumberOf(const rd_kafka_t* producer, const char* key) {
-  std::string text = PropertyOf(producer, key);
+uint64_t NumberOf(const rd_kafka_conf_t* conf, const char* key) {
+  std::string text = PropertyOf(conf, key);
   uint64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
@@ -163,9 +155,10 @@ Status KafkaSink::Connect(bool plain) {
                        fmt::format("kafka.properties: {}", text.data()));
   }
   queue_ = rd_kafka_queue_get_main(producer_);
-  uint64_t requests = NumberOf(producer_, "max.in.flight.requests.per.connection");
-  batch_bytes_ = NumberOf(producer_, "batch.size");
-  one_batch_each_ = PropertyOf(producer_, "enable.idempotence") == "true";
+  const rd_kafka_conf_t* used = rd_kafka_conf(producer_);
+  uint64_t requests = NumberOf(used, "max.in.flight.requests.per.connection");
+  batch_bytes_ = NumberOf(used, "batch.size");
+  one_batch_each_ = PropertyOf(used, "enable.idempotence") == "true";
   broker_bytes_ = (std::min(requests, kRequestsMax) + kBatchesBehind) * batch_bytes_;
   return store::Ok();
 }
