@@ -197,19 +197,20 @@ std::string SwitchInFile(const std::string& value) {
   return value;
 }
 
+// As the command line would have it.
+std::string ValueOf(const std::string& name, const Given& given) {
+  if (!given.in_file) return given.value;
+  if (IsSwitch(name)) return SwitchInFile(given.value);
+  const Flag* flag = FindFlag(name);
+  const bool bare = flag != nullptr && flag->kind == FlagKind::kDuration &&
+                    absl::c_all_of(given.value, absl::ascii_isdigit);
+  return bare ? given.value + "ns" : given.value;
+}
+
 Status Set(const std::string& name, const Given& given, FlagOutcome* outcome) {
-  if (given.in_file && IsSwitch(name)) {
-    Given plain = given;
-    plain.in_file = false;
-    plain.value = SwitchInFile(given.value);
-    return Set(name, plain, outcome);
-  }
-  if (const Flag* flag = FindFlag(name)) {
-    const bool bare = given.in_file && flag->kind == FlagKind::kDuration &&
-                      absl::c_all_of(given.value, absl::ascii_isdigit);
-    return flag->set(outcome->config, bare ? given.value + "ns" : given.value);
-  }
-  auto judged = JudgeOtherFlag(*FindOtherFlag(name), given.value);
+  const std::string value = ValueOf(name, given);
+  if (const Flag* flag = FindFlag(name)) return flag->set(outcome->config, value);
+  auto judged = JudgeOtherFlag(*FindOtherFlag(name), value);
   RETURN_IF_ERROR(judged);
   if (!judged->empty()) outcome->warnings.push_back(*judged);
   return Ok();
