@@ -13,6 +13,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -54,6 +55,19 @@ class SnapshotInstallerTest : public testing::Test {
       std::this_thread::yield();
     }
     return true;
+  }
+  // A collection begins on its thread; true when it is at that failpoint.
+  bool CollectUpTo(std::string_view failpoint) {
+    Failpoints::CountPasses();
+    auto passes = [failpoint] {
+      for (const Failpoints::Count& count : Failpoints::Counts()) {
+        if (count.name == failpoint) return count.passes;
+      }
+      return uint64_t{0};
+    };
+    const uint64_t before = passes();
+    maintenance_.Tick(clock_.Now());
+    return WaitFor([&] { return passes() > before; });
   }
   std::vector<std::string> Watched() {
     while (hub_.RunTurn()) {
@@ -120,16 +134,7 @@ TEST_F(SnapshotInstallerTest, AWatcherGoesOnInTheNewState) {
 TEST_F(SnapshotInstallerTest, WaitsForTheStepOfACollection) {
   behind_.Do(CompactOf(5));
   ASSERT_TRUE(Failpoints::Parse("mvcc-collect=sleep(100)"));
-  Failpoints::CountPasses();
-  auto passes = [] {
-    for (const Failpoints::Count& count : Failpoints::Counts()) {
-      if (count.name == "mvcc-collect") return count.passes;
-    }
-    return uint64_t{0};
-  };
-  const uint64_t before = passes();
-  maintenance_.Tick(clock_.Now());
-  ASSERT_TRUE(WaitFor([&] { return passes() > before; }));
+  ASSERT_TRUE(CollectUpTo("mvcc-collect"));
   ASSERT_TRUE(Install());
   Failpoints::DisarmAll();
   EXPECT_EQ(behind_.Keys(), ahead_.Keys());
@@ -143,16 +148,7 @@ TEST_F(SnapshotInstallerTest, AHalfDoneCollectionLetsGoOfTheFormerState) {
   const std::weak_ptr<engine::Engine> former = behind_.state().mvcc().engine();
   behind_.LetGoOfEngine();
   ASSERT_TRUE(Failpoints::Parse("mvcc-collect-one=branch;mvcc-collected=sleep(100)"));
-  Failpoints::CountPasses();
-  auto passes = [] {
-    for (const Failpoints::Count& count : Failpoints::Counts()) {
-      if (count.name == "mvcc-collected") return count.passes;
-    }
-    return uint64_t{0};
-  };
-  const uint64_t before = passes();
-  maintenance_.Tick(clock_.Now());
-  ASSERT_TRUE(WaitFor([&] { return passes() > before; }));
+  ASSERT_TRUE(CollectUpTo("mvcc-collected"));
   ASSERT_TRUE(Install());
   Failpoints::DisarmAll();
   EXPECT_TRUE(WaitFor([&] {
