@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <regex>
 #include <sstream>
 
 namespace store::raft {
@@ -222,6 +224,24 @@ TEST_P(ScenarioTest, PrintsWhatTheFileSays) {
   Scenario scenario;
   RunFile(std::string(SCENARIO_DIR) + "/" + GetParam() + ".txt",
           [&](const Command& command) { return scenario.Run(command); });
+}
+
+// What a file begins with, as one line.
+std::string FirstComment(const std::string& path) {
+  std::ifstream file(path);
+  std::string comment;
+  for (std::string line; std::getline(file, line) && line.starts_with("#");) {
+    comment += line.substr(1);
+  }
+  return comment;
+}
+
+// A story without a source is only what the code happens to do.
+TEST_P(ScenarioTest, BeginsWithWhatItCoversAndItsSource) {
+  const std::string comment = FirstComment(std::string(SCENARIO_DIR) + "/" + GetParam() + ".txt");
+  EXPECT_TRUE(std::regex_search(
+      comment, std::regex(R"(\b((thesis|architecture) [0-9]+(\.[0-9]+)*|etcd [0-9]{4,5})\b)")))
+      << "no section of the thesis or of the architecture, no issue of etcd in: " << comment;
 }
 
 INSTANTIATE_TEST_SUITE_P(Data, ScenarioTest, testing::ValuesIn(Files()),
