@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/peer/peer.h"
 
+#include <absl/algorithm/container.h>
 #include <fmt/format.h>
 
 #include <chrono>
@@ -10,6 +11,7 @@ namespace store::peer {
 namespace {
 
 constexpr int64_t kNanosPerMicro = 1000;
+constexpr size_t kHeardAddressesMax = 16;
 // Beyond it etcd warns too: leases and logs are hard to read then, the protocol does not care.
 constexpr int64_t kClockDifferenceMicrosMax = 1'000'000;
 
@@ -31,8 +33,28 @@ Peer::Peer(PeerWorld& world, raft::NodeId id)
   knock_at_ = world_.clock.Now() + world_.limits.knock_after;
 }
 
-void Peer::SetAddresses(const std::vector<std::string>& addresses) {
-  addresses_ = addresses;
+void Peer::SetAddresses(std::vector<std::string> named) {
+  named_ = std::move(named);
+  UseAddresses();
+}
+
+void Peer::HearAddresses(std::vector<std::string> heard) {
+  if (heard.empty()) return;
+  heard_ = std::move(heard);
+  if (heard_.size() > kHeardAddressesMax) heard_.resize(kHeardAddressesMax);
+  UseAddresses();
+}
+
+void Peer::UseAddresses() {
+  auto is_named = [this](const std::string& one) { return absl::c_linear_search(named_, one); };
+  if (absl::c_all_of(heard_, is_named)) heard_.clear();
+  std::vector<std::string> all = heard_;
+  for (const std::string& one : named_) {
+    if (!absl::c_linear_search(heard_, one)) all.push_back(one);
+  }
+  if (all == addresses_) return;
+  addresses_ = std::move(all);
+  if (knocker_) knocker_->SetAddresses(addresses_);
   if (!dials()) return;
   for (Link& link : links_) {
     if (!link.dialer) {
@@ -40,7 +62,7 @@ void Peer::SetAddresses(const std::vector<std::string>& addresses) {
           world_.loop, DialOptionsFor(static_cast<uint64_t>(link.kind)),
           [this, kind = link.kind](const rpc::ClientCallPtr& call) { OnDialed(kind, call); });
     }
-    link.dialer->SetAddresses(addresses);
+    link.dialer->SetAddresses(addresses_);
   }
 }
 
@@ -245,7 +267,8 @@ void Peer::OnPong(Link& link, const Pong& pong) {
   }
 }
 
-// A member that was removed while it was down is not dialled by anybody: it has to ask.
+// A member that was removed while it was down is not dialled by anybody: it has to ask. Nor is one
+// that moved while the other was down: it has to say where it is.
 void Peer::TickKnock(TimePoint now) {
   if (dials()) return;
   if (active() || knocked_) knocker_.reset();

@@ -43,8 +43,9 @@ struct PeerLimits {
   size_t control_queue_bytes = 256 << 10;
   Duration ping_interval = std::chrono::seconds(1);
   Duration silence = std::chrono::seconds(5);
-  // The other member should have opened its streams long ago: it may know why it does not.
-  Duration knock_after = std::chrono::seconds(10);
+  // The other member should have opened its streams by now: it knows why it does not, or must be
+  // told where this one is.
+  Duration knock_after = std::chrono::seconds(3);
 };
 
 // What all peers of a set share; outlives them. Loop only.
@@ -72,8 +73,13 @@ class Peer final : public std::enable_shared_from_this<Peer> {
   Peer& operator=(const Peer&) = delete;
 
   raft::NodeId id() const { return id_; }
-  // "host:port"; dialled if this member has the higher id.
-  void SetAddresses(const std::vector<std::string>& addresses);
+  // "host:port", as membership names them and as the member itself says. What it says comes first,
+  // until membership says the same: one that was away knows addresses only of before the others
+  // moved, and who moved is the only one to tell it. Both are tried: a member that has not applied
+  // its own move yet says what is out of date.
+  void SetAddresses(std::vector<std::string> named);
+  void HearAddresses(std::vector<std::string> heard);
+  // Dialled if this member has the higher id.
   const std::vector<std::string>& addresses() const { return addresses_; }
   // Sends, queues or drops.
   void Push(const raft::Message& message);
@@ -114,6 +120,7 @@ class Peer final : public std::enable_shared_from_this<Peer> {
   Hello HelloOn(ChannelKind kind) const { return {kind, world_.server_version, world_.own_urls}; }
   FrameHeader Header() const { return {world_.cluster, world_.self, id_}; }
   DialOptions DialOptionsFor(uint64_t salt) const;
+  void UseAddresses();
   void OnDialed(ChannelKind kind, const rpc::ClientCallPtr& call);
   void TickKnock(TimePoint now);
   void Knock(const rpc::ClientCallPtr& call);
@@ -131,7 +138,9 @@ class Peer final : public std::enable_shared_from_this<Peer> {
   PeerWorld& world_;
   const raft::NodeId id_;
   PeerCounters counters_;
-  std::vector<std::string> addresses_;
+  std::vector<std::string> named_;
+  std::vector<std::string> heard_;
+  std::vector<std::string> addresses_;  // of both
   std::array<Link, kChannels> links_;
   std::unique_ptr<PeerDialer> knocker_;
   TimePoint knock_at_{};

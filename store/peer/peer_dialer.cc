@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/peer/peer_dialer.h"
 
+#include <absl/algorithm/container.h>
+
 #include <utility>
 
 namespace store::peer {
@@ -19,6 +21,7 @@ void PeerDialer::SetAddresses(std::vector<std::string> addresses) {
   if (addresses == addresses_) return;
   addresses_ = std::move(addresses);
   next_address_ = 0;
+  if (connected() && absl::c_linear_search(addresses_, address_)) return;
   Dial();
 }
 
@@ -27,8 +30,9 @@ void PeerDialer::Redial() { Dial(); }
 void PeerDialer::Dial() {
   channel_.reset();
   if (addresses_.empty()) return;
+  address_ = addresses_[next_address_++ % addresses_.size()];
   rpc::ChannelOptions options;
-  options.address = addresses_[next_address_++ % addresses_.size()];
+  options.address = address_;
   options.limits = options_.limits;
   options.connect_timeout = options_.connect_timeout;
   options.backoff_min = options_.backoff_min;
@@ -57,14 +61,16 @@ void PeerDialer::Open() {
 
 void PeerDialer::OnEnded(bool refused) {
   open_ = false;
-  OpenAfter(refused ? options_.refused_pause : options_.backoff_min);
+  OpenAfter(refused ? options_.refused_pause : options_.backoff_min, refused);
 }
 
-// A connection that is made meanwhile opens at once; one that stayed is opened here.
-void PeerDialer::OpenAfter(Duration pause) {
+// A connection that is made meanwhile opens at once; one that stayed is opened here. Who refuses
+// may be somebody else, at an address that is the member's no more.
+void PeerDialer::OpenAfter(Duration pause, bool elsewhere) {
   if (timer_) loop_.Cancel(*timer_);
-  timer_ = loop_.After(pause, [this] {
+  timer_ = loop_.After(pause, [this, elsewhere] {
     timer_.reset();
+    if (elsewhere && !open_ && addresses_.size() > 1) return Dial();
     Open();
   });
 }

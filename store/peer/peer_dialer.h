@@ -44,7 +44,7 @@ class PeerDialer {
   PeerDialer(const PeerDialer&) = delete;
   PeerDialer& operator=(const PeerDialer&) = delete;
 
-  // "host:port" of each URL; dials anew if they changed.
+  // "host:port" of each URL; dials anew unless what it is connected to is among them.
   void SetAddresses(std::vector<std::string> addresses);
   // The call it opened has ended. `refused`: by the other member's decision.
   void OnEnded(bool refused);
@@ -57,7 +57,7 @@ class PeerDialer {
   void Dial();
   void OnState(rpc::Channel::State state);
   void Open();
-  void OpenAfter(Duration pause);
+  void OpenAfter(Duration pause, bool elsewhere);
   bool connected() const { return channel_ && channel_->state() == rpc::Channel::State::kReady; }
 
   rpc::EventLoop& loop_;
@@ -65,6 +65,7 @@ class PeerDialer {
   Opened opened_;
   std::vector<std::string> addresses_;
   size_t next_address_ = 0;
+  std::string address_;  // of channel_
   uint64_t dials_ = 0;
   std::unique_ptr<rpc::Channel> channel_;
   bool open_ = false;  // a call is under way

@@ -55,6 +55,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
     if (hello == nullptr) {
       return call_->Finish({rpc::GrpcCode::kInvalidArgument, "the first frame is not a hello"});
     }
+    peers_.HearAddresses(frame->header.from, *hello);
     if (frame->header.from < frame->header.to) {
       return call_->Finish({rpc::GrpcCode::kFailedPrecondition, std::string(kKnockedText)});
     }

@@ -140,7 +140,7 @@ void PeerSet::Handle(const Members& members) {
     strangers_.erase(member.id);
     std::shared_ptr<Peer>& peer = peers_[member.id];
     if (!peer) peer = std::make_shared<Peer>(world_, member.id);
-    peer->SetAddresses(AddressesOf(member));
+    peer->SetAddresses(AddressesOf(member.id, member.peer_urls));
   }
   for (raft::NodeId gone : *removed_) strangers_.erase(gone);
   present.insert(strangers_.begin(), strangers_.end());
@@ -151,15 +151,16 @@ void PeerSet::Handle(const Members& members) {
   });
 }
 
-std::vector<std::string> PeerSet::AddressesOf(const cluster::Member& member) {
+std::vector<std::string> PeerSet::AddressesOf(raft::NodeId id,
+                                              const std::vector<std::string>& peer_urls) {
   std::vector<std::string> addresses;
-  for (const std::string& text : member.peer_urls) {
+  for (const std::string& text : peer_urls) {
     auto url = ParseUrl(text);
     if (url && !url->tls()) {
       addresses.push_back(url->Address());
     } else if (auto suppressed = world_.quiet.Due("url/" + text)) {
       world_.log.Error("a peer URL cannot be used: TLS is not supported yet, use http",
-                       {{"peer-id", Hex(member.id)}, {"url", text}, {"suppressed", *suppressed}});
+                       {{"peer-id", Hex(id)}, {"url", text}, {"suppressed", *suppressed}});
     }
   }
   return addresses;
@@ -179,12 +180,12 @@ void PeerSet::MeetStranger(const FrameHeader& header, const Hello& hello) {
   strangers_.insert(header.from);
   std::shared_ptr<Peer>& peer = peers_[header.from];
   peer = std::make_shared<Peer>(world_, header.from);
-  cluster::Member member;
-  member.id = header.from;
-  member.peer_urls = hello.peer_urls;
-  peer->SetAddresses(AddressesOf(member));
   world_.log.Info("a member speaks that was added after all that is applied here",
                   {{"peer-id", Hex(header.from)}});
+}
+
+void PeerSet::HearAddresses(raft::NodeId from, const Hello& hello) {
+  if (auto peer = Find(from)) peer->HearAddresses(AddressesOf(from, hello.peer_urls));
 }
 
 std::optional<rpc::RpcStatus> PeerSet::CheckSender(const FrameHeader& header,

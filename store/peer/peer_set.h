@@ -66,6 +66,8 @@ class PeerSet final : public replica::PeerTransport {
   // for a member that was added later: this one may be so far behind that only such a one can tell
   // it.
   void MeetStranger(const FrameHeader& header, const Hello& hello);
+  // A member that CheckSender lets speak says where it is reached.
+  void HearAddresses(raft::NodeId from, const Hello& hello);
   // Whether what `header` says fits this member; else how to refuse, which is logged once a minute.
   std::optional<rpc::RpcStatus> CheckSender(const FrameHeader& header, std::string_view address);
   std::shared_ptr<Peer> Find(raft::NodeId id) const;
@@ -92,7 +94,7 @@ class PeerSet final : public replica::PeerTransport {
   void Handle(const raft::Envelope& envelope);
   void Handle(const Other& other);
   void Handle(const Members& members);
-  std::vector<std::string> AddressesOf(const cluster::Member& member);
+  std::vector<std::string> AddressesOf(raft::NodeId id, const std::vector<std::string>& peer_urls);
   void Tick();
   void EndStreams();
 

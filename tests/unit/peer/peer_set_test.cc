@@ -111,6 +111,47 @@ TEST(PeerSet, TheNextUrlIsTriedWhenOneDoesNotAnswer) {
   EXPECT_TRUE(two.WaitActive(1));
 }
 
+// It has moved, and somebody else listens where it was.
+TEST(PeerSet, TheNextUrlIsTriedWhenAnotherMemberAnswers) {
+  Node one(Quick(1));
+  Node two(Quick(2));
+  Node three(Quick(3));
+  cluster::Member both = one.member();
+  both.peer_urls.insert(both.peer_urls.begin(), "http://" + three.address());
+  one.Know({one.member(), two.member()});
+  two.Know({both, two.member()});
+  EXPECT_TRUE(two.WaitActive(1));
+}
+
+// Nobody else can tell the one that was away: it speaks to nobody, and all that it would dial is
+// gone.
+TEST(PeerSet, AMemberThatMovedMeanwhileIsDialledWhereItSaysThatItIs) {
+  PeerLimits limits;
+  limits.knock_after = std::chrono::milliseconds(20);
+  Node moved(Quick(1, limits));
+  Node away(Quick(2));
+  cluster::Member before = moved.member();
+  {
+    Node gone(Quick(3));
+    before.peer_urls = {"http://" + gone.address()};
+  }
+  away.Know({before, away.member()});
+  moved.Know({moved.member(), away.member()});
+  ASSERT_TRUE(away.WaitActive(1) && moved.WaitActive(2));
+  // Neither a change of another member, applied before this one's, nor its own ends that.
+  cluster::Member other{
+      .id = NodeId(3), .name = {}, .peer_urls = {}, .client_urls = {}, .learner = false};
+  uint64_t number = 0;
+  for (const cluster::Member& row : {before, moved.member()}) {
+    away.Know({row, away.member(), other});
+    away.Send(1, Numbered(++number));
+    ASSERT_TRUE(
+        moved.events.Wait([number](const auto& heard) { return heard.messages.size() == number; }));
+    away.Run([&] { EXPECT_EQ(away.peers.Find(NodeId(1))->addresses().front(), moved.address()); });
+  }
+  EXPECT_EQ(away.Metric("etcd_network_disconnected_peers_total{Local=\"2\",Remote=\"1\"}"), 0);
+}
+
 TEST(PeerSet, AnotherClusterIsRefused) {
   PeerSetOptions foreign = Quick(2);
   foreign.cluster = ClusterId(0xc2);
@@ -186,7 +227,8 @@ TEST(PeerSet, AKnockOfAMemberIsNoStream) {
   Node two(Quick(2));
   two.Know({two.member(),
             {.id = NodeId(1), .name = {}, .peer_urls = {}, .client_urls = {}, .learner = false}});
-  one.Know({one.member(), two.member()});
+  // It does not know its own address, so nobody could answer it.
+  one.Know({two.member()});
   while (two.Ended(kExchangePath, rpc::GrpcCode::kFailedPrecondition) == 0) one.Run([] {});
   EXPECT_FALSE(one.Active(2));
   Introduce(one, two);
