@@ -22,6 +22,7 @@ void Raft::HeardLeader(NodeId from) {
     BecomeFollower(term_, from);
   }
   election_elapsed_ = 0;
+  campaign_wanted_ = false;
 }
 
 void Raft::Handle(NodeId from, AppendRequest& request) {
