@@ -128,8 +128,9 @@ Status WalLogStore::AppendGroup(std::span<const raft::PersistUnit* const> group)
 
 Status WalLogStore::AppendUnit(const raft::PersistUnit& unit) {
   // The hard state goes first: an entry must never be on disk with a term this member has not
-  // entered. But where the unit replaces entries its commit index goes last: it may speak about the
-  // new ones, and torn in between it would declare the old ones committed.
+  // entered. But where the unit replaces entries its commit index goes behind the mark that takes
+  // the old ones back: torn before it, it would declare them committed. It goes before the new
+  // ones: who holds a change of the members must know that the one before it is committed.
   bool replaces = unit.reset_to || unit.truncate_from;
   if (unit.hard_state) {
     raft::HardState first = *unit.hard_state;
@@ -150,8 +151,9 @@ Status WalLogStore::AppendUnit(const raft::PersistUnit& unit) {
     }
     if (anything) RETURN_IF_ERROR(Put(mark));
   }
+  if (replaces && unit.hard_state) RETURN_IF_ERROR(Put(*unit.hard_state));
   for (const raft::EntryPtr& entry : unit.entries) RETURN_IF_ERROR(Put(entry));
-  return replaces && unit.hard_state ? Put(*unit.hard_state) : Ok();
+  return Ok();
 }
 
 Status WalLogStore::Put(const Change& change) {

@@ -36,8 +36,9 @@ void UnitDisk::Crash(size_t whole, int torn) {
   if (torn >= 0 && !written_.empty()) {
     PersistUnit unit = std::move(written_.front());
     bool replaces = unit.reset_to || unit.truncate_from;
-    // As the log writes it: the commit index of a unit that replaces entries stands behind them.
-    if (replaces && unit.hard_state) unit.hard_state->commit = hard_state.commit;
+    // As the log writes it: the commit index of a unit that replaces entries stands between the
+    // mark that takes the old ones back and the first new one.
+    if (replaces && unit.hard_state && torn == 0) unit.hard_state->commit = hard_state.commit;
     unit.entries.resize(std::min(unit.entries.size(), static_cast<size_t>(torn)));
     Store(unit);
   }

@@ -147,6 +147,36 @@ TEST(WalDamageTest, NoPrefixOfAUnitCommitsWhatTheUnitReplaces) {
   EXPECT_EQ(OpenLog(disk, 3)->Load()->hard_state.commit, Index(5));
 }
 
+// Who holds a change of the members knows that the one before it is committed, and waits for it
+// before a campaign (architecture 2). So no prefix of a unit has a new entry without its commit.
+TEST(WalDamageTest, NoPrefixOfAUnitThatReplacesHasItsEntriesWithoutItsCommit) {
+  FaultFileSystem disk;
+  {
+    auto log = OpenLog(disk);
+    ASSERT_TRUE(log->Load());
+    ASSERT_TRUE(AppendOne(*log, MakeUnit(1, 5, 1)));
+  }
+  raft::PersistUnit unit = MakeUnit(4, 3, 2);
+  unit.truncate_from = Index(4);
+  unit.hard_state = raft::HardState{raft::Term(2), raft::NodeId(), Index(5)};
+  {
+    auto log = OpenLog(disk, 2);
+    ASSERT_TRUE(log->Load());
+    ASSERT_TRUE(AppendOne(*log, unit));
+  }
+  std::string path = SegmentPath(2);
+  std::string whole = disk.Get(path);
+  uint64_t end = Read(whole, 2).starts.back();
+  for (uint64_t size = kHeaderBytes; size <= end; ++size) {
+    auto files = disk.Clone();
+    files->Set(path, whole.substr(0, size));
+    Result<LogImage> image = OpenLog(*files, 3)->Load();
+    ASSERT_TRUE(image) << image.error().ToString();
+    bool any = !image->entries.empty() && image->entries.back()->term == raft::Term(2);
+    ASSERT_TRUE(!any || image->hard_state.commit == Index(5)) << "torn at " << size;
+  }
+}
+
 TEST(WalDamageTest, OneDamagedCopyOfAHeaderCostsNothing) {
   auto disk = MakeDisk();
   const std::string whole = disk->Get(SegmentPath(1));
