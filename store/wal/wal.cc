@@ -205,6 +205,8 @@ Status WalLogStore::SyncActive() {
   sync_timing_.End(began);
   syncs_.fetch_add(1, std::memory_order_relaxed);
   synced_ = {active_.header.sequence, end_};
+  MutexLock lock(mutex_);
+  durable_header_ = active_.header.sequence;
   return Ok();
 }
 
@@ -283,7 +285,9 @@ Status WalLogStore::TruncatePrefix(raft::Index through, raft::Term term) {
     MutexLock lock(mutex_);
     state_.table.TruncatePrefix({through, term});
     raft::Index truncated = state_.table.truncated().index;
-    while (segments_.size() > 1 && segments_[1].header.before.index <= truncated) {
+    // Until the next one's header is durable, an older one is where a restart finds term and vote.
+    while (segments_.size() > 1 && segments_[1].header.before.index <= truncated &&
+           segments_[1].header.sequence <= durable_header_) {
       released.push_back(segments_.front().path);
       segments_.pop_front();
     }

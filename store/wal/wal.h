@@ -106,6 +106,7 @@ class WalLogStore final : public LogStore {
   // Written by the appending thread and TruncatePrefix.
   LogState state_ ABSL_GUARDED_BY(mutex_);
   std::deque<Segment> segments_ ABSL_GUARDED_BY(mutex_);  // the chain, oldest first, active last
+  uint64_t durable_header_ ABSL_GUARDED_BY(mutex_) = 0;   // sequence of the newest one
 
   std::atomic<uint64_t> written_bytes_ = 0;
   std::atomic<uint64_t> syncs_ = 0;

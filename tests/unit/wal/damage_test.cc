@@ -177,6 +177,35 @@ TEST(WalDamageTest, NoPrefixOfAUnitThatReplacesHasItsEntriesWithoutItsCommit) {
   }
 }
 
+// An install makes the log begin behind all of its segments. Their files are used again only once
+// the header that takes their place is on disk; or a power cut would leave no log, term and vote
+// gone.
+TEST(WalDamageTest, SegmentsAreNotReleasedBeforeTheNextHeaderIsDurable) {
+  FaultFileSystem disk;
+  auto log = OpenLog(disk, 1, 16 << 10);
+  ASSERT_TRUE(log->Load());
+  uint64_t next = 1;
+  while (log->segments() < 3) ASSERT_TRUE(AppendOne(*log, MakeUnit(next++, 1, 5, 900)));
+  // Without an fsync until the next segment has begun, and the install there.
+  while (log->segments() < 4) {
+    raft::PersistUnit unit = MakeUnit(next++, 1, 5, 900);
+    unit.must_sync = false;
+    ASSERT_TRUE(AppendOne(*log, unit));
+  }
+  raft::PersistUnit install;
+  install.reset_to = raft::SnapshotMeta{Index(1000), raft::Term(5), {}};
+  ASSERT_TRUE(AppendOne(*log, install));
+  ASSERT_TRUE(log->TruncatePrefix(Index(1000), raft::Term(5)));
+  EXPECT_EQ(log->segments(), 2u) << "the last one with a durable header stays";
+  auto cut = disk.Clone();
+  Random random(1);
+  cut->Crash(Survival::kNothing, &random);
+  EXPECT_EQ(OpenLog(*cut, 2, 16 << 10)->Load()->hard_state.term, raft::Term(5));
+  ASSERT_TRUE(AppendOne(*log, MakeUnit(1001, 1, 5)));
+  ASSERT_TRUE(log->TruncatePrefix(Index(1000), raft::Term(5)));
+  EXPECT_EQ(log->segments(), 1u);
+}
+
 TEST(WalDamageTest, OneDamagedCopyOfAHeaderCostsNothing) {
   auto disk = MakeDisk();
   const std::string whole = disk->Get(SegmentPath(1));
