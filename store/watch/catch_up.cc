@@ -46,8 +46,8 @@ size_t CatchUp::AddRecord(const mvcc::RevisionScan& scan, FanOut* out) const {
   auto event = scan.Load();
   if (event) return out->AddOwned(std::move(*event));
   // The value went while we read: whoever wanted it is below the compacted revision now, and is
-  // canceled.
-  CHECK(event.error().code() == ErrorCode::kCompacted && scan.id().main < store_.compacted(),
+  // canceled; or it is there, and its own revision had taken the value back.
+  CHECK(event.error().code() == ErrorCode::kCompacted && scan.id().main <= store_.compacted(),
         "watch catch-up at revision {}: {}", scan.id().main, event.error().ToString());
   return 0;
 }

@@ -71,8 +71,9 @@ inline std::string Text(const WatchResponse& response) {
 
 class HubFixture {
  public:
-  explicit HubFixture(const WatchLimits& limits = {})
-      : engine_(std::make_shared<engine::MemEngine>()), limits_(limits) {
+  explicit HubFixture(const WatchLimits& limits = {}, std::shared_ptr<engine::Engine> engine =
+                                                          std::make_shared<engine::MemEngine>())
+      : engine_(std::move(engine)), limits_(limits) {
     auto opened = mvcc::MvccStore::Open(engine_);
     EXPECT_TRUE(opened);
     store_ = std::move(*opened);
@@ -88,7 +89,7 @@ class HubFixture {
   mvcc::MvccStore& store() { return *store_; }
   WatchHub& hub() { return *hub_; }
   ManualClock& clock() { return clock_; }
-  std::shared_ptr<engine::MemEngine> store_engine() const { return engine_; }
+  std::shared_ptr<engine::Engine> store_engine() const { return engine_; }
   size_t encodings() const { return encodings_; }
 
   // Changes of one batch, each its own revision unless inside one Txn; visible, but not published
@@ -168,7 +169,7 @@ class HubFixture {
     return batch_.get();
   }
 
-  std::shared_ptr<engine::MemEngine> engine_;
+  std::shared_ptr<engine::Engine> engine_;
   const WatchLimits limits_;
   ManualClock clock_;
   std::unique_ptr<mvcc::MvccStore> store_;
