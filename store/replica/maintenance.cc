@@ -17,6 +17,8 @@ constexpr WorkClass kHash{3};
 constexpr WorkClass kDisk{4};
 // The look at the disk must find one free while the first three wait for room.
 constexpr size_t kThreads = 4;
+// Of at most 1 MiB of keys each (mvcc::Collector).
+constexpr int kTrimsWaitingMax = 16;
 
 }  // namespace
 
@@ -147,7 +149,8 @@ void Maintenance::EndStep() {
 }
 
 void Maintenance::Collect() {
-  while (BeginStep()) {
+  // A tick calls again when apply has caught up with what is to be trimmed.
+  while (trims_waiting_.load(std::memory_order_relaxed) < kTrimsWaitingMax && BeginStep()) {
     auto step = collector_->Step(clock_.Now());
     EndStep();
     if (!step) {
@@ -159,7 +162,12 @@ void Maintenance::Collect() {
     if (!step->trim.keys.empty()) {
       // A trim that finds no room is only memory kept a while longer.
       auto trim = std::make_shared<mvcc::TrimBatch>(std::move(step->trim));
-      (void)apply_.TryRun([this, trim] { machine_.mvcc().Trim(*trim); });
+      trims_waiting_.fetch_add(1, std::memory_order_relaxed);
+      bool taken = apply_.TryRun([this, trim] {
+        machine_.mvcc().Trim(*trim);
+        trims_waiting_.fetch_sub(1, std::memory_order_relaxed);
+      });
+      if (!taken) trims_waiting_.fetch_sub(1, std::memory_order_relaxed);
     }
     if (step->state == mvcc::CollectStep::State::kFinished) {
       log_.Info("finished scheduled compaction",

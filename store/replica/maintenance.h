@@ -96,6 +96,7 @@ class Maintenance {
   std::atomic<bool> flushing_{false};
   std::atomic<bool> collecting_{false};
   std::atomic<bool> collect_waits_{false};
+  std::atomic<int> trims_waiting_{0};
   std::atomic<bool> disk_low_{false};
   TimePoint next_flush_{};    // replica thread
   TimePoint last_flush_{};    // replica thread
