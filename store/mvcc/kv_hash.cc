@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <utility>
 
 namespace store::mvcc {
@@ -91,26 +92,32 @@ Result<bool> MvccStore::IsLive(const HeldView& held, std::string_view key, Recor
                                Revision at) const {
   auto view = held.Enter();
   if (!view) return Fail(std::move(view).error());
-  const auto facts = view->Lookup(key, at);
-  return facts.has_value() && facts->mod == id;
+  // Not Lookup: a compaction meanwhile ends what may be asked, but trims nothing that `held` needs.
+  bool live = false;
+  view->ForEach(KeyRange::Point(key), at, [&](std::string_view, const KeyFacts& facts) {
+    live = facts.mod == id;
+    return false;
+  });
+  return live;
 }
 
 Result<KvHash> MvccStore::HashByRevision(Revision at) const {
-  // Registered before anything is read, so that nothing is collected meanwhile.
-  const Revision floor = compacted();
-  HeldView held(this, views_.Add(floor));
   KvHash result;
   std::shared_ptr<engine::Engine> engine;
-  {
+  std::optional<HeldView> registered;
+  do {
+    // Registered before anything is read, so that nothing is collected meanwhile. Once more when a
+    // compaction came between the two looks: the registered floor would not protect what it keeps.
+    result.compacted = compacted();
+    registered.emplace(HeldView(this, views_.Add(result.compacted)));
     ReadView view = View();
+    if (view.compacted() != result.compacted) continue;
     result.current = view.current();
-    result.compacted = view.compacted();
     engine = view.engine();
-  }
+  } while (engine == nullptr);
+  const HeldView& held = *registered;
   result.at = at.value() == 0 ? result.current : at;
   if (result.at > result.current) return Fail(ErrorCode::kFutureRevision);
-  // A compaction between the two looks: the registered floor would not protect what it keeps.
-  if (result.compacted != floor) return HashByRevision(at);
   if (result.at < Revision(0)) {  // etcd refuses none of these, and hashes nothing
     result.hash = KvHasher().value();
     return result;
@@ -142,6 +149,7 @@ Result<KvHash> MvccStore::HashByRevision(Revision at) const {
     if (!value) return Fail(std::move(value).error());
     hasher.Add(scan.id(), scan.header(), *value);
   }
+  if (held.cancelled()) return Fail(ErrorCode::kCompacted);
   result.hash = hasher.value();
   return result;
 }

@@ -4,6 +4,7 @@
 #include "store/mvcc/kv_hash.h"
 
 #include "tests/unit/base/seed.h"
+#include "tests/unit/mvcc/hooked_engine.h"
 #include "tests/unit/mvcc/model.h"
 
 #include <gtest/gtest.h>
@@ -200,6 +201,27 @@ TEST(KvHash, SameAtEveryRevisionBeforeDuringAndAfterCollection) {
   EXPECT_EQ(fixture.store().HashByRevision(Revision(119)).error().code(), ErrorCode::kCompacted);
   EXPECT_EQ(fixture.store().HashByRevision(Revision(121)).error().code(),
             ErrorCode::kFutureRevision);
+}
+
+// The registered floor holds collection back, not the compaction itself: what members hash must not
+// depend on the moment at which it is applied.
+TEST(KvHash, ACompactionMeanwhileChangesNothing) {
+  auto engine = std::make_shared<HookedEngine>();
+  Fixture fixture(engine);
+  Model model;
+  for (int i = 0; i < 20; ++i) {
+    const std::string key(1, static_cast<char>('a' + i % 5));
+    model.current = fixture.Put(key, std::to_string(i)).value();
+    model.Put(model.current, 0, key, std::to_string(i), 0);
+  }
+  ASSERT_TRUE(fixture.Compact(15));
+  model.compacted = 15;
+  engine->BeforeScan(engine::Table::kVal, [&fixture] { ASSERT_TRUE(fixture.Compact(20)); });
+  auto hash = fixture.store().HashByRevision(Revision(17));
+  ASSERT_TRUE(hash) << hash.error().ToString();
+  EXPECT_EQ(hash->hash, SlowHash(model, 17));
+  EXPECT_EQ(hash->compacted, Revision(15));
+  EXPECT_EQ(fixture.store().compacted(), Revision(20));
 }
 
 }  // namespace
