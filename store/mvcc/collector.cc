@@ -13,6 +13,8 @@ namespace {
 
 // Headers looked at in one step, when few of them lead to a delete.
 constexpr size_t kScansPerDelete = 16;
+// Of keys in one step's trim.
+constexpr size_t kTrimBytesMax = 1 << 20;
 
 void RemoveRecord(engine::WriteBatch& batch, RecordId id, bool has_value) {
   const std::string key = RecordKey(id);
@@ -65,7 +67,11 @@ Result<CollectStep> Collector::CollectBatch() {
   const auto from = ParseRecordKey(run_->next_key);
   RevisionScan scan(run_->engine, from->main, run_->target);
   size_t scanned = 0;
-  for (; scan.Valid() && step.removed < removed_max && scanned < scanned_max; scan.Next()) {
+  size_t trim_bytes = 0;
+  std::vector<std::string>& keys = step.trim.keys;
+  for (; scan.Valid() && step.removed < removed_max && scanned < scanned_max &&
+         trim_bytes < kTrimBytesMax;
+       scan.Next()) {
     if (scan.id() < *from) continue;
     ++scanned;
     const RecordHeader& header = scan.header();
@@ -75,9 +81,13 @@ Result<CollectStep> Collector::CollectBatch() {
     if (header.previous.valid()) RemoveRecord(*batch, header.previous, true);
     if (dead_tombstone) RemoveRecord(*batch, scan.id(), false);
     step.removed += (header.previous.valid() ? 1U : 0U) + (dead_tombstone ? 1U : 0U);
-    step.trim.keys.emplace_back(header.key);
+    if (!keys.empty() && keys.back() == header.key) continue;
+    keys.emplace_back(header.key);
+    trim_bytes += header.key.size();
   }
   RETURN_IF_ERROR(scan.status());
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   const bool finished = !scan.Valid();
   if (finished) batch->Put(engine::Table::kSys, CompactFinishedKey(), CompactRow(run_->target));
   FAILPOINT("mvcc-collect");

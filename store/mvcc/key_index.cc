@@ -98,11 +98,10 @@ void KeyIndex::Loader::Finish() {
 
 size_t KeyIndex::Trim(std::string_view key, Revision at) {
   KeyMeta* old = KeyTree::Find(tree_.root(), key);
-  if (old == nullptr) return 0;
+  if (old == nullptr || old->KeptWholeBy(at)) return 0;
   std::vector<KeyFacts> all;
   old->AppendAll(&all);
   const std::vector<KeyFacts> kept = KeptByCompaction(all, at);
-  if (kept.size() == all.size()) return 0;
   size_t before = 0;
   size_t after = 0;
   for (const KeyFacts& facts : all) before += RecordBytes(key.size(), facts.value_size);

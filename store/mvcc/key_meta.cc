@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <span>
 #include <type_traits>
 
 namespace store::mvcc {
@@ -12,6 +13,17 @@ namespace store::mvcc {
 static_assert(std::is_trivially_copyable_v<KeyFacts> && std::is_trivially_destructible_v<KeyFacts>);
 static_assert(sizeof(HistoryChunk) % alignof(KeyFacts) == 0);
 static_assert(sizeof(KeyMeta) == 24);
+
+namespace {
+
+// The rule of KeptByCompaction; `next` is the revision of the facts behind these.
+bool IsKept(const KeyFacts& facts, std::optional<Revision> next, Revision at) {
+  const Revision mod = facts.mod.main;
+  if (mod > at) return true;
+  return IsTombstone(facts) ? mod == at : !next || *next > at;
+}
+
+}  // namespace
 
 HistoryChunk* HistoryChunk::Make(uint32_t capacity) {
   void* memory = ::operator new(sizeof(HistoryChunk) + capacity * sizeof(KeyFacts));
@@ -123,25 +135,41 @@ std::optional<KeyFacts> KeyMeta::LiveAt(Revision at) const {
   return facts;
 }
 
-void KeyMeta::AppendAll(std::vector<KeyFacts>* out) const {
+std::vector<History> KeyMeta::Chunks() const {
   std::vector<History> chunks;
   for (History older = history(); older.chunk != nullptr;
        older = {older.chunk->older, older.chunk->older_count}) {
     chunks.push_back(older);
   }
-  for (auto it = chunks.rbegin(); it != chunks.rend(); ++it) {
-    out->insert(out->end(), it->chunk->facts(), it->chunk->facts() + it->count);
+  std::reverse(chunks.begin(), chunks.end());
+  return chunks;
+}
+
+void KeyMeta::AppendAll(std::vector<KeyFacts>* out) const {
+  for (const History& part : Chunks()) {
+    out->insert(out->end(), part.chunk->facts(), part.chunk->facts() + part.count);
   }
   out->push_back(newest());
+}
+
+bool KeyMeta::KeptWholeBy(Revision at) const {
+  std::optional<KeyFacts> before;
+  for (const History& part : Chunks()) {
+    for (const KeyFacts& facts : std::span(part.chunk->facts(), part.count)) {
+      if (before && !IsKept(*before, facts.mod.main, at)) return false;
+      if (facts.mod.main > at) return true;
+      before = facts;
+    }
+  }
+  return (!before || IsKept(*before, mod().main, at)) && IsKept(newest(), std::nullopt, at);
 }
 
 std::vector<KeyFacts> KeptByCompaction(const std::vector<KeyFacts>& facts, Revision at) {
   std::vector<KeyFacts> kept;
   for (size_t i = 0; i < facts.size(); ++i) {
-    const Revision mod = facts[i].mod.main;
-    const bool superseded = i + 1 < facts.size() && facts[i + 1].mod.main <= at;
-    const bool keep = mod > at || (IsTombstone(facts[i]) ? mod == at : !superseded);
-    if (keep) kept.push_back(facts[i]);
+    std::optional<Revision> next;
+    if (i + 1 < facts.size()) next = facts[i + 1].mod.main;
+    if (IsKept(facts[i], next, at)) kept.push_back(facts[i]);
   }
   return kept;
 }

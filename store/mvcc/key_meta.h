@@ -70,6 +70,9 @@ class KeyMeta {
   std::optional<KeyFacts> LiveAt(Revision at) const;
   // Everything, oldest first.
   void AppendAll(std::vector<KeyFacts>* out) const;
+  // Whether a compaction at `at` leaves all of it (KeptByCompaction). Looks at no facts above `at`:
+  // collecting a key that is written all the time asks this again and again.
+  bool KeptWholeBy(Revision at) const;
 
   // Not the history's owner: KeyIndex is.
   static KeyMeta* Make(std::string_view key, const KeyFacts& newest, History history);
@@ -84,6 +87,7 @@ class KeyMeta {
   KeyMeta(std::string_view key, const KeyFacts& newest, uint8_t parts);
   static uint8_t PartsOf(const KeyFacts& newest, History history);
   static uint8_t OffsetOf(uint8_t part, uint8_t parts);
+  std::vector<History> Chunks() const;  // oldest first
   const char* base() const { return reinterpret_cast<const char*>(this); }
   int64_t Number(size_t offset) const;
 

@@ -201,5 +201,24 @@ TEST(Collector, LongHistoryOfOneKeyIsTrimmedInTheIndex) {
   }
 }
 
+// A step over one hot key names it once: collecting a key that was written n times costs apply n,
+// not n times what is kept of it.
+TEST(Collector, OneHotKeyIsTrimmedOnce) {
+  Fixture fixture;
+  for (int i = 0; i < 6000; ++i) fixture.Put("hot", std::to_string(i));
+  ASSERT_TRUE(fixture.Compact(3500));
+  Collector collector(fixture.store());
+  int steps = 0;
+  for (auto state = CollectStep::State::kMore; state == CollectStep::State::kMore; ++steps) {
+    auto step = collector.Step(TimePoint());
+    ASSERT_TRUE(step);
+    state = step->state;
+    EXPECT_LE(step->trim.keys.size(), 1U);
+    fixture.store().Trim(step->trim);
+    fixture.store().Publish();
+  }
+  EXPECT_GT(steps, 2);
+}
+
 }  // namespace
 }  // namespace store::mvcc

@@ -165,5 +165,35 @@ TEST(KeyMeta, CompactionRuleOnEveryCut) {
   EXPECT_EQ(kept(9), (Mods{9}));
 }
 
+TEST(KeyMeta, KnowsWhetherACompactionKeepsItWhole) {
+  // put 2, delete 3, put and delete 5, put 6 and 7
+  const std::vector<KeyFacts> all = {Facts(2, 1), Facts(3, 0), Facts(5, 1),
+                                     Facts(5, 0), Facts(6, 1), Facts(7, 2)};
+  for (size_t first = 0; first < all.size(); ++first) {
+    const std::vector<KeyFacts> some(all.begin() + static_cast<int64_t>(first), all.end());
+    // Chunks of one and two facts in turn, older ones behind newer ones.
+    std::vector<HistoryChunk*> chunks;
+    History history;
+    for (size_t i = 0; i + 1 < some.size();) {
+      HistoryChunk* chunk = HistoryChunk::Make(2);
+      chunk->older = history.chunk;
+      chunk->older_count = history.count;
+      history = {chunk, 0};
+      for (size_t take = 1 + chunks.size() % 2; take > 0 && i + 1 < some.size(); --take) {
+        chunk->facts()[history.count++] = some[i++];
+      }
+      chunks.push_back(chunk);
+    }
+    KeyMeta* meta = KeyMeta::Make("key", some.back(), history);
+    for (int64_t at = 1; at <= 8; ++at) {
+      EXPECT_EQ(meta->KeptWholeBy(Revision(at)),
+                KeptByCompaction(some, Revision(at)).size() == some.size())
+          << "from " << first << " at " << at;
+    }
+    KeyMeta::Destroy(meta);
+    for (HistoryChunk* chunk : chunks) HistoryChunk::Destroy(chunk);
+  }
+}
+
 }  // namespace
 }  // namespace store::mvcc
