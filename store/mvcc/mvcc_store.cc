@@ -38,13 +38,16 @@ ReadView MvccStore::ViewAt(EpochDomain::Guard guard, const IndexRoot* root) cons
 }
 
 Result<HeldView> MvccStore::Hold(Revision at) const {
-  // Registered first, checked then: either the collector sees the view, or the view sees the
-  // compaction.
-  const Revision revision = at.value() <= 0 ? current() : at;
-  if (revision > current()) return Fail(ErrorCode::kFutureRevision);
-  HeldView view(this, views_.Add(revision));
-  if (revision < compacted()) return Fail(ErrorCode::kCompacted);
-  return view;
+  while (true) {
+    // Registered first, checked then: either the collector sees the view, or the view sees the
+    // compaction.
+    const Revision revision = at.value() <= 0 ? current() : at;
+    if (revision > current()) return Fail(ErrorCode::kFutureRevision);
+    HeldView view(this, views_.Add(revision));
+    if (revision >= compacted()) return view;
+    if (at.value() > 0) return Fail(ErrorCode::kCompacted);
+    // A compaction came in between, or an install is about to publish: the newest is another one.
+  }
 }
 
 RevisionScan MvccStore::Scan(Revision first, Revision last) const {
@@ -148,16 +151,20 @@ Status MvccStore::Install(std::shared_ptr<engine::Engine> engine) {
   CHECK(writer_->events.empty(), "install inside a batch");
   auto restored = RestoreIndex(*engine);
   if (!restored) return Fail(std::move(restored).error());
+  // First: a view that is registered after the others were cancelled sees what the new state lacks.
+  compacted_.store(restored->scheduled.value(), std::memory_order_release);
   views_cancelled_.fetch_add(views_.CancelAll(), std::memory_order_relaxed);
+  FAILPOINT("mvcc-install-cancelled");
   std::unique_ptr<KeyIndex> old = std::exchange(writer_->index, std::move(restored->index));
   writer_->engine = std::move(engine);
-  // The new history is the cluster's own; what is kept of the old one is only not needed any more.
-  values_.Clear();
   writer_->live_bytes = restored->live_bytes;
   pending_current_ = restored->current;
   pending_compacted_ = restored->scheduled;
   collected_.store(restored->finished.value(), std::memory_order_release);
   PublishRoot();
+  // The new history is the cluster's own; what is kept of the old one is only not needed any more,
+  // and its values hold the former engine and its files.
+  values_.Clear();
   const size_t bytes = old->bytes();
   epochs_.Retire([index = std::move(old)]() mutable { index.reset(); }, bytes);
   return Ok();

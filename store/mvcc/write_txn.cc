@@ -10,6 +10,16 @@
 #include <utility>
 
 namespace store::mvcc {
+namespace {
+
+// What apply reads was found in the index, or at a revision that is checked: it was not collected.
+// As an answer ("compacted") it would let this member's state differ from the others'.
+Error LostIfMissing(Error error) {
+  if (error.code() != ErrorCode::kCompacted) return error;
+  return Error(ErrorCode::kCorruption, "a value that the index names is missing in the engine");
+}
+
+}  // namespace
 
 void MvccStore::Writer::Change(engine::WriteBatch& batch, KeyMeta* old, SharedBytes key,
                                SharedBytes value, const KeyFacts& facts) {
@@ -51,7 +61,9 @@ Status MvccStore::Writer::Load(std::span<RangeRow> rows) const {
   for (RangeRow& row : rows) {
     if (const SharedBytes* value = BatchValue(row.facts.mod)) row.value = *value;
   }
-  return LoadFromEngine(*engine, nullptr, rows);
+  Status loaded = LoadFromEngine(*engine, nullptr, rows);
+  if (!loaded) return Fail(LostIfMissing(std::move(loaded).error()));
+  return loaded;
 }
 
 WriteTxn::WriteTxn(WriteTxn&& other) noexcept
@@ -122,7 +134,9 @@ void WriteTxn::ForEach(
 Result<SharedBytes> WriteTxn::Value(const KeyFacts& facts) const {
   if (facts.value_size == 0) return SharedBytes();
   if (const SharedBytes* value = store_->writer_->BatchValue(facts.mod)) return *value;
-  return ReadValue(*store_->writer_->engine, facts.mod, facts.value_size);
+  auto value = ReadValue(*store_->writer_->engine, facts.mod, facts.value_size);
+  if (!value) return Fail(LostIfMissing(std::move(value).error()));
+  return value;
 }
 
 Result<KeyValue> WriteTxn::Load(SharedBytes key, const KeyFacts& facts) const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Views: what readers see while apply goes on, when memory is freed, and that threads agree.
+#include "store/base/failpoint.h"
 #include "store/base/thread.h"
 #include "store/engine/mem_engine.h"
 #include "tests/unit/base/seed.h"
@@ -9,7 +10,9 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace store::mvcc {
@@ -286,6 +289,60 @@ TEST(View, ReadersAndWriterAgreeWhileCompactionsRun) {
     stop = true;
   }
   EXPECT_EQ(torn, 0);
+}
+
+// Lost rows must not pass for an answer: this member would skip a write that the others apply.
+TEST(WriteTxn, AValueThatIsMissingIsCorruption) {
+  Fixture fixture;
+  fixture.Put("a", "1");
+  auto lost = fixture.engine().NewBatch();
+  lost->Delete(engine::Table::kVal, RecordKey({Revision(2), 0}));
+  ASSERT_TRUE(fixture.engine().Write(*lost));
+  const KeyFacts facts = *fixture.store().View().Lookup("a", Revision());
+  RangeQuery query;
+  query.range = KeyRange::Point("a");
+  auto batch = fixture.engine().NewBatch();
+  WriteTxn txn = fixture.store().Begin(*batch);
+  EXPECT_EQ(txn.Value(facts).error().code(), ErrorCode::kCorruption);
+  EXPECT_EQ(txn.Range(query).error().code(), ErrorCode::kCorruption);
+}
+
+// A reader that begins while a snapshot is installed gets the new state or a refusal, never what is
+// left of its revision in the new state.
+TEST(View, HeldDuringAnInstallIsOfTheNewStateOrRefused) {
+  Fixture source;
+  for (int i = 0; i < 10; ++i) source.Put("k" + std::to_string(i % 3), std::to_string(i));
+  ASSERT_TRUE(source.Compact(9));
+  source.CollectAll();
+  Fixture fixture;
+  for (int i = 0; i < 5; ++i) fixture.Put("k" + std::to_string(i % 3), std::to_string(i));
+  Failpoints::CountPasses();
+  auto passes = [] {
+    uint64_t fired = 0;
+    for (const Failpoints::Count& count : Failpoints::Counts()) {
+      if (count.name == "mvcc-install-cancelled") fired = count.passes;
+    }
+    return fired;
+  };
+  const uint64_t before = passes();
+  ASSERT_TRUE(Failpoints::Parse("mvcc-install-cancelled=sleep(300)"));
+  std::optional<Result<HeldView>> old;
+  std::optional<Result<HeldView>> newest;
+  {
+    Thread reader("reader", [&] {
+      while (passes() == before) std::this_thread::yield();
+      old.emplace(fixture.store().Hold(Revision(4)));
+      newest.emplace(fixture.store().Hold(Revision()));
+    });
+    EXPECT_TRUE(fixture.store().Install(source.store().engine()));
+  }
+  Failpoints::DisarmAll();
+  ASSERT_FALSE(*old);
+  EXPECT_EQ(old->error().code(), ErrorCode::kCompacted);
+  ASSERT_TRUE(*newest);
+  EXPECT_EQ((*newest)->revision(), Revision(11));
+  old.reset();
+  newest.reset();
 }
 
 }  // namespace
