@@ -3,9 +3,9 @@
 // thread may do between two steps of a reader happens there, in one thread. A hook runs once.
 #pragma once
 
+#include "store/base/executor.h"
 #include "store/engine/mem_engine.h"
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,12 +17,8 @@ namespace store::mvcc {
 class HookedEngine final : public engine::Engine {
  public:
   // Before the next Get of, or the next cursor over, that table.
-  void BeforeGet(engine::Table table, std::function<void()> hook) {
-    get_ = {table, std::move(hook)};
-  }
-  void BeforeScan(engine::Table table, std::function<void()> hook) {
-    scan_ = {table, std::move(hook)};
-  }
+  void BeforeGet(engine::Table table, Action hook) { get_ = {table, std::move(hook)}; }
+  void BeforeScan(engine::Table table, Action hook) { scan_ = {table, std::move(hook)}; }
 
   std::unique_ptr<engine::WriteBatch> NewBatch() override { return rows_.NewBatch(); }
   Status Write(engine::WriteBatch& batch) override { return rows_.Write(batch); }
@@ -48,7 +44,7 @@ class HookedEngine final : public engine::Engine {
   engine::EngineSizes Sizes() const override { return rows_.Sizes(); }
 
  private:
-  using Hook = std::optional<std::pair<engine::Table, std::function<void()>>>;
+  using Hook = std::optional<std::pair<engine::Table, Action>>;
   static void RunOnce(Hook& hook, engine::Table table) {
     if (!hook || hook->first != table) return;
     auto run = std::exchange(hook, std::nullopt);
