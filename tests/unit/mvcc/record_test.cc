@@ -78,11 +78,13 @@ TEST(Record, DamagedValueIsFound) {
 TEST(Record, KeysSortAsRecordsHappened) {
   Random random = SeededRandom("record_keys");
   std::vector<RecordId> ids;
+  ids.reserve(300);
   for (int i = 0; i < 300; ++i) {
     ids.push_back({Revision(static_cast<int64_t>(random.Below(random.Chance(0.5) ? 4 : INT64_MAX))),
                    static_cast<uint32_t>(random.Below(random.Chance(0.5) ? 4 : UINT32_MAX))});
   }
   std::vector<std::string> keys;
+  keys.reserve(ids.size());
   for (RecordId id : ids) keys.push_back(RecordKey(id));
   std::sort(ids.begin(), ids.end());
   std::sort(keys.begin(), keys.end());

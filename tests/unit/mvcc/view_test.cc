@@ -276,6 +276,7 @@ TEST(View, ReadersAndWriterAgreeWhileCompactionsRun) {
   std::atomic<int> torn{0};
   {
     std::vector<Thread> readers;
+    readers.reserve(3);
     for (int i = 0; i < 3; ++i) {
       readers.emplace_back("reader", [&] { ReadUntil(stop, fixture.store(), torn); });
     }
