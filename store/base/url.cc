@@ -20,6 +20,25 @@ Result<uint16_t> ParsePort(std::string_view text, std::string_view url) {
   return static_cast<uint16_t>(port);
 }
 
+// As Go's net/url reads it for etcd, but without escapes.
+bool IsHostName(std::string_view text) {
+  static constexpr std::string_view kNeverInAName = " %[]:?#\\^`{|}\x7f";
+  return absl::c_none_of(text, [](char c) {
+    return static_cast<unsigned char>(c) < ' ' || kNeverInAName.find(c) != std::string_view::npos;
+  });
+}
+
+// Without the brackets. A zone stands behind "%25".
+bool IsIpv6Host(std::string_view text) {
+  constexpr std::string_view kZoneMark = "%25";
+  size_t mark = text.find(kZoneMark);
+  std::string_view address = text.substr(0, mark);
+  if (address.find(':') == std::string_view::npos) return false;
+  bool zone_fits =
+      mark == std::string_view::npos || IsHostName(text.substr(mark + kZoneMark.size()));
+  return zone_fits && IsIpAddress(std::string(address));
+}
+
 char ToLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace
@@ -72,7 +91,11 @@ Result<Url> ParseUrl(std::string_view text) {
                 fmt::format("URL address does not have the form \"host:port\": {}", text));
   }
   std::string_view host = rest.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  if (bracketed ? !IsIpv6Host(host) : !IsHostName(host)) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("invalid host in URL {}", text));
+  }
   url.host = std::string(host);
   auto port = ParsePort(rest.substr(colon + 1), text);
   RETURN_IF_ERROR(port);

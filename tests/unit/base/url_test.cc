@@ -26,6 +26,42 @@ TEST(Url, IsWrittenAsItWasRead) {
 
 TEST(Url, TheSchemeMayBeInCapitals) { EXPECT_EQ(ParseUrl("HTTP://h:1")->ToString(), "http://h:1"); }
 
+// As at etcd, which asks Go's net/url and net.SplitHostPort.
+TEST(Url, AHostIsANameOrAnIpv6AddressInBrackets) {
+  for (const char* text : {"http://a-b.c_d:1", "http://127.0.0.1:1", "http://:1", "http://h;x:1",
+                           "http://[fe80::1%25eth0]:1", "https://[2001:db8::1]:65535"}) {
+    EXPECT_TRUE(ParseUrl(text)) << text;
+  }
+  for (const char* text : {"http://h 1:1",
+                           "http://h\t:1",
+                           "http://h\x7f:1",
+                           "http://h%41:1",
+                           "http://a:b:1",
+                           "http://::1:1",
+                           "http://[::1",
+                           "http://[::1]",
+                           "http://[::1]x:1",
+                           "http://x[::1]:1",
+                           "http://[[::1]]:1",
+                           "http://h]:1",
+                           "http://h[x]:1",
+                           "http://[]:1",
+                           "http://[h]:1",
+                           "http://[127.0.0.1]:1",
+                           "http://[fe80::1%eth0]:1",
+                           "http://[fe80::1%25a b]:1",
+                           "http://h\\x:1",
+                           "http://h^x:1",
+                           "http://h`x:1",
+                           "http://h{x:1",
+                           "http://h|x:1",
+                           "http://h}x:1",
+                           "http://h?x:1",
+                           "http://h#x:1"}) {
+    EXPECT_FALSE(ParseUrl(text)) << text;
+  }
+}
+
 TEST(Url, EachOfAListOnce) {
   auto urls = ParseUrls("http://h:1, http://h:2,http://h:1/");
   ASSERT_TRUE(urls);
