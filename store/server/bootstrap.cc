@@ -119,6 +119,7 @@ Status CheckNeverStarted(const ServerConfig& config, const Founders& founders) {
 }
 
 Result<Founders> FirstStart(const ServerConfig& config) {
+  RETURN_IF_ERROR(config.CheckFirstStart());
   if (config.initial_cluster_state == ClusterState::kExisting) return JoinCluster(config);
   Founders founders = FoundCluster(config);
   RETURN_IF_ERROR(CheckNeverStarted(config, founders));

@@ -72,21 +72,6 @@ std::string Join(const std::vector<Url>& urls) {
   return text;
 }
 
-Status CheckOwnUrls(const ServerConfig& config) {
-  auto own = config.bootstrap_members.find(config.name);
-  if (own == config.bootstrap_members.end()) {
-    return Refuse(fmt::format(
-        "couldn't find local name \"{}\" in the initial cluster configuration", config.name));
-  }
-  std::vector<Url> in_cluster = own->second;
-  std::vector<Url> advertised = config.initial_advertise_peer_urls;
-  std::sort(in_cluster.begin(), in_cluster.end());
-  std::sort(advertised.begin(), advertised.end());
-  if (in_cluster == advertised) return Ok();
-  return Refuse(fmt::format("--initial-cluster has {}={} but --initial-advertise-peer-urls is {}",
-                            config.name, Join(in_cluster), Join(advertised)));
-}
-
 Status CheckTimes(const ServerConfig& config) {
   int64_t heartbeat = config.heartbeat_interval_ms;
   int64_t election = config.election_timeout_ms;
@@ -183,7 +168,6 @@ Status ServerConfig::Finish() {
     RETURN_IF_ERROR(members);
     bootstrap_members = std::move(*members);
   }
-  RETURN_IF_ERROR(CheckOwnUrls(*this));
   RETURN_IF_ERROR(CheckTimes(*this));
   FillTransport(*this);
   if (lease_checkpoint_persist && !lease_checkpoint) {
@@ -199,6 +183,21 @@ Status ServerConfig::Finish() {
                               kWalSegmentBytesMax));
   }
   return SetCompaction(*this);
+}
+
+Status ServerConfig::CheckFirstStart() const {
+  auto own = bootstrap_members.find(name);
+  if (own == bootstrap_members.end()) {
+    return Refuse(
+        fmt::format("couldn't find local name \"{}\" in the initial cluster configuration", name));
+  }
+  std::vector<Url> in_cluster = own->second;
+  std::vector<Url> advertised = initial_advertise_peer_urls;
+  std::sort(in_cluster.begin(), in_cluster.end());
+  std::sort(advertised.begin(), advertised.end());
+  if (in_cluster == advertised) return Ok();
+  return Refuse(fmt::format("--initial-cluster has {}={} but --initial-advertise-peer-urls is {}",
+                            name, Join(in_cluster), Join(advertised)));
 }
 
 Result<Duration> ParseDuration(std::string_view text) {

@@ -73,6 +73,9 @@ struct ServerConfig {
   // Fills in what follows from other values, then checks them together. kInvalidArgument with
   // etcd's wording.
   Status Finish();
+  // Of the flags that only a new directory is started by: this member is in the initial cluster,
+  // as it says of itself. An existing one may have moved or have another name since, as in etcd.
+  Status CheckFirstStart() const;
   Duration election_timeout() const { return std::chrono::milliseconds(election_timeout_ms); }
   // Proposals and linearizable reads wait this long: 5 s + 2 election timeouts.
   Duration request_timeout() const { return std::chrono::seconds(5) + 2 * election_timeout(); }

@@ -12,8 +12,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
 namespace store::server {
@@ -304,7 +304,7 @@ TEST_F(OpenMemberTest, AFirstStartThatWasInterruptedBeforeTheLogGoesOn) {
   const std::string wal = config_.data_dir + "/member/wal";
   auto names = ListDirectory(wal);
   ASSERT_TRUE(names);
-  for (const std::string& name : *names) ASSERT_EQ(unlink((wal + "/" + name).c_str()), 0);
+  for (const std::string& name : *names) ASSERT_EQ(unlink(JoinPath(wal, name).c_str()), 0);
   auto member = Open();
   ASSERT_TRUE(member) << member.error().ToString();
   EXPECT_TRUE(member->boot.raft.tail.empty());
@@ -342,11 +342,32 @@ TEST_F(OpenMemberTest, ARunningClusterThatCannotBeAskedCannotBeJoined) {
             "the given URLs");
 }
 
+// etcd's flow for a new peer URL: `member update`, then a start with it; the rest of the command
+// line is of the day the cluster was founded. A name may change, too.
+TEST_F(OpenMemberTest, BootstrapFlagsThatDisagreeRefuseAFirstStartOnly) {
+  const std::string moved = "default=http://localhost:1,b=http://localhost:2390";
+  const std::string renamed = "a=http://localhost:2380,b=http://localhost:2390";
+  NameCluster(moved);
+  EXPECT_EQ(Refusal(),
+            "--initial-cluster has default=http://localhost:1 but --initial-advertise-peer-urls is "
+            "http://localhost:2380");
+  NameCluster(renamed);
+  EXPECT_EQ(Refusal(), "couldn't find local name \"default\" in the initial cluster configuration");
+  NameCluster("default=http://localhost:2380,b=http://localhost:2390");
+  EXPECT_TRUE(Open());
+  for (const std::string& flags : {moved, renamed}) {
+    NameCluster(flags);
+    auto member = Open();
+    ASSERT_TRUE(member) << member.error().ToString();
+    EXPECT_FALSE(member->fresh);
+  }
+}
+
 TEST_F(OpenMemberTest, ADirectoryInUseIsWaitedForUntilASignalComes) {
   auto first = std::make_unique<Result<Member>>(Open());
   ASSERT_TRUE(*first);
   const sigset_t signals = BlockSignals();
-  ASSERT_EQ(pthread_kill(pthread_self(), SIGTERM), 0);
+  ASSERT_EQ(raise(SIGTERM), 0);
   EXPECT_THAT(Refusal(), HasSubstr("is in use by another process"));
   EXPECT_EQ(WaitForSignal(signals), SIGTERM);
   first.reset();
