@@ -11,9 +11,11 @@
 
 #include <absl/functional/any_invocable.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace store::sim {
@@ -36,6 +38,10 @@ class RaftChecker {
     committed_[index] = {term, term};
     states_[index] = {0, conf};
   }
+  // The next input of a member: the time it goes by, or a message; `before`: its status until then.
+  void Ticks(raft::NodeId node);
+  void Arrives(const raft::Config& config, const raft::Status& before,
+               const raft::Envelope& envelope);
   // After every input of a member; `before` is its status after the former one and is replaced.
   std::string Observe(const raft::Config& config, const raft::Raft& raft, raft::Status* before);
   // A unit leaves for the member's disk: same index and term, same entry and same predecessor.
@@ -57,6 +63,32 @@ class RaftChecker {
     raft::Term term;     // of the entry
     raft::Term seen_in;  // term of the leader that committed it
   };
+  struct Known {
+    uint64_t hash = 0;
+    raft::Term before;  // of the entry before it
+    bool conf_change = false;
+    size_t bytes_through = 0;  // of all entries up to it
+
+    bool operator==(const Known&) const = default;
+  };
+  // Whom a member has heard, in its own ticks: more generous than the core, never less.
+  struct Contact {
+    uint64_t ticks = 0;
+    bool ticked = false;        // by the present input
+    std::string_view harmless;  // what the present input is, if it must not raise the term
+    uint64_t leader_heard = 0;
+    std::map<raft::NodeId, uint64_t> heard;
+    // Since when it leads that term with those members.
+    raft::Term led;
+    raft::ConfState led_conf;
+    uint64_t led_since = 0;
+  };
+  std::string ObserveContact(const raft::Config& config, const raft::Status& before,
+                             const raft::Status& status);
+  std::string ObserveMemory(const raft::Config& config, const raft::Status& before,
+                            const raft::Status& status, const raft::Raft& raft) const;
+  std::string ObserveConfChange(const raft::Entry& entry, const raft::Raft& raft) const;
+  size_t BytesThrough(raft::Index index, raft::Term term) const;
   std::string ObserveLeader(const raft::Status& status, const raft::Raft& raft);
   std::string ObserveCommit(const raft::Status& status, const raft::Raft& raft);
   std::string CheckQuorum(const raft::Status& status, raft::Index index, raft::Term term) const;
@@ -66,7 +98,8 @@ class RaftChecker {
   std::map<raft::Term, raft::NodeId> leaders_;
   std::map<raft::Index, Committed> committed_;
   std::map<raft::Index, StateAt> states_;
-  std::map<std::pair<raft::Index, raft::Term>, std::pair<uint64_t, raft::Term>> entries_;
+  std::map<std::pair<raft::Index, raft::Term>, Known> entries_;
+  std::map<raft::NodeId, Contact> contacts_;
   std::map<std::pair<raft::Term, raft::NodeId>, raft::NodeId> votes_;
   raft::Index told_;
 };

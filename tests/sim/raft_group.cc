@@ -229,6 +229,7 @@ void RaftGroup::Heal() {
 // ---- the host ----
 
 void RaftGroup::Tick(RaftMember& member) {
+  checker_.Ticks(member.config.id);
   member.raft->Tick();
   Touched(member);
   Later(member, member.clock.VirtualFor(options_.tick), [this](RaftMember& self) { Tick(self); });
@@ -251,6 +252,11 @@ void RaftGroup::Take(RaftMember& member) {
     SyncSome(member);
   }
   for (raft::EntryPtr& entry : output.apply) member.to_apply.push_back(std::move(entry));
+  size_t handed = 0;
+  for (const raft::EntryPtr& entry : member.to_apply) handed += raft::EntryBytes(*entry);
+  if (handed > member.config.apply_bytes_max && member.to_apply.size() > 1) {
+    Fail(fmt::format("member {} has {} bytes to apply", member.config.id, handed));
+  }
   if (!member.to_apply.empty()) ApplySome(member);
   if (output.restore) {
     Later(member, Draw(options_.apply_mean * 10),
@@ -302,6 +308,7 @@ void RaftGroup::Deliver(const raft::Envelope& envelope) {
     });
   }
   Later(at->second, 0, [this, envelope](RaftMember& self) {
+    checker_.Arrives(self.config, self.before, envelope);
     self.raft->Step(envelope);
     Touched(self);
   });

@@ -274,6 +274,12 @@ void StoreGroup::OnUnit(StoreProcess& process, const raft::PersistUnit& unit) {
   Fail(raft_checker_.ObserveUnit(unit, process.raft()));
 }
 
+void StoreGroup::OnTick(StoreProcess& process) { raft_checker_.Ticks(process.self().node); }
+
+void StoreGroup::OnMessage(StoreProcess& process, const raft::Envelope& envelope) {
+  raft_checker_.Arrives(process.raft_config(), process.before(), envelope);
+}
+
 void StoreGroup::OnInput(StoreProcess& process) {
   raft::Role role = process.before().role;
   Fail(raft_checker_.Observe(process.raft_config(), process.raft(), &process.before()));

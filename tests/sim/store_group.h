@@ -131,6 +131,8 @@ class StoreGroup final : private StoreWorld {
                const raft::ConfState& conf) override;
   void OnResult(StoreProcess& process, LoopId loop, const apply::CallResult& result) override;
   void OnBatch(StoreProcess& process, raft::Index applied) override;
+  void OnTick(StoreProcess& process) override;
+  void OnMessage(StoreProcess& process, const raft::Envelope& envelope) override;
   void OnInput(StoreProcess& process) override;
   void Deliver(const raft::Envelope& envelope);
   void Commit(const raft::Entry& entry);

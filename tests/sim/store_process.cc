@@ -136,6 +136,7 @@ replica::Boot StoreProcess::LoadBoot() {
 
 void StoreProcess::Receive(raft::Envelope envelope) {
   Input([this, envelope = std::move(envelope)]() mutable {
+    world_.OnMessage(*this, envelope);
     replica_->OnPeerMessage(std::move(envelope));
   });
 }
@@ -205,7 +206,10 @@ void StoreProcess::Input(Action event) {
 }
 
 void StoreProcess::Tick() {
-  Input([this] { replica_->OnTick(Now()); });
+  Input([this] {
+    world_.OnTick(*this);
+    replica_->OnTick(Now());
+  });
   host_.Later(clock_.VirtualFor(std::chrono::microseconds(options_.tick)), [this] { Tick(); });
 }
 
@@ -270,6 +274,11 @@ void StoreProcess::FetchLog(raft::Fetch fetch) {
 }
 
 void StoreProcess::TruncateLog(raft::Index through, raft::Term term) {
+  // What is cut off can never be applied again.
+  if (through > disk_.durable) {
+    world_.Fail(fmt::format("member {} cuts its log at {}, its state is durable at {}", self_.node,
+                            through, disk_.durable));
+  }
   host_.Later(host_.Draw(options_.sync_mean), [this, through, term] {
     if (through <= disk_.log.truncated) return;
     disk_.log.TruncatePrefix(through);

@@ -68,6 +68,9 @@ class StoreWorld {
   virtual void OnLeft(StoreProcess& process) = 0;
   // Speaks to a peer only to learn whether it may.
   virtual void Knock(StoreProcess& from, raft::NodeId to) = 0;
+  // The replica's next event is a tick, or that message.
+  virtual void OnTick(StoreProcess& process) = 0;
+  virtual void OnMessage(StoreProcess& process, const raft::Envelope& envelope) = 0;
   // The replica has taken an event, or its output was executed.
   virtual void OnInput(StoreProcess& process) = 0;
   virtual void Fail(const std::string& problem) = 0;
