@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/nemesis.h"
 
+#include "tests/sim/partition.h"
+
 #include <fmt/format.h>
 
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace store::sim {
 
@@ -69,19 +73,18 @@ void StoreNemesis::StopOne(Random& random) {
 }
 
 void StoreNemesis::CutLinks(Random& random) {
-  ++group_.counts().cuts;
   NodeId node = LeaderOrAny(random);
-  NodeId other = AnyMember(random);
-  uint64_t direction = random.Between(1, 3);
-  bool all = random.Chance(0.6);
-  for (auto& [peer, member] : group_.members()) {
-    if (peer == node || (!all && peer != other)) continue;
-    group_.Say(fmt::format("links between {} and {} are cut, direction {}", node, peer, direction));
-    if ((direction & 1) != 0) group_.network().Cut(node, peer);
-    if ((direction & 2) != 0) group_.network().Cut(peer, node);
-  }
+  std::vector<NodeId> members;
+  for (auto& [peer, member] : group_.members()) members.push_back(peer);
+  Partition cut = DrawPartition(random, node, members);
+  ++group_.counts().cuts;
+  if (cut.shape == PartitionShape::kHalves) ++group_.counts().halves;
+  if (cut.shape == PartitionShape::kBridge) ++group_.counts().bridges;
   Time time = TimeBetween(random, 0, random.Chance(0.3) ? 8 * kSecond : kSecond);
-  group_.events().After(time, [this] { group_.network().Heal(); });
+  group_.Say(fmt::format("links are cut for {} us: {}", time, cut.text));
+  group_.network().Cut(cut.links);
+  group_.events().After(time,
+                        [this, links = std::move(cut.links)] { group_.network().Mend(links); });
 }
 
 void StoreNemesis::ClogLink(Random& random) {

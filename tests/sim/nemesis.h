@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // StoreNemesis: the faults that befall a simulated group, each kind at its own pace: members and
 // all at once crash and come back, members are told to stop, or stand still for a while, links are
-// cut one way or both, hold everything back, disks are full, wall clocks jump, clocks run faster or
-// slower. What was begun is undone by StoreGroup::Heal. One thread.
+// cut in several shapes (partition.h), hold everything back, disks are full, wall clocks jump,
+// clocks run faster or slower. What was begun is undone by StoreGroup::Heal. One thread.
 #pragma once
 
 #include "tests/sim/pacer.h"

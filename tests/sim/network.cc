@@ -28,6 +28,13 @@ void SimNetwork::Arrive(const Link& link, EventQueue::Event deliver) {
   }
 }
 
+void SimNetwork::Mend(const std::vector<Link>& links) {
+  for (const Link& link : links) {
+    auto at = cut_.find(link);
+    if (at != cut_.end() && --at->second == 0) cut_.erase(at);
+  }
+}
+
 void SimNetwork::Launch(const raft::Envelope& envelope) {
   Link link{envelope.from, envelope.to};
   events_->At(ArrivalOf(link),

@@ -9,8 +9,8 @@
 #include "tests/sim/event_queue.h"
 
 #include <map>
-#include <set>
 #include <utility>
+#include <vector>
 
 namespace store::sim {
 
@@ -24,6 +24,7 @@ struct NetworkOptions {
 class SimNetwork {
  public:
   using Deliver = absl::AnyInvocable<void(raft::Envelope)>;
+  using Link = std::pair<raft::NodeId, raft::NodeId>;  // from, to
 
   SimNetwork(EventQueue* events, Random random, NetworkOptions options, Deliver deliver)
       : events_(events), random_(random), options_(options), deliver_(std::move(deliver)) {}
@@ -33,7 +34,11 @@ class SimNetwork {
   void SendOther(raft::NodeId from, raft::NodeId to, EventQueue::Event deliver);
   // A stream of its own: late or cut, but nothing is lost on it.
   void SendStream(raft::NodeId from, raft::NodeId to, EventQueue::Event deliver);
-  void Cut(raft::NodeId from, raft::NodeId to) { cut_.insert({from, to}); }
+  // A link may be cut several times: it stands again when each of them is mended.
+  void Cut(const std::vector<Link>& links) {
+    for (const Link& link : links) ++cut_[link];
+  }
+  void Mend(const std::vector<Link>& links);
   bool IsCut(raft::NodeId from, raft::NodeId to) const { return cut_.contains({from, to}); }
   void Clog(raft::NodeId from, raft::NodeId to, Time until) { clogged_[{from, to}] = until; }
   void Heal() {
@@ -45,7 +50,6 @@ class SimNetwork {
   uint64_t lost() const { return lost_; }
 
  private:
-  using Link = std::pair<raft::NodeId, raft::NodeId>;
   Time Latency();
   Time ArrivalOf(const Link& link);
   void Launch(const raft::Envelope& envelope);
@@ -56,7 +60,7 @@ class SimNetwork {
   Random random_;
   NetworkOptions options_;
   Deliver deliver_;
-  std::set<Link> cut_;
+  std::map<Link, int> cut_;  // how many times
   std::map<Link, Time> clogged_;
   std::map<Link, Time> other_;   // when the last of SendOther arrives
   std::map<Link, Time> stream_;  // and of SendStream

@@ -48,7 +48,7 @@ struct RaftMember {
 };
 
 struct RaftCounts {
-  uint64_t crashes = 0, pauses = 0, cuts = 0, clogs = 0, rates = 0;
+  uint64_t crashes = 0, pauses = 0, cuts = 0, halves = 0, bridges = 0, clogs = 0, rates = 0;
   uint64_t proposed = 0, grants = 0, lease_reads = 0, conf_changes = 0, transfers = 0;
   uint64_t restores = 0, fetches = 0, elections = 0, torn = 0;
 };

@@ -3,11 +3,13 @@
 
 #include "store/raft/quorum.h"
 #include "tests/sim/draw.h"
+#include "tests/sim/partition.h"
 
 #include <fmt/format.h>
 
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace store::sim {
 namespace {
@@ -112,18 +114,17 @@ void RaftLoad::PauseOne(Random& random) {
 }
 
 void RaftLoad::CutLinks(Random& random) {
-  ++group_->counts().cuts;
   NodeId node = LeaderOrAny(random);
-  NodeId other = AnyMember(random);
-  uint64_t direction = random.Between(1, 3);
-  bool all = random.Chance(0.6);
-  for (auto& [peer, member] : group_->members()) {
-    if (peer == node || (!all && peer != other)) continue;
-    if ((direction & 1) != 0) group_->network().Cut(node, peer);
-    if ((direction & 2) != 0) group_->network().Cut(peer, node);
-  }
+  std::vector<NodeId> members;
+  for (auto& [peer, member] : group_->members()) members.push_back(peer);
+  Partition cut = DrawPartition(random, node, members);
+  ++group_->counts().cuts;
+  if (cut.shape == PartitionShape::kHalves) ++group_->counts().halves;
+  if (cut.shape == PartitionShape::kBridge) ++group_->counts().bridges;
   Time time = TimeBetween(random, 0, random.Chance(0.3) ? 8 * kSecond : kSecond);
-  group_->events().After(time, [this] { group_->network().Heal(); });
+  group_->network().Cut(cut.links);
+  group_->events().After(time,
+                         [this, links = std::move(cut.links)] { group_->network().Mend(links); });
 }
 
 void RaftLoad::ClogLink(Random& random) {

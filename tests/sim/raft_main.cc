@@ -28,6 +28,8 @@ struct Totals {
     counts.torn += result.counts.torn;
     counts.pauses += result.counts.pauses;
     counts.cuts += result.counts.cuts;
+    counts.halves += result.counts.halves;
+    counts.bridges += result.counts.bridges;
     counts.clogs += result.counts.clogs;
     counts.rates += result.counts.rates;
     counts.proposed += result.counts.proposed;
@@ -42,12 +44,14 @@ struct Totals {
   void Print() const {
     fmt::print(
         "{} events, {} entries committed of {} proposals, {} elections; {} crashes ({} torn), {} "
-        "pauses, {} cuts, {} clogs, {} clock rates, {} member changes, {} transfers, {} snapshots "
+        "pauses, {} cuts ({} in halves, {} with a bridge), {} clogs, {} clock rates, {} member "
+        "changes, {} transfers, {} snapshots "
         "installed, {} "
         "fetches; {} reads granted, {} under a lease\n",
         events, committed, counts.proposed, counts.elections, counts.crashes, counts.torn,
-        counts.pauses, counts.cuts, counts.clogs, counts.rates, counts.conf_changes,
-        counts.transfers, counts.restores, counts.fetches, counts.grants, counts.lease_reads);
+        counts.pauses, counts.cuts, counts.halves, counts.bridges, counts.clogs, counts.rates,
+        counts.conf_changes, counts.transfers, counts.restores, counts.fetches, counts.grants,
+        counts.lease_reads);
   }
   // A fault that was never injected proves nothing.
   std::string NeverSeen() const {
@@ -56,6 +60,8 @@ struct Totals {
                                {c.torn, "torn unit"},
                                {c.pauses, "pause"},
                                {c.cuts, "cut"},
+                               {c.halves, "cut into halves"},
+                               {c.bridges, "cut with a bridge"},
                                {c.clogs, "clog"},
                                {c.rates, "change of a clock's rate"},
                                {c.conf_changes, "member change"},

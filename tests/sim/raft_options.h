@@ -40,7 +40,7 @@ struct RaftOptions {
   Time transfer_every = 0;
   Time crash_every = 0;
   Time pause_every = 0;
-  Time cut_every = 0;   // one or all links of a member, one way or both
+  Time cut_every = 0;   // links, in the shapes of partition.h
   Time clog_every = 0;  // a link holds everything back for a while
 };
 

@@ -38,6 +38,8 @@ constexpr Kind kKinds[] = {
     {&StoreCounts::power_cuts, "power cuts", true},
     {&StoreCounts::pauses, "pauses", true},
     {&StoreCounts::cuts, "cuts", true},
+    {&StoreCounts::halves, "into halves", true},
+    {&StoreCounts::bridges, "with a bridge", true},
     {&StoreCounts::clogs, "clogs", true},
     {&StoreCounts::full_disks, "full disks", true},
     {&StoreCounts::wall_jumps, "clock jumps", true},
