@@ -236,6 +236,7 @@ void SnapshotSender::Transfer::End(const std::string& failure) {
   if (ended_) return;
   auto self = shared_from_this();  // Forget lets go of it
   Abandon();
+  if (!failure.empty() && written_bytes_ == 0) ++sender_.missed_[order_.peer];
   SnapshotSendStats& stats = sender_.stats_;
   (failure.empty() ? stats.sent : stats.failed).fetch_add(1, std::memory_order_relaxed);
   if (failure.empty()) {
@@ -286,14 +287,22 @@ SnapshotSender::SnapshotSender(SnapshotSenderOptions options, rpc::EventLoop& lo
 
 SnapshotSender::~SnapshotSender() { pool_.Stop(); }
 
-void SnapshotSender::Send(const raft::SnapshotOrder& order, std::string address) {
-  loop_.Post([this, alive = alive_, order, address = std::move(address)] {
-    if (*alive) Begin(order, address);
+void SnapshotSender::Send(const raft::SnapshotOrder& order) {
+  loop_.Post([this, alive = alive_, order] {
+    if (*alive) Begin(order);
   });
 }
 
-void SnapshotSender::Begin(const raft::SnapshotOrder& order, std::string address) {
+std::string SnapshotSender::AddressOf(raft::NodeId peer) const {
+  const std::vector<std::string> all = options_.addresses_of(peer);
+  if (all.empty()) return {};
+  auto missed = missed_.find(peer);
+  return all[missed == missed_.end() ? 0 : missed->second % all.size()];
+}
+
+void SnapshotSender::Begin(const raft::SnapshotOrder& order) {
   if (stopped_) return;
+  std::string address = AddressOf(order.peer);
   auto [at, fresh] = transfers_.try_emplace(order.peer);
   if (!fresh || address.empty()) {
     if (fresh) transfers_.erase(at);

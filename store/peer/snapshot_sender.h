@@ -8,7 +8,7 @@
 // Send and Cancel from any thread; each Send is answered by one SnapshotSent, sooner or later.
 // Transfers live on the loop, which outlives this; the disk is read on two threads of its own. Stop
 // on the loop, then destroy. Bounded by: one transfer per peer (replica/snapshots decides how
-// many), each of window_bytes and one part.
+// many), each of window_bytes and one part; one number for each peer that was ever missed.
 #pragma once
 
 #include "store/apply/state_machine.h"
@@ -21,12 +21,15 @@
 #include "store/rpc/channel.h"
 #include "store/rpc/event_loop.h"
 
+#include <absl/functional/any_invocable.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace store::peer {
 
@@ -37,6 +40,8 @@ struct SnapshotSenderOptions {
   ClusterId cluster;
   raft::NodeId self;
   engine::Path directory;  // <data-dir>/member
+  // Host and port of each place where the peer may be; on the loop. None: the transfer fails.
+  absl::AnyInvocable<std::vector<std::string>(raft::NodeId peer) const> addresses_of;
   size_t part_bytes = 256 << 10;
   size_t window_bytes = 1 << 20;
   uint64_t bytes_per_second = 64 << 20;
@@ -59,8 +64,7 @@ class SnapshotSender {
   SnapshotSender(const SnapshotSender&) = delete;
   SnapshotSender& operator=(const SnapshotSender&) = delete;
 
-  // `address`: host and port of the peer.
-  void Send(const raft::SnapshotOrder& order, std::string address);
+  void Send(const raft::SnapshotOrder& order);
   void Cancel(raft::NodeId peer);
   // On the loop. Transfers end; nothing is told any more.
   void Stop();
@@ -70,7 +74,9 @@ class SnapshotSender {
  private:
   class Transfer;
 
-  void Begin(const raft::SnapshotOrder& order, std::string address);
+  void Begin(const raft::SnapshotOrder& order);
+  // The next of its addresses after each attempt that did not reach it; empty: it has none.
+  std::string AddressOf(raft::NodeId peer) const;
   void Forget(raft::NodeId peer);
   // When `bytes` more may leave.
   TimePoint Pace(size_t bytes);
@@ -83,6 +89,7 @@ class SnapshotSender {
   SnapshotSendStats stats_;
   // The loop's.
   std::map<raft::NodeId, std::shared_ptr<Transfer>> transfers_;
+  std::map<raft::NodeId, size_t> missed_;  // attempts that did not reach that peer
   uint64_t last_number_ = 0;
   TimePoint free_at_{};
   bool stopped_ = false;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/peer/snapshot_transfers.h"
 
-#include "store/base/url.h"
-
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -22,6 +20,11 @@ void SnapshotTransfers::Start(replica::PeerEvents& events, rpc::MethodTable& met
   sender.cluster = options_.cluster;
   sender.self = options_.self;
   sender.directory = options_.directory;
+  // A member that is not known (any more) has none.
+  sender.addresses_of = [this](raft::NodeId id) {
+    auto peer = peers_.Find(id);
+    return peer ? peer->addresses() : std::vector<std::string>();
+  };
   sender_ = std::make_unique<SnapshotSender>(std::move(sender), loop_, machine_, events, log_);
   SnapshotReceiverOptions receiver;
   receiver.cluster = options_.cluster;
@@ -67,19 +70,6 @@ void SnapshotTransfers::Stop() {
   if (sender_ == nullptr) return;
   sender_->Stop();
   receiver_->Stop();
-}
-
-// Its first peer URL; a member that is not known (any more) fails the transfer.
-void SnapshotTransfers::SendSnapshot(const raft::SnapshotOrder& order) {
-  std::string address;
-  {
-    apply::StateRef state = machine_.Read();
-    for (const cluster::Member& member : *state->members) {
-      if (member.id != order.peer || member.peer_urls.empty()) continue;
-      if (auto url = ParseUrl(member.peer_urls.front())) address = url->Address();
-    }
-  }
-  sender_->Send(order, std::move(address));
 }
 
 }  // namespace store::peer

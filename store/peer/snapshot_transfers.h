@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// SnapshotTransfers: the files of snapshots, both ways, behind the replica's seam: a SnapshotSender
-// that finds its peer's address in the applied membership, and a SnapshotReceiver on the peer port,
-// which asks PeerSet who may send. SnapshotTransport's methods from any thread after Start. Start
-// by the server's thread, before the replica and the peer port; Stop on the loop; then destroy.
+// SnapshotTransfers: the files of snapshots, both ways, behind the replica's seam: a
+// SnapshotSender, which asks PeerSet where its peer is, and a SnapshotReceiver on the peer port,
+// which asks it who may send. SnapshotTransport's methods from any thread after Start. Start by the
+// server's thread, before the replica and the peer port; Stop on the loop; then destroy.
 #pragma once
 
 #include "store/base/metrics.h"
@@ -30,7 +30,7 @@ class SnapshotTransfers final : public replica::SnapshotTransport {
   void Start(replica::PeerEvents& events, rpc::MethodTable& methods, Registry& registry);
   void Stop();
 
-  void SendSnapshot(const raft::SnapshotOrder& order) override;
+  void SendSnapshot(const raft::SnapshotOrder& order) override { sender_->Send(order); }
   void CancelSnapshot(raft::NodeId peer) override { sender_->Cancel(peer); }
   void ReleaseSnapshot(raft::Index index) override { receiver_->Release(index); }
 

@@ -128,13 +128,18 @@ class SnapshotTransferTest : public testing::Test {
   }
   void MakeSender(SnapshotSenderOptions options, apply::StateMachine& machine) {
     options.directory = sender_directory();
+    options.addresses_of = [this](NodeId) {
+      std::vector<std::string> all = dead_;
+      if (!address_.empty()) all.push_back(address_);
+      return all;
+    };
     sender_ =
         std::make_unique<SnapshotSender>(std::move(options), loop_, machine, events_, Logger());
   }
   void MakeSender(SnapshotSenderOptions options = SenderOptions()) {
     MakeSender(std::move(options), machine_.state());
   }
-  void Send() { sender_->Send({kReceiver, Index(1), Term(6)}, address_); }
+  void Send() { sender_->Send({kReceiver, Index(1), Term(6)}); }
 
   void OnLoop(Action action) {
     std::promise<void> done;
@@ -212,6 +217,7 @@ class SnapshotTransferTest : public testing::Test {
   std::unique_ptr<rpc::Channel> channel_;
   std::promise<rpc::RpcStatus> finished_;
   std::string address_;
+  std::vector<std::string> dead_;  // tried before it
 };
 
 TEST_F(SnapshotTransferTest, TheWholeStateArrives) {
@@ -295,7 +301,7 @@ TEST_F(SnapshotTransferTest, OneThatIsNotWantedAnyMoreEnds) {
   Serve();
   SnapshotSenderOptions slow = SenderOptions();
   slow.bytes_per_second = 1000;
-  MakeSender(slow);
+  MakeSender(std::move(slow));
   Send();
   ASSERT_TRUE(WaitFor([&] { return receiver_->stats().bytes.load() > 0; }));
   sender_->Cancel(kReceiver);
@@ -325,7 +331,7 @@ TEST_F(SnapshotTransferTest, AReceiverThatGoesAwayFailsIt) {
   Serve();
   SnapshotSenderOptions slow = SenderOptions();
   slow.bytes_per_second = 50'000;
-  MakeSender(slow);
+  MakeSender(std::move(slow));
   Send();
   ASSERT_TRUE(WaitFor([&] { return receiver_->stats().bytes.load() > 0; }));
   StopServer();
@@ -342,6 +348,33 @@ TEST_F(SnapshotTransferTest, NobodyThereFailsIt) {
   ASSERT_TRUE(WaitSent());
   EXPECT_FALSE(events_.sent()->ok);
   EXPECT_TRUE(NothingIsLeft());
+}
+
+// Of a member with several URLs each attempt takes the next one; what was reached is tried again.
+TEST_F(SnapshotTransferTest, TheNextAddressIsTriedAfterOneThatDoesNotAnswer) {
+  dead_ = {"127.0.0.1:1"};
+  Serve();
+  MakeSender();
+  for (bool reached : {false, true}) {
+    events_.Forget();
+    Send();
+    ASSERT_TRUE(WaitSent());
+    EXPECT_EQ(events_.sent()->ok, reached);
+  }
+  receiver_->Release(Index(200));
+  ASSERT_TRUE(WaitFor([this] { return receiver_->stats().running.load() == 0; }));
+  events_.Forget();
+  Send();
+  ASSERT_TRUE(WaitSent());
+  EXPECT_TRUE(events_.sent()->ok);
+}
+
+TEST_F(SnapshotTransferTest, AMemberWhoseAddressNobodyKnowsFailsIt) {
+  MakeSender();
+  Send();
+  ASSERT_TRUE(WaitSent());
+  EXPECT_FALSE(events_.sent()->ok);
+  EXPECT_EQ(sender_->stats().started.load(), 0U);
 }
 
 TEST_F(SnapshotTransferTest, AReceiverWhoseDiskFailsSaysSoAndKeepsNothing) {
@@ -377,7 +410,7 @@ TEST_F(SnapshotTransferTest, KeepsToItsRate) {
   Serve();
   SnapshotSenderOptions slow = SenderOptions();
   slow.bytes_per_second = 400'000;
-  MakeSender(slow);
+  MakeSender(std::move(slow));
   const TimePoint began = clock_.Now();
   Send();
   ASSERT_TRUE(WaitSent());
@@ -468,12 +501,14 @@ TEST_F(SnapshotTransferTest, NoMoreThanAWindowIsSentUnacknowledged) {
   address_ = server_->addresses().front().ToString();
   SnapshotSenderOptions options = SenderOptions();
   options.stall_max = milliseconds(1500);
-  MakeSender(options);
+  const size_t window = options.window_bytes;
+  const size_t part = options.part_bytes;
+  MakeSender(std::move(options));
   Send();
   ASSERT_TRUE(WaitSent());
   EXPECT_FALSE(events_.sent()->ok);
-  EXPECT_GE(swallowed.load(), options.window_bytes);
-  EXPECT_LE(swallowed.load(), options.window_bytes + options.part_bytes);
+  EXPECT_GE(swallowed.load(), window);
+  EXPECT_LE(swallowed.load(), window + part);
 }
 
 }  // namespace
