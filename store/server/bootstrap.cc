@@ -31,6 +31,9 @@ constexpr uint64_t kStartBytesMin = 1 << 20;
 // founders.
 constexpr raft::Index kFoundingIndex{1};
 constexpr raft::Term kFoundingTerm{1};
+constexpr std::string_view kNobodyAnswersText =
+    "cannot fetch cluster info from peer urls: could not retrieve cluster information from the "
+    "given URLs";
 
 std::vector<std::string> Texts(const std::vector<Url>& urls) {
   std::vector<std::string> texts;
@@ -88,11 +91,7 @@ Result<Founders> JoinCluster(const ServerConfig& config) {
     return MatchMembers(remote, wanted, config.name).has_value();
   };
   std::optional<RemoteCluster> remote = AskPeers(UrlsOfOthers(config), {}, fits).cluster;
-  if (!remote) {
-    return Fail(ErrorCode::kUnavailable,
-                "cannot fetch cluster info from peer urls: could not retrieve cluster information "
-                "from the given URLs");
-  }
+  if (!remote) return Fail(ErrorCode::kUnavailable, std::string(kNobodyAnswersText));
   auto own = MatchMembers(*remote, wanted, config.name);
   RETURN_IF_ERROR(own);
   Founders founders;
@@ -339,6 +338,22 @@ std::vector<std::string> KnownUrls(const Member& member) {
   return urls;
 }
 
+// One that has been told nothing yet is not known to those that answer, so there is nobody whom it
+// could speak to.
+Status CannotJoinYet(const wal::Identity& own, const PeersAnswer& answer) {
+  if (!answer.cluster) return Fail(ErrorCode::kUnavailable, std::string(kNobodyAnswersText));
+  if (answer.cluster->id != own.cluster) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("the members at --initial-cluster are of cluster {:x}, this one is of cluster "
+                    "{:x}",
+                    answer.cluster->id, own.cluster));
+  }
+  return Fail(ErrorCode::kUnavailable,
+              fmt::format("no member that answers knows member {:x} of cluster {:x} yet",
+                          own.member, own.cluster));
+}
+
 // A member that was removed while it was away learns it here: nobody speaks to it any more. One
 // that joins is in nobody's configuration until a snapshot has told; until then it has to ask the
 // others at each start whom to speak to.
@@ -358,7 +373,10 @@ Status CheckMembership(const ServerConfig& config, const wal::Identity& own,
   };
   PeersAnswer answer = AskPeers(UrlsOfOthers(config), own.member, joins);
   if (answer.removed) return Fail(ErrorCode::kMemberNotFound, std::string(kRemovedText));
-  if (!answer.cluster || !joins(*answer.cluster)) return CheckMemberIsOfState(own, conf);
+  if (!answer.cluster || !joins(*answer.cluster)) {
+    const bool told = conf != raft::ConfState();
+    return told ? CheckMemberIsOfState(own, conf) : CannotJoinYet(own, answer);
+  }
   member.remotes = std::move(answer.cluster->members);
   return Ok();
 }

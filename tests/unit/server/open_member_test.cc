@@ -4,9 +4,14 @@
 #include "store/apply/command.h"
 #include "store/base/coding.h"
 #include "store/base/crc32c.h"
+#include "store/base/thread.h"
 #include "store/engine/checkpoint.h"
+#include "store/rpc/event_loop.h"
+#include "store/rpc/http_router.h"
+#include "store/rpc/server.h"
 #include "store/server/bootstrap.h"
 #include "store/server/process.h"
+#include "store/server/remote_cluster.h"
 #include "tests/unit/base/temp_dir.h"
 
 #include <gmock/gmock.h>
@@ -22,6 +27,42 @@ namespace {
 using raft::Index;
 using raft::Term;
 using testing::HasSubstr;
+
+// Another member's peer port, as far as one that joins asks it.
+class PeerPort {
+ public:
+  explicit PeerPort(ClusterId cluster) {
+    AddMembersPage(router_, {.id = cluster, .read = [this] {
+                               MutexLock lock(mutex_);
+                               return lists_;
+                             }});
+    server_ = std::make_unique<rpc::Server>(methods_, router_, std::vector{&loop_});
+    EXPECT_TRUE(server_->Listen("127.0.0.1:0"));
+    loop_.Start();
+    server_->Start();
+    Know({});
+  }
+  ~PeerPort() { Stop(); }
+  PeerPort(const PeerPort&) = delete;
+  PeerPort& operator=(const PeerPort&) = delete;
+
+  void Stop() { server_->Stop(); }
+  std::string url() const { return "http://" + server_->addresses().front().ToString(); }
+  void Know(cluster::MemberList members) {
+    MutexLock lock(mutex_);
+    lists_ = {std::make_shared<const cluster::MemberList>(std::move(members)),
+              std::make_shared<const cluster::RemovedList>()};
+  }
+
+ private:
+  SystemClock clock_;
+  rpc::EventLoop loop_{LoopId(1), clock_, "other"};
+  rpc::MethodTable methods_;
+  rpc::HttpRouter router_;
+  Mutex mutex_;
+  MembersPage::Lists lists_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<rpc::Server> server_;
+};
 
 class OpenMemberTest : public testing::Test {
  protected:
@@ -361,6 +402,37 @@ TEST_F(OpenMemberTest, BootstrapFlagsThatDisagreeRefuseAFirstStartOnly) {
     ASSERT_TRUE(member) << member.error().ToString();
     EXPECT_FALSE(member->fresh);
   }
+}
+
+// Nothing of its directory is wrong: it has not been told anything yet.
+TEST_F(OpenMemberTest, OneThatJoinsAsksAtEachStartUntilASnapshotHasTold) {
+  auto at = [](uint64_t id, std::string url) {
+    cluster::Member member;
+    member.id = raft::NodeId(id);
+    member.peer_urls = {std::move(url)};
+    return member;
+  };
+  PeerPort other(ClusterId(0xc));
+  const cluster::MemberList both = {at(1, other.url()), at(2, "http://localhost:2380")};
+  config_.initial_cluster_state = ClusterState::kExisting;
+  NameCluster("b=" + other.url() + ",default=http://localhost:2380");
+  other.Know(both);
+  for (bool fresh : {true, false}) {
+    auto member = Open();
+    ASSERT_TRUE(member) << member.error().ToString();
+    EXPECT_EQ(member->fresh, fresh);
+    EXPECT_EQ(member->remotes, both);
+  }
+  other.Know({both.front()});
+  EXPECT_EQ(Refusal(), "no member that answers knows member 2 of cluster c yet");
+  other.Stop();
+  EXPECT_EQ(Refusal(),
+            "cannot fetch cluster info from peer urls: could not retrieve cluster information from "
+            "the given URLs");
+  PeerPort foreign(ClusterId(0xd));
+  NameCluster("b=" + foreign.url() + ",default=http://localhost:2380");
+  EXPECT_EQ(Refusal(),
+            "the members at --initial-cluster are of cluster d, this one is of cluster c");
 }
 
 TEST_F(OpenMemberTest, ADirectoryInUseIsWaitedForUntilASignalComes) {
