@@ -7,9 +7,11 @@
 #include "store/raft/conf_change.h"
 #include "tests/sim/comparable.h"
 #include "tests/sim/draw.h"
+#include "tests/sim/kept_history.h"
 
 #include <fmt/format.h>
 
+#include <string>
 #include <utility>
 
 namespace store::sim {
@@ -388,6 +390,9 @@ void StoreGroup::CompareState(StoreProcess& process) {
   ++counts_.states_compared;
   Index applied = process.applied();
   process.machine().mvcc().CheckInvariants();
+  if (std::string left = LeftBelowCollected(process.machine().mvcc()); !left.empty()) {
+    return Fail(fmt::format("member {} at {}: {}", process.self().node, applied, left));
+  }
   uint64_t hash = HashOf(process);
   auto [known, fresh] = states_.try_emplace(applied, hash);
   if (known->second != hash) {
