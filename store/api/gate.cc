@@ -113,7 +113,7 @@ Gate::Gate(const replica::RaftGauges& gauges, Registry& registry)
     : gauges_(gauges),
       requests_(registry.AddCounters("etcd_server_client_requests_total",
                                      "The total number of client requests per client version.",
-                                     {"type", "client_api_version"})) {}
+                                     {"client_api_version", "type"})) {}
 
 Gate::~Gate() {
   for (auto& row : rows_) delete row.load(std::memory_order_relaxed);
@@ -138,7 +138,7 @@ void Gate::Count(std::string_view version, bool stream) const {
     (stream ? row->stream : row->unary)->Add();
     return;
   }
-  requests_.With({stream ? "stream" : "unary", std::string(version)}).Add();
+  requests_.With({std::string(version), stream ? "stream" : "unary"}).Add();
 }
 
 // Rows are only ever added, so readers need no lock; null when all eight places are taken by other
@@ -156,8 +156,8 @@ const Gate::Row* Gate::FindRow(std::string_view version) const {
     if (row != nullptr) return row;
     auto added = std::make_unique<Row>();
     added->version = std::string(version);
-    added->unary = &requests_.With({"unary", added->version});
-    added->stream = &requests_.With({"stream", added->version});
+    added->unary = &requests_.With({added->version, "unary"});
+    added->stream = &requests_.With({added->version, "stream"});
     row = added.release();
     place.store(row, std::memory_order_release);
     return row;

@@ -40,20 +40,23 @@ class HttpAdmin {
 
   void Health(const rpc::HttpExchangePtr& exchange);
   void AnswerHealth(rpc::HttpExchange& exchange, std::string_view reason);
-  void RegisterProbe(rpc::HttpRouter& router, const std::string& path, const Checks& checks);
-  void StartProbe(const rpc::HttpExchangePtr& exchange, Checks checks);
+  // `kind`: "livez" or "readyz", kept as a view.
+  void RegisterProbe(rpc::HttpRouter& router, std::string_view kind, const Checks& checks);
+  void StartProbe(const rpc::HttpExchangePtr& exchange, std::string_view kind, Checks checks);
   static Checks WithoutExcluded(const rpc::HttpRequest& request, Checks checks);
   void RunChecks(const std::shared_ptr<Probe>& probe);
   std::optional<std::string> RunLocal(Check check) const;
 
   static std::string_view NameOf(Check check);
-  static void FinishCheck(Probe& probe, Check check, const std::optional<std::string>& error);
+  void FinishCheck(Probe& probe, Check check, const std::optional<std::string>& error);
   static void Answer(Probe& probe);
 
   const ServiceContext& context_;
   Registry& registry_;
   Counter& health_success_;
   Counter& health_failures_;
+  MetricFamily<Gauge>& checks_;
+  MetricFamily<Counter>& check_results_;
 };
 
 }  // namespace store::api

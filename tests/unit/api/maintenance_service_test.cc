@@ -8,6 +8,8 @@
 #include "store/apply/command.h"
 #include "tests/unit/api/member.h"
 
+#include <google/protobuf/io/gzip_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -157,6 +159,17 @@ class FakeExchange final : public rpc::HttpExchange {
   std::string body;
 };
 
+std::string Unpack(const std::string& packed) {
+  google::protobuf::io::ArrayInputStream in(packed.data(), static_cast<int>(packed.size()));
+  google::protobuf::io::GzipInputStream unpacked(&in);
+  std::string text;
+  const void* piece = nullptr;
+  for (int size = 0; unpacked.Next(&piece, &size);) {
+    text.append(static_cast<const char*>(piece), static_cast<size_t>(size));
+  }
+  return text;
+}
+
 class HttpTest : public MaintenanceTest {
  protected:
   HttpTest() : admin(*member.context, registry) { admin.RegisterClientPages(router); }
@@ -218,6 +231,7 @@ TEST_F(HttpTest, ThePortForMetricsIsNoClientPort) {
 
 TEST_F(HttpTest, ProbesAndTheirParts) {
   EXPECT_EQ(Get("/livez")->body, "ok\n");
+  EXPECT_EQ(Get("/livez")->headers["x-content-type-options"], "nosniff");
   EXPECT_EQ(Get("/readyz")->body, "ok\n");
   EXPECT_EQ(Get("/livez", "verbose")->body, "[+]serializable_read ok\nok\n");
   Alarm(AlarmRequest::ACTIVATE, 1, CORRUPT);
@@ -284,6 +298,43 @@ TEST_F(HttpTest, VersionAndMetrics) {
   Get("/health");
   auto metrics = Get("/metrics");
   EXPECT_NE(metrics->body.find("etcd_server_health_success 1\n"), std::string::npos);
+}
+
+// Prometheus' handler at etcd looks at no method.
+TEST_F(HttpTest, MetricsByAnyMethodAndPacked) {
+  EXPECT_EQ(Get("/metrics", {}, "HEAD")->status, 200);
+  EXPECT_EQ(Get("/metrics", {}, "POST")->status, 200);
+  for (const char* accepted : {"gzip", "deflate, gzip;q=1.0", "br,gzip"}) {
+    auto packed = std::make_shared<FakeExchange>("GET", "/metrics", "");
+    packed->mutable_request().headers.push_back({"accept-encoding", accepted});
+    router.Route(packed);
+    EXPECT_EQ(packed->status, 200);
+    EXPECT_EQ(packed->headers["content-encoding"], "gzip") << accepted;
+    EXPECT_EQ(packed->headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    EXPECT_EQ(Unpack(packed->body), Get("/metrics")->body);
+  }
+  auto plain = std::make_shared<FakeExchange>("GET", "/metrics", "");
+  plain->mutable_request().headers.push_back({"accept-encoding", "deflate, xgzip"});
+  router.Route(plain);
+  EXPECT_FALSE(plain->headers.contains("content-encoding"));
+}
+
+TEST_F(HttpTest, ChecksAreCounted) {
+  Get("/livez");
+  Get("/livez");
+  Alarm(AlarmRequest::ACTIVATE, 1, CORRUPT);
+  Get("/readyz/data_corruption");
+  const std::string metrics = Get("/metrics")->body;
+  for (const char* line :
+       {"etcd_server_healthcheck{name=\"serializable_read\",type=\"livez\"} 1\n",
+        "etcd_server_healthcheck{name=\"data_corruption\",type=\"readyz\"} 0\n",
+        "etcd_server_healthchecks_total{name=\"serializable_read\",status=\"success\",type="
+        "\"livez\"} "
+        "2\n",
+        "etcd_server_healthchecks_total{name=\"data_corruption\",status=\"error\",type=\"readyz\"} "
+        "1\n"}) {
+    EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
+  }
 }
 
 }  // namespace
