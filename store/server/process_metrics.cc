@@ -41,6 +41,12 @@ double ResidentBytes() {
   return StatField(kRssPages) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
 }
 
+// Without a limit 2^64 - 1, as Go programs say it.
+double VirtualBytesMax() {
+  rlimit limit{};
+  return getrlimit(RLIMIT_AS, &limit) == 0 ? static_cast<double>(limit.rlim_max) : 0;
+}
+
 double StartSeconds() {
   constexpr int kStartTicks = 22;
   std::ifstream in("/proc/stat");
@@ -73,8 +79,13 @@ ProcessMetrics::ProcessMetrics(Registry& registry) {
   gauge("process_resident_memory_bytes", "Resident memory size in bytes.", ResidentBytes);
   gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.",
         [] { return StatField(kVirtualBytes); });
+  gauge("process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.",
+        VirtualBytesMax);
   gauge("process_open_fds", "Number of open file descriptors.", OpenDescriptors);
   gauge("process_max_fds", "Maximum number of open file descriptors.",
+        [] { return static_cast<double>(DescriptorsMax()); });
+  gauge("os_fd_used", "The number of used file descriptors.", OpenDescriptors);
+  gauge("os_fd_limit", "The file descriptor limit.",
         [] { return static_cast<double>(DescriptorsMax()); });
   gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
         StartSeconds);
