@@ -128,6 +128,7 @@ Result<Founders> FirstStart(const ServerConfig& config) {
 // A directory that was served before knows who it is, whatever the flags say, as in etcd.
 void TellForeign(const ServerConfig& config, const wal::Identity& own, const Logger& log) {
   if (config.initial_cluster_state == ClusterState::kExisting) return;
+  if (config.bootstrap_members.empty()) return;  // it cannot be read, and need not
   const Founders named = FoundCluster(config);
   if (named.identity.cluster == own.cluster) return;
   log.Warn("the data directory belongs to another cluster than the bootstrap flags; it stays there",

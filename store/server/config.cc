@@ -23,24 +23,41 @@ std::vector<Url> OneUrl(const char* text) { return {*ParseUrl(text)}; }
 // same.
 Status CheckBindable(const std::vector<Url>& urls) {
   for (const Url& url : urls) {
-    if (url.is_unix() || url.host.empty() || url.host == "localhost" || IsIpAddress(url.host)) {
-      continue;
-    }
+    if (url.is_unix() || url.host == "localhost" || IsIpAddress(url.host)) continue;
     return Refuse(fmt::format("expected IP in URL for binding ({})", url.ToString()));
   }
   return Ok();
 }
 
+std::string Join(const std::vector<Url>& urls) {
+  std::string text;
+  for (const Url& url : urls) text += (text.empty() ? "" : ",") + url.ToString();
+  return text;
+}
+
 Status CheckAdvertised(const std::vector<Url>& urls, const char* flag) {
   for (const Url& url : urls) {
-    if (!url.is_unix() && url.host.empty()) {
-      return Refuse(
-          fmt::format("unexpected empty host ({}); --{} needs host:port that others can "
-                      "reach",
-                      url.ToString(), flag));
-    }
+    if (url.is_unix() || !url.host.empty()) continue;
+    return Refuse(fmt::format("--{} \"{}\" must be \"host:port\" (unexpected empty host ({}))",
+                              flag, Join(urls), url.ToString()));
   }
   return Ok();
+}
+
+// Who listens everywhere is reached at the address of the default route; without one, by this
+// machine alone.
+void DerivePeerUrls(DefaultHost default_host, ServerConfig* config) {
+  std::vector<Url> urls =
+      config->listen_peer_urls.empty() ? OneUrl(kDefaultPeerUrl) : config->listen_peer_urls;
+  for (Url url : urls) {
+    if (url.host == "0.0.0.0" || url.host == "::") {
+      auto found = default_host();
+      url.host = found.value_or("localhost");
+      if (found) config->detected_host = *found;
+    }
+    std::vector<Url>& derived = config->initial_advertise_peer_urls;
+    if (!absl::c_linear_search(derived, url)) derived.push_back(std::move(url));
+  }
 }
 
 Result<std::map<std::string, std::vector<Url>>> ParseCluster(const std::string& text) {
@@ -64,12 +81,6 @@ Result<std::map<std::string, std::vector<Url>>> ParseCluster(const std::string& 
     members[std::string(item.substr(0, equal))].push_back(std::move(*url));
   }
   return members;
-}
-
-std::string Join(const std::vector<Url>& urls) {
-  std::string text;
-  for (const Url& url : urls) text += (text.empty() ? "" : ",") + url.ToString();
-  return text;
 }
 
 Status CheckTimes(const ServerConfig& config) {
@@ -135,7 +146,7 @@ Status SetCompaction(ServerConfig& config) {
 
 }  // namespace
 
-Status ServerConfig::Finish() {
+Status ServerConfig::Finish(DefaultHost default_host) {
   if (name.empty()) return Refuse("--name must not be empty");
   if (data_dir.empty()) data_dir = name + ".etcd";
   if (!listen_client_urls.empty() && advertise_client_urls.empty()) {
@@ -144,10 +155,7 @@ Status ServerConfig::Finish() {
   }
   if (listen_client_urls.empty()) listen_client_urls = OneUrl(kDefaultClientUrl);
   if (advertise_client_urls.empty()) advertise_client_urls = OneUrl(kDefaultClientUrl);
-  if (initial_advertise_peer_urls.empty()) {
-    initial_advertise_peer_urls =
-        listen_peer_urls.empty() ? OneUrl(kDefaultPeerUrl) : listen_peer_urls;
-  }
+  if (initial_advertise_peer_urls.empty()) DerivePeerUrls(default_host, this);
   if (listen_peer_urls.empty()) listen_peer_urls = OneUrl(kDefaultPeerUrl);
   RETURN_IF_ERROR(CheckBindable(listen_client_urls));
   RETURN_IF_ERROR(CheckBindable(listen_peer_urls));
@@ -164,9 +172,9 @@ Status ServerConfig::Finish() {
   if (initial_cluster.empty()) {
     bootstrap_members = {{name, initial_advertise_peer_urls}};
   } else {
-    auto members = ParseCluster(initial_cluster);
-    RETURN_IF_ERROR(members);
-    bootstrap_members = std::move(*members);
+    bootstrap_members.clear();
+    // A first start says what is wrong with it.
+    if (auto members = ParseCluster(initial_cluster)) bootstrap_members = std::move(*members);
   }
   RETURN_IF_ERROR(CheckTimes(*this));
   FillTransport(*this);
@@ -186,11 +194,14 @@ Status ServerConfig::Finish() {
 }
 
 Status ServerConfig::CheckFirstStart() const {
+  if (!initial_cluster.empty()) RETURN_IF_ERROR(ParseCluster(initial_cluster));
   auto own = bootstrap_members.find(name);
   if (own == bootstrap_members.end()) {
     return Refuse(
         fmt::format("couldn't find local name \"{}\" in the initial cluster configuration", name));
   }
+  // One that joins has been announced with its URLs, and is known by those.
+  if (initial_cluster_state == ClusterState::kExisting) return Ok();
   std::vector<Url> in_cluster = own->second;
   std::vector<Url> advertised = initial_advertise_peer_urls;
   std::sort(in_cluster.begin(), in_cluster.end());

@@ -8,6 +8,7 @@
 #include "store/base/error.h"
 #include "store/base/log.h"
 #include "store/base/url.h"
+#include "store/server/default_host.h"
 #include "store/server/notify.h"
 
 #include <cstdint>
@@ -66,15 +67,17 @@ struct ServerConfig {
   ServiceManager service_manager;  // from the environment
 
   // Made by Finish:
-  std::map<std::string, std::vector<Url>> bootstrap_members;  // initial_cluster, by name
+  std::string detected_host;  // told to the others in place of 0.0.0.0; empty: there was no need
+  std::map<std::string, std::vector<Url>> bootstrap_members;  // initial_cluster, by name; or none
   Duration compaction_period{0};                              // periodic mode; 0: off
   int64_t compaction_revisions = 0;                           // revision mode; 0: off
 
   // Fills in what follows from other values, then checks them together. kInvalidArgument with
   // etcd's wording.
-  Status Finish();
-  // Of the flags that only a new directory is started by: this member is in the initial cluster,
-  // as it says of itself. An existing one may have moved or have another name since, as in etcd.
+  Status Finish(DefaultHost default_host = FindDefaultHost);
+  // Of the flags that only a new directory is started by: the initial cluster can be read and this
+  // member is in it, with the URLs it says of itself unless it joins. An existing one may have
+  // moved or have another name since, as in etcd.
   Status CheckFirstStart() const;
   Duration election_timeout() const { return std::chrono::milliseconds(election_timeout_ms); }
   // Proposals and linearizable reads wait this long: 5 s + 2 election timeouts.

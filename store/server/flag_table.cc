@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -29,12 +31,42 @@ Status SetText(ServerConfig& config, const std::string& value) {
   return Ok();
 }
 
+// As Go's strconv.ParseUint with base 0: 0x, 0o, 0b and a leading 0 name the base, and underscores
+// may stand between digits and after that prefix.
+Result<uint64_t> ParseMagnitude(std::string_view text) {
+  int base = 10;
+  if (text.size() > 1 && text[0] == '0') {
+    const char letter = absl::ascii_tolower(static_cast<unsigned char>(text[1]));
+    base = letter == 'x' ? 16 : letter == 'b' ? 2 : 8;
+    text.remove_prefix(base != 8 || letter == 'o' ? 2 : 1);
+  }
+  const bool prefixed = base != 10;
+  if (text.ends_with('_') || (text.starts_with('_') && !prefixed) ||
+      text.find("__") != std::string_view::npos || text.starts_with('-')) {
+    return BadValue("parse error");
+  }
+  std::string digits(text);
+  std::erase(digits, '_');
+  uint64_t number = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, base);
+  const bool whole = end == digits.data() + digits.size();
+  if (whole && error == std::errc::result_out_of_range) return BadValue("value out of range");
+  if (!whole || error != std::errc()) return BadValue("parse error");
+  return number;
+}
+
 template <auto Member>
 Status SetNumber(ServerConfig& config, const std::string& value) {
   auto& target = config.*Member;
-  auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), target);
-  if (error == std::errc::result_out_of_range) return BadValue("value out of range");
-  if (error != std::errc() || end != value.data() + value.size()) return BadValue("parse error");
+  using Number = std::remove_reference_t<decltype(target)>;
+  std::string_view text = value;
+  const bool negative = std::is_signed_v<Number> && text.starts_with('-');
+  if (negative || (std::is_signed_v<Number> && text.starts_with('+'))) text.remove_prefix(1);
+  auto magnitude = ParseMagnitude(text);
+  RETURN_IF_ERROR(magnitude);
+  const auto largest = static_cast<uint64_t>(std::numeric_limits<Number>::max());
+  if (*magnitude > largest + (negative ? 1 : 0)) return BadValue("value out of range");
+  target = static_cast<Number>(negative ? 0 - *magnitude : *magnitude);
   return Ok();
 }
 
@@ -75,7 +107,7 @@ Status SetProgressInterval(ServerConfig& config, const std::string& value) {
 }
 
 Status SetClusterState(ServerConfig& config, const std::string& value) {
-  if (value != "new" && value != "existing") return BadValue("must be new or existing");
+  if (value != "new" && value != "existing") return BadValue("invalid value");
   config.initial_cluster_state = value == "new" ? ClusterState::kNew : ClusterState::kExisting;
   return Ok();
 }

@@ -44,15 +44,15 @@ std::string EnvironmentName(std::string_view flag) {
 }
 
 FlagOutcome UsageError(const std::string& message) {
-  return {FlagOutcome::Kind::kUsage, message + "\n" + Usage(), {}, {}, {}};
+  return {FlagOutcome::Kind::kUsage, message + "\n" + Usage(), {}, {}, {}, {}};
 }
 
 FlagOutcome Invalid(std::string message) {
-  return {FlagOutcome::Kind::kInvalid, std::move(message), {}, {}, {}};
+  return {FlagOutcome::Kind::kInvalid, std::move(message), {}, {}, {}, {}};
 }
 
 FlagOutcome Print(std::string text) {
-  return {FlagOutcome::Kind::kPrint, std::move(text), {}, {}, {}};
+  return {FlagOutcome::Kind::kPrint, std::move(text), {}, {}, {}, {}};
 }
 
 // One value, by the present name of its flag.
@@ -70,11 +70,13 @@ bool IsKnown(std::string_view present_name) {
          FindOtherFlag(present_name) != nullptr;
 }
 
-bool IsSwitch(std::string_view present_name) {
-  if (const Flag* flag = FindFlag(present_name)) return flag->kind == FlagKind::kSwitch;
+FlagKind KindOf(std::string_view present_name) {
+  if (const Flag* flag = FindFlag(present_name)) return flag->kind;
   const OtherFlag* other = FindOtherFlag(present_name);
-  return other != nullptr && other->kind == FlagKind::kSwitch;
+  return other != nullptr ? other->kind : FlagKind::kValue;
 }
+
+bool IsSwitch(std::string_view present_name) { return KindOf(present_name) == FlagKind::kSwitch; }
 
 // Two names of one flag, or a flag and a variable.
 std::optional<FlagOutcome> Add(Given given, GivenFlags* flags) {
@@ -86,11 +88,7 @@ std::optional<FlagOutcome> Add(Given given, GivenFlags* flags) {
                                given.name == now ? there->second.name : given.name, now, now));
   }
   if (there->second.on_command_line && !given.on_command_line) {
-    return Invalid(
-        fmt::format("conflicting environment variable is shadowed by corresponding "
-                    "command-line flag (either unset environment variable or disable "
-                    "flag)): {}",
-                    given.where));
+    return FlagOutcome{FlagOutcome::Kind::kShadowed, given.where, {}, {}, {}, {}};
   }
   there->second = std::move(given);  // the last one wins
   return std::nullopt;
@@ -159,6 +157,7 @@ std::optional<FlagOutcome> ReadVariables(const std::map<std::string, std::string
     if (found == environment.end() || found->second.empty()) continue;
     Given given{.value = found->second, .name = std::string(name), .where = variable};
     if (auto ended = Add(std::move(given), flags)) return ended;
+    outcome->used_variables.emplace_back(variable, found->second);
   }
   for (const auto& [name, value] : environment) {
     if (name.starts_with("ETCD_") && !known.contains(name)) {
@@ -201,9 +200,8 @@ std::string SwitchInFile(const std::string& value) {
 std::string ValueOf(const std::string& name, const Given& given) {
   if (!given.in_file) return given.value;
   if (IsSwitch(name)) return SwitchInFile(given.value);
-  const Flag* flag = FindFlag(name);
-  const bool bare = flag != nullptr && flag->kind == FlagKind::kDuration &&
-                    absl::c_all_of(given.value, absl::ascii_isdigit);
+  const bool bare =
+      KindOf(name) == FlagKind::kDuration && absl::c_all_of(given.value, absl::ascii_isdigit);
   return bare ? given.value + "ns" : given.value;
 }
 
@@ -214,6 +212,20 @@ Status Set(const std::string& name, const Given& given, FlagOutcome* outcome) {
   RETURN_IF_ERROR(judged);
   if (!judged->empty()) outcome->warnings.push_back(*judged);
   return Ok();
+}
+
+// In Go's words for a flag and for a variable; in etcd's for the one value of a file that has any.
+FlagOutcome BadValue(const std::string& name, const Given& given, const std::string& reason) {
+  if (given.in_file && name == "initial-cluster-state") {
+    return Invalid(fmt::format("unexpected clusterState \"{}\"", given.value));
+  }
+  if (given.on_command_line && IsSwitch(name)) {
+    return UsageError(
+        fmt::format("invalid boolean value \"{}\" for -{}: {}", given.value, given.name, reason));
+  }
+  std::string text =
+      fmt::format("invalid value \"{}\" for {}: {}", given.value, given.where, reason);
+  return given.on_command_line ? UsageError(text) : Invalid(std::move(text));
 }
 
 // A gate has a flag of its own as well, from before there were gates.
@@ -243,7 +255,8 @@ std::string VersionText() {
 }
 
 FlagOutcome ParseFlags(const std::vector<std::string>& arguments,
-                       const std::map<std::string, std::string>& environment) {
+                       const std::map<std::string, std::string>& environment,
+                       DefaultHost default_host) {
   FlagOutcome outcome;
   std::vector<Given> command_line;
   if (auto ended = ReadCommandLine(arguments, &command_line)) return *std::move(ended);
@@ -262,11 +275,15 @@ FlagOutcome ParseFlags(const std::vector<std::string>& arguments,
     Status set = Set(name, given, &outcome);
     if (set) continue;
     if (set.error().code() == ErrorCode::kUnsupported) return Invalid(set.error().message());
-    std::string text = fmt::format("invalid value \"{}\" for {}: {}", given.value, given.where,
-                                   set.error().message());
-    return given.on_command_line ? UsageError(text) : Invalid(std::move(text));
+    return BadValue(name, given, set.error().message());
   }
-  if (Status checked = outcome.config.Finish(); !checked) return Invalid(checked.error().message());
+  ServerConfig& config = outcome.config;
+  if (Status checked = config.Finish(default_host); !checked) {
+    return Invalid(checked.error().message());
+  }
+  if (!config.detected_host.empty()) {
+    outcome.notes.push_back("detected default host for advertise: " + config.detected_host);
+  }
   return outcome;
 }
 

@@ -38,6 +38,10 @@ int Refuse(const std::string& text) {
 
 int Run(const FlagOutcome& outcome, const store::Logger& log, const store::Clock& clock,
         const sigset_t& signals) {
+  for (const auto& [name, value] : outcome.used_variables) {
+    log.Info("recognized and used environment variable",
+             {{"variable-name", name}, {"variable-value", value}});
+  }
   for (const std::string& note : outcome.notes) log.Info(note);
   for (const std::string& warning : outcome.warnings) log.Warn(warning);
   auto fatal = [log](const store::Error& error) {
@@ -93,6 +97,11 @@ int main(int argc, char** argv) {
                              .outputs = outcome.config.log_outputs},
                             clock);
   if (!log) return Refuse("--log-outputs: " + log.error().message());
+  if (outcome.kind == FlagOutcome::Kind::kShadowed) {
+    log->Fatal(store::server::kShadowedText, {{"environment-variable", outcome.text}});
+    log->Flush();
+    return 1;
+  }
   if (outcome.kind == FlagOutcome::Kind::kInvalid) {
     log->Warn("failed to verify flags", {{"error", outcome.text}});
     log->Flush();

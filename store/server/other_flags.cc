@@ -47,7 +47,8 @@ constexpr OtherFlag kOtherFlags[] = {
     {"pre-vote", "true", kNoEffect, "elections always begin with a pre-vote", FlagKind::kSwitch},
     {"raft-read-timeout", "*", kNoEffect, "links between members have timeouts of their own"},
     {"raft-write-timeout", "*", kNoEffect, "links between members have timeouts of their own"},
-    {"compact-hash-check-time", "1m|1m0s", kNoEffect, "--corrupt-check-time compares histories"},
+    {"compact-hash-check-time", "1m", kNoEffect, "--corrupt-check-time compares histories",
+     FlagKind::kDuration},
     {"experimental-compact-hash-check-enabled", "false", kNoEffect,
      "--corrupt-check-time compares histories", FlagKind::kSwitch},
     {"downgrade-check-time", "*", kNoEffect, "versions are looked at every four seconds"},
@@ -144,6 +145,8 @@ constexpr OtherFlag kOtherFlags[] = {
     {"snapshot", "", kNoEffect, kAncient, FlagKind::kSwitch},
     {"v", "", kNoEffect, kAncient, FlagKind::kSwitch},
     {"vv", "", kNoEffect, kAncient, FlagKind::kSwitch},
+    {"test.coverprofile", "", kNoEffect, kAncient, FlagKind::kSwitch},
+    {"test.outputdir", "", kNoEffect, kAncient, FlagKind::kSwitch},
 };
 
 bool IsQuiet(const OtherFlag& flag, std::string_view value) {
@@ -154,6 +157,24 @@ bool IsQuiet(const OtherFlag& flag, std::string_view value) {
 
 // A switch that may be on or off has many ways to say so.
 bool IsOnOrOff(const OtherFlag& flag) { return flag.quiet == "true" || flag.quiet == "false"; }
+
+// What has many ways to be said, in the one of the table.
+Result<std::string> Canonical(const OtherFlag& flag, const std::string& given) {
+  if (IsOnOrOff(flag) && !given.empty()) {
+    auto on = ParseBool(given);
+    RETURN_IF_ERROR(on);
+    return *on ? "true" : "false";
+  }
+  if (flag.kind != FlagKind::kDuration) return given;
+  auto time = ParseDuration(given);
+  if (!time) return Fail(ErrorCode::kInvalidArgument, "parse error");
+  // The one there is.
+  if (*time <= Duration(0)) {
+    return Fail(ErrorCode::kUnsupported, fmt::format("--{} must be >0 (set to {})", flag.name,
+                                                     *time == Duration(0) ? "0s" : given));
+  }
+  return *time == *ParseDuration(flag.quiet) ? std::string(flag.quiet) : given;
+}
 
 }  // namespace
 
@@ -167,12 +188,12 @@ const OtherFlag* FindOtherFlag(std::string_view name) {
 }
 
 Result<std::string> JudgeOtherFlag(const OtherFlag& flag, const std::string& given) {
-  std::string value = given;
-  if (IsOnOrOff(flag) && !given.empty()) {
-    auto on = ParseBool(given);
-    RETURN_IF_ERROR(on);
-    value = *on ? "true" : "false";
+  if (flag.name == "discovery-fallback" && given != "exit" && given != "proxy") {
+    return Fail(ErrorCode::kInvalidArgument, "invalid value");
   }
+  auto canonical = Canonical(flag, given);
+  RETURN_IF_ERROR(canonical);
+  const std::string& value = *canonical;
   if (IsQuiet(flag, value)) return std::string();
   if (flag.use == kNoEffect) {
     return fmt::format("--{}={} has no effect: {}", flag.name, value, flag.reason);

@@ -30,7 +30,7 @@ std::span<const OtherFlag> OtherFlags();
 const OtherFlag* FindOtherFlag(std::string_view name);
 
 // What is to be said in the log, empty for nothing. kUnsupported: the flag is refused;
-// kInvalidArgument: the value of a switch is neither on nor off.
+// kInvalidArgument: the value is none of this flag, with Go's words.
 Result<std::string> JudgeOtherFlag(const OtherFlag& flag, const std::string& given);
 
 }  // namespace store::server

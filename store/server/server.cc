@@ -3,6 +3,7 @@
 
 #include "store/base/file.h"
 #include "store/base/random.h"
+#include "store/server/advice.h"
 #include "store/server/parts.h"
 
 #include <algorithm>
@@ -55,6 +56,7 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config, const 
                                        {"election-timeout-ms", config.election_timeout_ms},
                                        {"quota-backend-bytes", config.quota_backend_bytes},
                                        {"snapshot-catchup-entries", config.snapshot_count}});
+  WarnOfSizes(config, log);
   auto parts = std::make_unique<Parts>(config, clock, std::move(log), std::move(fatal));
   RETURN_IF_ERROR(parts->BindPorts());
   RETURN_IF_ERROR(parts->OpenState());

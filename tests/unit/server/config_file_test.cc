@@ -118,7 +118,7 @@ TEST_F(ConfigFile, EachMistakeSaysWhere) {
       {"peer-transport-security: yes\n", "peer-transport-security must be keys with values"},
       {"peer-transport-security:\n  cert-file: /x\n",
        "--peer-cert-file=/x is not supported: this release has no TLS; leave it out"},
-      {"initial-cluster-state: old\n", "invalid value \"old\" for initial-cluster-state ("},
+      {"initial-cluster-state: old\n", "unexpected clusterState \"old\""},
   };
   for (const auto& [text, message] : cases) {
     FlagOutcome outcome = Parse(text);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/server/flags.h"
 
+#include "store/server/advice.h"
+
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
@@ -91,7 +93,22 @@ const Refusal kRefusals[] = {
     {{"--quota-backend-bytes=99999999999999999999"}, Kind::kUsage, "value out of range"},
     {{"--initial-cluster-state=old"},
      Kind::kUsage,
-     "invalid value \"old\" for flag -initial-cluster-state"},
+     "invalid value \"old\" for flag -initial-cluster-state: invalid value"},
+    {{"--discovery-fallback=foo"},
+     Kind::kUsage,
+     "invalid value \"foo\" for flag -discovery-fallback: invalid value"},
+    {{"--strict-reconfig-check=maybe"},
+     Kind::kUsage,
+     "invalid boolean value \"maybe\" for -strict-reconfig-check: parse error"},
+    {{"--compact-hash-check-time=0s"},
+     Kind::kInvalid,
+     "--compact-hash-check-time must be >0 (set to 0s)"},
+    {{"--experimental-compact-hash-check-time=-1s"},
+     Kind::kInvalid,
+     "--compact-hash-check-time must be >0 (set to -1s)"},
+    {{"--compact-hash-check-time=often"},
+     Kind::kUsage,
+     "invalid value \"often\" for flag -compact-hash-check-time: parse error"},
     {{"--auto-compaction-mode=daily"}, Kind::kInvalid, "unknown auto-compaction-mode \"daily\""},
     {{"--auto-compaction-mode="}, Kind::kInvalid, "undefined auto-compaction-mode"},
     {{"--auto-compaction-retention=soon"}, Kind::kInvalid, "--auto-compaction-retention \"soon\""},
@@ -106,7 +123,7 @@ const Refusal kRefusals[] = {
      "--cors=http://example.org:80 is not supported: every origin is allowed; leave it out"},
     {{"--enable-pprof=maybe"},
      Kind::kUsage,
-     "invalid value \"maybe\" for flag -enable-pprof: parse error"},
+     "invalid boolean value \"maybe\" for -enable-pprof: parse error"},
     {{"--listen-client-http-urls=http://localhost:2379"},
      Kind::kInvalid,
      "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url "
@@ -118,14 +135,95 @@ const Refusal kRefusals[] = {
     {{"--listen-peer-urls=http://example.org:2380"},
      Kind::kInvalid,
      "expected IP in URL for binding (http://example.org:2380)"},
-    {{"--advertise-client-urls=http://:2379"}, Kind::kInvalid, "unexpected empty host"},
-    {{"--initial-cluster=default=http://h:1,b=http://h:1"}, Kind::kInvalid, "has duplicate url"},
+    {{"--listen-client-urls=http://:23790", "--advertise-client-urls=http://127.0.0.1:23790"},
+     Kind::kInvalid,
+     "expected IP in URL for binding (http://:23790)"},
+    {{"--listen-peer-urls=http://:23800"},
+     Kind::kInvalid,
+     "expected IP in URL for binding (http://:23800)"},
+    {{"--advertise-client-urls=http://h:1,http://:2379"},
+     Kind::kInvalid,
+     "--advertise-client-urls \"http://h:1,http://:2379\" must be \"host:port\" (unexpected empty "
+     "host "
+     "(http://:2379))"},
+    {{"--initial-advertise-peer-urls=http://:2380"},
+     Kind::kInvalid,
+     "--initial-advertise-peer-urls \"http://:2380\" must be \"host:port\" (unexpected empty host "
+     "(http://:2380))"},
     {{"--heartbeat-interval=0"}, Kind::kInvalid, "--heartbeat-interval must be >0 (set to 0ms)"},
     {{"--election-timeout=400"},
      Kind::kInvalid,
      "--election-timeout[400ms] should be at least as 5 times as --heartbeat-interval[100ms]"},
     {{"--election-timeout=60000"}, Kind::kInvalid, "should be set less than 50000ms"},
 };
+
+// Nobody reaches 0.0.0.0.
+TEST(Flags, WhoListensEverywhereTellsTheAddressOfTheDefaultRoute) {
+  auto parse = [](std::vector<std::string> arguments, std::optional<std::string> host) {
+    return ParseFlags(arguments, {}, [&host] { return host; });
+  };
+  FlagOutcome outcome =
+      parse({"--listen-peer-urls=http://0.0.0.0:23800,http://10.1.2.3:23800"}, "10.1.2.3");
+  ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+  ASSERT_EQ(outcome.config.initial_advertise_peer_urls.size(), 1u);
+  EXPECT_EQ(outcome.config.initial_advertise_peer_urls[0].ToString(), "http://10.1.2.3:23800");
+  EXPECT_EQ(outcome.config.bootstrap_members.at("default")[0].ToString(), "http://10.1.2.3:23800");
+  EXPECT_EQ(outcome.config.listen_peer_urls[0].ToString(), "http://0.0.0.0:23800");
+  EXPECT_EQ(outcome.notes,
+            (std::vector<std::string>{"detected default host for advertise: 10.1.2.3"}));
+  outcome = parse({"--listen-peer-urls=http://[::]:23800"}, std::nullopt);
+  EXPECT_EQ(outcome.config.initial_advertise_peer_urls[0].ToString(), "http://localhost:23800");
+  EXPECT_TRUE(outcome.notes.empty());
+  outcome = parse({"--listen-peer-urls=http://127.0.0.1:23800"}, "10.1.2.3");
+  EXPECT_EQ(outcome.config.initial_advertise_peer_urls[0].ToString(), "http://127.0.0.1:23800");
+  outcome =
+      parse({"--listen-peer-urls=http://0.0.0.0:1", "--initial-advertise-peer-urls=http://h:1"},
+            "10.1.2.3");
+  EXPECT_EQ(outcome.config.initial_advertise_peer_urls[0].ToString(), "http://h:1");
+}
+
+TEST(Advice, SizesThatEtcdAdvisesAgainst) {
+  SystemClock clock;
+  auto sink = std::make_shared<MemoryLogSink>();
+  const Logger log(sink, clock);
+  WarnOfSizes(Parse({"--max-request-bytes=10485760", "--quota-backend-bytes=8589934592"}).config,
+              log);
+  EXPECT_TRUE(sink->lines().empty());
+  WarnOfSizes(Parse({"--max-request-bytes=20000000", "--quota-backend-bytes=9000000000"}).config,
+              log);
+  EXPECT_EQ(sink->Count("\"msg\":\"exceeded recommended request limit\",\"max-request-bytes\":"
+                        "20000000,\"max-request-size\":\"20 MB\",\"recommended-request-bytes\":"
+                        "10485760,\"recommended-request-size\":\"10 MB\""),
+            1u);
+  EXPECT_EQ(sink->Count("\"msg\":\"quota exceeds the maximum value\",\"quota-name\":\"v3-applier\","
+                        "\"quota-size-bytes\":9000000000,\"quota-size\":\"9.0 GB\","
+                        "\"quota-maximum-size-bytes\":8589934592,\"quota-maximum-size\":"
+                        "\"8.6 GB\""),
+            1u);
+}
+
+// As Go reads them with base 0; each was shown to etcd 3.4.23.
+TEST(Flags, NumbersInGosSyntax) {
+  const std::pair<const char*, uint64_t> good[] = {{"0x10", 16},  {"0X1F", 31}, {"0o17", 15},
+                                                   {"0b11", 3},   {"017", 15},  {"1_000", 1000},
+                                                   {"0x_1f", 31}, {"0_7", 7},   {"0", 0}};
+  for (const auto& [text, value] : good) {
+    FlagOutcome outcome = Parse({"--max-txn-ops", text});
+    ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
+    EXPECT_EQ(outcome.config.max_txn_ops, value) << text;
+  }
+  for (const char* bad : {"+5", "-5", "08", "1__0", "_1", "1_", "0x", "0x-1", "1e3", "", "0b2"}) {
+    EXPECT_EQ(Parse({"--max-txn-ops", bad}).kind, Kind::kUsage) << bad;
+  }
+  EXPECT_EQ(Parse({"--quota-backend-bytes=-0x10"}).config.quota_backend_bytes, -16);
+  EXPECT_EQ(Parse({"--quota-backend-bytes=+8"}).config.quota_backend_bytes, 8);
+  EXPECT_EQ(Parse({"--quota-backend-bytes=-9223372036854775808"}).config.quota_backend_bytes,
+            INT64_MIN);
+  EXPECT_NE(Parse({"--quota-backend-bytes=9223372036854775808"}).text.find("value out of range"),
+            std::string::npos);
+  EXPECT_NE(Parse({"--max-learners=4294967296"}).text.find("value out of range"),
+            std::string::npos);
+}
 
 TEST(Flags, UrlsThatAreLeftEmptyAreTheDefault) {
   FlagOutcome outcome = Parse({"--listen-client-urls=", "--listen-peer-urls=",
@@ -172,14 +270,14 @@ TEST(Flags, EnvironmentFillsWhatIsNotGiven) {
   ASSERT_EQ(outcome.kind, Kind::kRun) << outcome.text;
   EXPECT_EQ(outcome.config.name, "m9");
   EXPECT_TRUE(outcome.warnings.empty());
+  using Used = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(outcome.used_variables, (Used{{"ETCD_NAME", "m9"}}));
 }
 
 TEST(Flags, FlagAndVariableTogetherAreRefused) {
   FlagOutcome outcome = Parse({"--name=a"}, {{"ETCD_NAME", "b"}});
-  EXPECT_EQ(outcome.kind, Kind::kInvalid);
-  EXPECT_NE(outcome.text.find("conflicting environment variable is shadowed by corresponding "
-                              "command-line flag"),
-            std::string::npos);
+  EXPECT_EQ(outcome.kind, Kind::kShadowed);
+  EXPECT_EQ(outcome.text, "ETCD_NAME");
 }
 
 TEST(Flags, UnknownVariableIsAWarningAndABadOneStops) {
@@ -242,7 +340,10 @@ constexpr char kFlagsOfEtcd[] =
     "experimental-peer-skip-client-san-verification experimental-snapshot-catchup-entries "
     "experimental-stop-grpc-service-on-defrag experimental-txn-mode-write-with-shared-buffer "
     "experimental-warning-apply-duration experimental-warning-unary-request-duration "
-    "experimental-watch-progress-notify-interval";
+    "experimental-watch-progress-notify-interval cluster-active-size cluster-remove-delay "
+    "cluster-sync-interval config force max-result-buffer max-retry-attempts "
+    "peer-heartbeat-interval peer-election-timeout retry-interval snapshot v vv "
+    "test.coverprofile test.outputdir";
 
 TEST(Flags, EveryFlagOfEtcdIsKnown) {
   const std::vector<std::string> names = absl::StrSplit(kFlagsOfEtcd, ' ');

@@ -394,9 +394,15 @@ TEST_F(OpenMemberTest, BootstrapFlagsThatDisagreeRefuseAFirstStartOnly) {
             "http://localhost:2380");
   NameCluster(renamed);
   EXPECT_EQ(Refusal(), "couldn't find local name \"default\" in the initial cluster configuration");
+  const std::string unreadable = "default";
+  NameCluster(unreadable);
+  EXPECT_EQ(Refusal(), "--initial-cluster: \"default\" is not name=peer-url");
+  const std::string twice = "default=http://localhost:2380,b=http://localhost:2380";
+  NameCluster(twice);
+  EXPECT_EQ(Refusal(), "initial cluster \"" + twice + "\" has duplicate url http://localhost:2380");
   NameCluster("default=http://localhost:2380,b=http://localhost:2390");
   EXPECT_TRUE(Open());
-  for (const std::string& flags : {moved, renamed}) {
+  for (const std::string& flags : {moved, renamed, unreadable, twice}) {
     NameCluster(flags);
     auto member = Open();
     ASSERT_TRUE(member) << member.error().ToString();
@@ -433,6 +439,13 @@ TEST_F(OpenMemberTest, OneThatJoinsAsksAtEachStartUntilASnapshotHasTold) {
   NameCluster("b=" + foreign.url() + ",default=http://localhost:2380");
   EXPECT_EQ(Refusal(),
             "the members at --initial-cluster are of cluster d, this one is of cluster c");
+}
+
+// It was announced with its URLs when it was added; etcd does not compare them again.
+TEST_F(OpenMemberTest, OneThatJoinsIsKnownByTheUrlsOfTheInitialCluster) {
+  NameCluster("default=http://127.0.0.1:2,b=http://127.0.0.1:1");
+  config_.initial_cluster_state = ClusterState::kExisting;
+  EXPECT_THAT(Refusal(), HasSubstr("cannot fetch cluster info from peer urls"));
 }
 
 TEST_F(OpenMemberTest, ADirectoryInUseIsWaitedForUntilASignalComes) {
