@@ -33,9 +33,14 @@ size_t ConnectionsMax() {
   return descriptors > 2 * kFilesMax ? descriptors - kFilesMax : descriptors / 2;
 }
 
+// With what gRPC adds, as etcd reckons.
+size_t MessageBytesMax(const ServerConfig& config) {
+  return config.max_request_bytes + (512 << 10);
+}
+
 rpc::ServerOptions TransportOptions(const ServerConfig& config) {
   rpc::ServerOptions options;
-  options.limits.message_bytes_max = config.max_request_bytes + (512 << 10);
+  options.limits.message_bytes_max = MessageBytesMax(config);
   options.limits.streams_max = config.max_concurrent_streams;
   options.limits.keepalive.peer_interval_min = config.grpc_keepalive_min_time;
   options.limits.keepalive.interval = config.grpc_keepalive_interval;
@@ -247,6 +252,7 @@ void Server::Parts::Wire() {
       replica::DiskGuardLimits{.segment_bytes = config_.wal_segment_bytes}, config_.data_dir,
       gauges_, log_);
   watch::WatchLimits watch;
+  watch.fragment_bytes_max = MessageBytesMax(config_);
   if (config_.watch_progress_notify_interval != Duration(0)) {
     watch.progress_interval = config_.watch_progress_notify_interval;
   }

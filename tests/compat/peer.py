@@ -27,13 +27,13 @@ class Peer:
     def endpoint(self):
         return f"127.0.0.1:{self.relay.port}"
 
-    def start(self):
+    def start(self, flags=()):
         client_port, peer_port = free_ports(2)
         self.relay.target_port = client_port
         self.relay.start()
         # The relay's address is advertised, so that all a client is told is one port.
         argv = store_argv(self.program, os.path.join(self._directory, "data"), client_port, peer_port,
-                          advertised_port=self.relay.port)
+                          advertised_port=self.relay.port) + list(flags)
         with open(self._log_path, "wb") as log:
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                              env=clean_environment(), preexec_fn=die_with_parent)

@@ -163,7 +163,8 @@ bool Session::HasArrived(size_t count) {
   return arrived >= count;
 }
 
-// "open w1 Watch/Watch", "close w1", "without version dbSize", "wait" or "w1 create_request {…}".
+// "open w1 Watch/Watch", "close w1", "without version dbSize", "wait", "flags …" (which `run` has
+// given the store) or "w1 create_request {…}".
 std::vector<std::string> Session::RunStream(const GoldenLine& line) {
   std::string word(line.first_word());
   std::string rest(line.rest());
@@ -188,7 +189,7 @@ std::vector<std::string> Session::RunStream(const GoldenLine& line) {
     for (std::string name; names >> name;) without_.push_back(name);
     return {};
   }
-  if (word == "wait") return {};
+  if (word == "wait" || word == "flags") return {};
   auto found = streams_.find(word);
   if (found == streams_.end()) return {"no such stream"};
   MessagePtr request = NewMessage(found->second.method->input_type());
