@@ -15,8 +15,6 @@ namespace {
 
 using etcdserverpb::HashKVResponse;
 
-constexpr int64_t kQuotaDefault = 2LL << 30;
-
 // The text form of protobuf, in which zero values are left out; newer releases end it without the
 // blank of 3.4.
 std::string AlarmText(const cluster::Alarm& alarm) {
@@ -112,8 +110,7 @@ void MaintenanceService::FillSizes(const apply::StateView& state,
       std::max({sizes.disk_bytes + sizes.memtable_bytes, state.logical_bytes, uint64_t{4096}});
   response->set_dbsize(static_cast<int64_t>(size));
   response->set_dbsizeinuse(static_cast<int64_t>(std::max(state.logical_bytes, uint64_t{4096})));
-  int64_t quota = context_.limits.quota_bytes;
-  response->set_dbsizequota(quota > 0 ? quota : kQuotaDefault);
+  response->set_dbsizequota(context_.limits.quota_bytes);
 }
 
 void MaintenanceService::Status(StatusCall call) const {

@@ -60,6 +60,13 @@ class MaintenanceTest : public ::testing::Test {
   MaintenanceService service;
 };
 
+TEST_F(MaintenanceTest, StatusTellsTheQuotaAsItIsConfigured) {
+  for (int64_t quota : {int64_t{4} << 30, int64_t{-1}}) {
+    member.context->limits.quota_bytes = quota;
+    EXPECT_EQ(GetStatus().dbsizequota(), quota);
+  }
+}
+
 TEST_F(MaintenanceTest, StatusIsLocalAndNamesWhatIsWrong) {
   member.gauges.commit = 5;
   StatusResponse status = GetStatus();
