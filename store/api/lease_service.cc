@@ -14,11 +14,11 @@ namespace {
 using sluice::store::Command;
 using Kind = replica::LeaseRequest::Kind;
 
-// 1.5 election timeouts in whole seconds, rounded up: a lease must outlive an election.
-int64_t TtlMin(Duration election_timeout) {
-  Duration shortest = election_timeout * 3 / 2;
-  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(shortest);
-  return seconds.count() + (seconds < shortest ? 1 : 0);
+// 1.5 election timeouts, as etcd reckons in whole heartbeats, in whole seconds, rounded up: a lease
+// must outlive an election.
+int64_t TtlMin(const ServiceLimits& limits) {
+  Duration shortest = 3 * (limits.election_timeout / limits.heartbeat) / 2 * limits.heartbeat;
+  return std::chrono::ceil<std::chrono::seconds>(shortest).count();
 }
 
 // Positive, 63 bits.
@@ -71,7 +71,7 @@ void LeaseService::Grant(GrantCall call) {
   auto& grant = *command.mutable_lease_grant();
   grant = std::move(call.mutable_request());
   if (grant.id() == 0) grant.set_id(DrawId(loops_.at(call.info().loop.value())->ids));
-  grant.set_ttl(std::max(grant.ttl(), TtlMin(context_.limits.election_timeout)));
+  grant.set_ttl(std::max(grant.ttl(), TtlMin(context_.limits)));
   ProposeCall(context_, std::move(call), command);
 }
 

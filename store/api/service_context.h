@@ -39,6 +39,7 @@ struct ServiceLimits {
   int64_t quota_bytes = 2LL << 30;  // <= 0: none
   size_t txn_ops_max = 128;
   size_t request_bytes_max = 1'572'864;
+  Duration heartbeat = std::chrono::milliseconds(100);
   Duration election_timeout = std::chrono::seconds(1);
   uint32_t learners_max = 1;
   int64_t inline_keys_max = 64;  // larger ranges go to the pool

@@ -311,6 +311,7 @@ void Server::Parts::MakeContext() {
   limits.quota_bytes = QuotaBytes(config_);
   limits.txn_ops_max = config_.max_txn_ops;
   limits.request_bytes_max = config_.max_request_bytes;
+  limits.heartbeat = std::chrono::milliseconds(config_.heartbeat_interval_ms);
   limits.election_timeout = config_.election_timeout();
   limits.learners_max = config_.max_learners;
   std::vector<api::PendingCalls*> pending;

@@ -28,6 +28,7 @@ StoreServices::StoreServices(StoreProcess& process)
   }
   api::ServiceLimits limits;
   limits.quota_bytes = process_.options_.apply.quota_bytes;
+  limits.heartbeat = std::chrono::microseconds(process_.options_.tick);
   limits.election_timeout = process_.config_.election_timeout;
   std::vector<api::PendingCalls*> pending;
   for (Loop& loop : loops_) pending.push_back(loop.pending.get());

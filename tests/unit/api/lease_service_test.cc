@@ -64,6 +64,21 @@ TEST_F(LeaseServiceTest, GrantChoosesPositiveIdsAndRaisesShortTtls) {
   ExpectStatus(Grant(8, 9'000'000'001), GrpcCode::kOutOfRange, "etcdserver: too large lease TTL");
 }
 
+// etcd counts in whole heartbeats before it rounds to seconds.
+TEST_F(LeaseServiceTest, TheLeastTtlFollowsElectionTimeoutAndHeartbeat) {
+  struct Row {
+    int heartbeat_ms, election_ms, least;
+  };
+  int64_t id = 100;
+  for (Row row : {Row{100, 1000, 2}, Row{100, 1340, 2}, Row{100, 1400, 3}, Row{250, 1400, 2},
+                  Row{250, 1750, 3}, Row{100, 500, 1}, Row{100, 2000, 3}, Row{10, 100, 1}}) {
+    member.context->limits.heartbeat = std::chrono::milliseconds(row.heartbeat_ms);
+    member.context->limits.election_timeout = std::chrono::milliseconds(row.election_ms);
+    EXPECT_EQ(Grant(++id, 1)->Message<LeaseGrantResponse>(0).ttl(), row.least)
+        << row.heartbeat_ms << " " << row.election_ms;
+  }
+}
+
 TEST_F(LeaseServiceTest, RevokeDeletesKeysAndUnknownLeasesAreNotFound) {
   Grant(7, 60);
   PutRequest put;
