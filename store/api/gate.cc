@@ -18,14 +18,12 @@ bool IsStream(std::string_view method) {
   return std::find(kStreams.begin(), kStreams.end(), method) != kStreams.end();
 }
 
-// Of Range only what is serializable: KvService looks at the request.
-constexpr std::array<std::string_view, 3> kServedByLearners = {
-    "/etcdserverpb.KV/Range", "/etcdserverpb.Maintenance/Status",
-    "/etcdserverpb.Maintenance/Snapshot"};
+constexpr std::string_view kRange = "/etcdserverpb.KV/Range";
 
+// And of Range what is serializable.
 bool ServedByLearner(std::string_view method) {
-  return std::find(kServedByLearners.begin(), kServedByLearners.end(), method) !=
-         kServedByLearners.end();
+  return method == "/etcdserverpb.Maintenance/Status" ||
+         method == "/etcdserverpb.Maintenance/Snapshot";
 }
 
 // Bytes of the sequence that starts with `lead`, and the range its second byte must be in (that
@@ -120,9 +118,20 @@ Gate::~Gate() {
 }
 
 std::optional<rpc::RpcStatus> Gate::Check(const rpc::CallInfo& info) const {
-  if (gauges_.is_learner.load(std::memory_order_relaxed) && !ServedByLearner(info.method)) {
-    return StatusOf(ErrorCode::kNotSupportedForLearner);
+  if (gauges_.is_learner.load(std::memory_order_relaxed)) {
+    if (info.method == kRange) return std::nullopt;
+    if (!ServedByLearner(info.method)) return StatusOf(ErrorCode::kNotSupportedForLearner);
   }
+  return CheckMetadata(info);
+}
+
+std::optional<rpc::RpcStatus> Gate::CheckRange(const rpc::CallInfo& info, bool serializable) const {
+  if (!gauges_.is_learner.load(std::memory_order_relaxed)) return std::nullopt;
+  if (!serializable) return StatusOf(ErrorCode::kNotSupportedForLearner);
+  return CheckMetadata(info);
+}
+
+std::optional<rpc::RpcStatus> Gate::CheckMetadata(const rpc::CallInfo& info) const {
   std::string_view version = info.metadata.Find("client-api-version").value_or("unknown");
   if (!IsValidUtf8(version)) return StatusOf(ErrorCode::kInvalidClientApiVersion);
   Count(version, IsStream(info.method));

@@ -62,6 +62,9 @@ class Gate {
 
   // A status ends the call before its handler.
   std::optional<rpc::RpcStatus> Check(const rpc::CallInfo& info) const;
+  // What Check leaves open at a learner: only its request tells whether a Range is served there,
+  // and that comes first.
+  std::optional<rpc::RpcStatus> CheckRange(const rpc::CallInfo& info, bool serializable) const;
 
  private:
   struct Row {
@@ -69,6 +72,7 @@ class Gate {
     Counter* unary = nullptr;
     Counter* stream = nullptr;
   };
+  std::optional<rpc::RpcStatus> CheckMetadata(const rpc::CallInfo& info) const;
   void Count(std::string_view version, bool stream) const;
   const Row* FindRow(std::string_view version) const;
 

@@ -63,9 +63,9 @@ void KvService::Register(rpc::MethodTable& table) const {
 }
 
 void KvService::Range(RangeCall call) const {
-  bool learner = context_.gauges.is_learner.load(std::memory_order_relaxed);
-  if (learner && !call.request().serializable()) {
-    return call.Fail(StatusOf(ErrorCode::kNotSupportedForLearner));
+  if (context_.gate != nullptr) {
+    auto refused = context_.gate->CheckRange(call.info(), call.request().serializable());
+    if (refused) return call.Fail(std::move(*refused));
   }
   if (Status valid = CheckRange(call.request()); !valid) {
     return call.Fail(StatusOf(valid.error()));

@@ -59,6 +59,7 @@ struct ServiceContext {
   ServiceLimits limits;
   std::vector<PendingCalls*> loops;                    // index: LoopId
   const std::atomic<int64_t>* unsent_bytes = nullptr;  // of the transport; null: none
+  const Gate* gate = nullptr;                          // null: calls have no metadata
 
   PendingCalls& At(LoopId loop) const {
     CHECK(loop.value() < loops.size());

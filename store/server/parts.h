@@ -125,8 +125,8 @@ class Server::Parts {
   WorkerPool range_pool_;
   WorkerPool ask_pool_;  // waits for other members' pages
   std::vector<std::unique_ptr<api::PendingCalls>> pending_;
-  std::unique_ptr<api::ServiceContext> context_;
   std::unique_ptr<api::Gate> gate_;
+  std::unique_ptr<api::ServiceContext> context_;
   std::unique_ptr<api::KvService> kv_;
   std::unique_ptr<api::WatchService> watch_;
   std::unique_ptr<api::LeaseService> lease_;

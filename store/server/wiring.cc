@@ -307,6 +307,7 @@ void Server::Parts::Wire() {
 }
 
 void Server::Parts::MakeContext() {
+  gate_ = std::make_unique<api::Gate>(gauges_, registry_);
   api::ServiceLimits limits;
   limits.quota_bytes = QuotaBytes(config_);
   limits.txn_ops_max = config_.max_txn_ops;
@@ -326,11 +327,11 @@ void Server::Parts::MakeContext() {
           [this](Action&& action) { return range_pool_.TrySubmit(kRangeWork, std::move(action)); },
       .limits = limits,
       .loops = std::move(pending),
-      .unsent_bytes = &transport_->stats().unsent_bytes});
+      .unsent_bytes = &transport_->stats().unsent_bytes,
+      .gate = gate_.get()});
 }
 
 void Server::Parts::AddServices() {
-  gate_ = std::make_unique<api::Gate>(gauges_, registry_);
   methods_.SetInterceptor([this](const rpc::CallInfo& info) { return gate_->Check(info); });
   kv_ = std::make_unique<api::KvService>(*context_);
   kv_->Register(methods_);

@@ -2,6 +2,7 @@
 #include "store/api/gate.h"
 
 #include "store/api/health_service.h"
+#include "store/api/kv_service.h"
 #include "tests/unit/api/member.h"
 
 #include <gtest/gtest.h>
@@ -47,6 +48,36 @@ TEST(Gate, ALearnerServesLittle) {
     EXPECT_EQ(status->code, rpc::GrpcCode::kFailedPrecondition);
     EXPECT_EQ(status->message, "etcdserver: rpc not supported for learner");
   }
+}
+
+// The learner's rule comes before what the metadata asks, and only the request of a Range tells it.
+TEST(Gate, ALearnerLooksAtARangesMetadataAfterTheRange) {
+  Member member;
+  KvService kv(*member.context);
+  kv.Register(member.table);
+  member.gauges.is_learner = true;
+  member.gauges.leader = 0;
+  auto range = [&](bool serializable, std::string_view name, std::string_view value) {
+    rpc::CallInfo info = Info("/etcdserverpb.KV/Range", name, value);
+    EXPECT_FALSE(member.gate.Check(info));
+    etcdserverpb::RangeRequest request;
+    request.set_key("a");
+    request.set_serializable(serializable);
+    FakeCallPtr call = member.Start(info.method, info.metadata);
+    member.table.Find(info.method)->start(call, SharedBytes::Of(request.SerializeAsString()));
+    return call;
+  };
+  ExpectStatus(range(false, "hasleader", "true"), rpc::GrpcCode::kFailedPrecondition,
+               "etcdserver: rpc not supported for learner");
+  ExpectStatus(range(false, "client-api-version", "\xFF"), rpc::GrpcCode::kFailedPrecondition,
+               "etcdserver: rpc not supported for learner");
+  ExpectStatus(range(true, "hasleader", "true"), rpc::GrpcCode::kUnavailable,
+               "etcdserver: no leader");
+  ExpectStatus(range(true, "client-api-version", "\xFF"), rpc::GrpcCode::kInvalidArgument,
+               "etcdserver: invalid client api version");
+  EXPECT_EQ(range(true, "client-api-version", "3.7")->sent.size(), 1u);
+  std::string text = member.registry.Text();
+  EXPECT_NE(text.find(R"({type="unary",client_api_version="3.7"} 1)"), std::string::npos) << text;
 }
 
 TEST(Gate, HasLeaderFailsAtOnceWithoutOne) {

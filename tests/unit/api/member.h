@@ -265,7 +265,8 @@ class Member {
         [this](Action&& action) { return pool.TrySubmit(WorkClass(0), std::move(action)); },
         limits,
         {&pending},
-        &unsent_bytes});
+        &unsent_bytes,
+        &gate});
   }
   // Calls that a test left open would live for ever: their callbacks hold them (store/rpc/call.h).
   ~Member() {
@@ -361,6 +362,8 @@ class Member {
   ManualExecutor executor;
   FakeDoor door;
   replica::RaftGauges gauges;
+  Registry registry;
+  Gate gate{gauges, registry};
   CallBudget budget;
   std::shared_ptr<engine::MemEngine> engine;
   apply::StateMachine machine;
