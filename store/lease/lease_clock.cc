@@ -14,6 +14,15 @@ TimePoint After(TimePoint start, int64_t seconds) {
   return start + std::min(std::chrono::seconds(seconds), most);
 }
 
+// Sorted deadlines, moved back so far that no second has more than `per_second`: revokes of those
+// that begin together would fall behind, with room for leases that are granted later.
+void Spread(std::vector<std::pair<TimePoint, LeaseId>>& deadlines, size_t per_second) {
+  per_second = std::max<size_t>(per_second, 1);
+  for (size_t i = per_second; i < deadlines.size(); ++i) {
+    deadlines[i].first = std::max(deadlines[i].first, After(deadlines[i - per_second].first, 1));
+  }
+}
+
 }  // namespace
 
 void LeaseClock::Schedule(LeaseId id, Row& row, TimePoint now, TimePoint expires) {
@@ -62,16 +71,21 @@ void LeaseClock::Clear() {
   checkpoints_.clear();
 }
 
-void LeaseClock::Promote(TimePoint now, Duration extend) {
+void LeaseClock::Promote(TimePoint now, Duration extend, size_t revokes_per_second) {
   primary_ = true;
   order_.clear();
   checkpoints_.clear();
+  std::vector<std::pair<TimePoint, LeaseId>> deadlines;
+  deadlines.reserve(rows_.size());
   for (auto& [id, row] : rows_) {
     int64_t left = row.remaining_seconds > 0 ? row.remaining_seconds : row.ttl_seconds;
     // What an earlier term of this member proposed is applied by now, or lost.
     row.checkpointing = row.clearing = false;
-    Schedule(id, row, now, After(now + extend, left));
+    deadlines.emplace_back(After(now + extend, left), id);
   }
+  std::sort(deadlines.begin(), deadlines.end());
+  if (deadlines.size() > revokes_per_second) Spread(deadlines, revokes_per_second * 3 / 4);
+  for (const auto& [expires, id] : deadlines) Schedule(id, rows_.at(id), now, expires);
 }
 
 void LeaseClock::Demote() {
@@ -80,12 +94,18 @@ void LeaseClock::Demote() {
   checkpoints_.clear();
 }
 
+bool LeaseClock::IsEnding(LeaseId id, TimePoint arrived) const {
+  auto found = rows_.find(id);
+  if (found == rows_.end() || !primary_) return false;
+  const Row& row = found->second;
+  // Or it came in time but is judged late, behind a slow read round: the revoke is in the log.
+  return row.expires <= arrived || row.queued != row.expires;
+}
+
 std::optional<int64_t> LeaseClock::Renew(LeaseId id, TimePoint arrived) {
   auto found = rows_.find(id);
-  if (found == rows_.end() || !primary_ || found->second.expires <= arrived) return std::nullopt;
+  if (found == rows_.end() || !primary_ || IsEnding(id, arrived)) return std::nullopt;
   Row& row = found->second;
-  // It came in time but is judged late, behind a slow read round: the revoke is in the log already.
-  if (row.queued != row.expires) return std::nullopt;
   Schedule(id, row, arrived, std::max(row.expires, After(arrived, row.ttl_seconds)));
   return row.ttl_seconds;
 }

@@ -38,15 +38,16 @@ class LeaseClock {
   void Clear();  // another state takes the place of this one
 
   // This member leads from now on: each deadline is now + extend + (checkpointed remaining or full
-  // TTL).
-  void Promote(TimePoint now, Duration extend);
+  // TTL), or later: with more leases than can be revoked in a second the deadlines are spread.
+  void Promote(TimePoint now, Duration extend, size_t revokes_per_second);
   // No longer leader: nothing expires here.
   void Demote();
   bool primary() const { return primary_; }
 
-  // Granted TTL in seconds, with the deadline moved to arrived + TTL; nullopt: unknown, or expired
-  // at `arrived`, or since, with its revoke on the way: that cannot be taken back any more.
+  // Granted TTL in seconds, with the deadline moved to arrived + TTL; nullopt: unknown or ending.
   std::optional<int64_t> Renew(LeaseId id, TimePoint arrived);
+  // Expired at `arrived`, or since, with its revoke on the way: that cannot be taken back any more.
+  bool IsEnding(LeaseId id, TimePoint arrived) const;
 
   struct Remaining {
     int64_t ttl_seconds = 0;  // floor of what is left, 0 when overdue

@@ -25,13 +25,16 @@ void LeaseKeeper::OnRole(raft::Role role, raft::Raft& raft) {
       settles_at_.reset();
       clock_.Demote();
       to_clear_.clear();
+      Rejudge(ending_.begin(), ending_.end());
       GiveBack([](const Waiting&) { return true; });
     }
   }
   Place(raft);
 }
 
-void LeaseKeeper::SetDeadlines() { clock_.Promote(env_.Now(), election_timeout_); }
+void LeaseKeeper::SetDeadlines() {
+  clock_.Promote(env_.Now(), election_timeout_, limits_.revokes_per_second);
+}
 
 void LeaseKeeper::OnApplied(const apply::ApplyReport& report) {
   for (const apply::LeaseChange& change : report.leases) {
@@ -41,6 +44,7 @@ void LeaseKeeper::OnApplied(const apply::ApplyReport& report) {
         break;
       case apply::LeaseChange::Kind::kRevoked:
         clock_.Revoked(change.id);
+        Rejudge(ending_.lower_bound(change.id), ending_.upper_bound(change.id));
         break;
       case apply::LeaseChange::Kind::kCheckpointed:
         clock_.Checkpointed(change.id, change.remaining_seconds);
@@ -53,6 +57,7 @@ void LeaseKeeper::OnApplied(const apply::ApplyReport& report) {
   if (settles_at_ && applied_ >= *settles_at_) {
     settles_at_.reset();
     SetDeadlines();
+    Rejudge(ending_.begin(), ending_.end());
   }
   AnswerReady();
 }
@@ -188,7 +193,35 @@ void LeaseKeeper::AnswerReady() {
       [this](const Waiting& front) {
         return front.granted && front.index <= applied_ && IsClear(front.request);
       },
-      [this](const LeaseRequest& request) { return Answer(request); });
+      [this](const Waiting& front) { return AnswerOrHold(front); });
+}
+
+// Its keys are there until the revoke is applied. Those behind it do not wait: a thousand leases
+// may end at a time.
+std::optional<LeaseAnswer> LeaseKeeper::AnswerOrHold(const Waiting& one) {
+  bool ends = one.request.kind == LeaseRequest::Kind::kKeepAlive &&
+              clock_.IsEnding(one.request.id, one.request.arrived);
+  if (!ends) return Answer(one.request);
+  ending_.emplace(one.request.id, one);
+  return std::nullopt;
+}
+
+void LeaseKeeper::Rejudge(Ending::iterator first, Ending::iterator last) {
+  for (auto row = first; row != last; ++row) waiting_.push_front(row->second);
+  ending_.erase(first, last);
+}
+
+// A member has asked again meanwhile, under another tag.
+void LeaseKeeper::ForgetEnding(TimePoint now) {
+  std::erase_if(ending_, [&](const auto& row) {
+    const Waiting& one = row.second;
+    bool peer = static_cast<bool>(one.origin.peer);
+    Duration patience = peer ? limits_.forward_retry : limits_.forward_patience;
+    if (one.request.arrived + patience > now) return false;
+    if (peer) --peer_waiting_;
+    if (!peer) Tell(one.origin, {Refusal(one.request, ErrorCode::kTimeout)});
+    return true;
+  });
 }
 
 bool LeaseKeeper::IsClear(const LeaseRequest& request) {
@@ -250,26 +283,28 @@ void LeaseKeeper::GiveBack(absl::FunctionRef<bool(const Waiting&)> which) {
 }
 
 void LeaseKeeper::FailAll(ErrorCode code) {
-  auto refuse = [code](const LeaseRequest& request) { return Refusal(request, code); };
-  AnswerWhile([](const Waiting&) { return true; }, refuse);
+  Rejudge(ending_.begin(), ending_.end());
+  AnswerWhile([](const Waiting&) { return true; },
+              [code](const Waiting& one) { return Refusal(one.request, code); });
   for (const auto& [tag, row] : forwarded_) parked_.push_back(row.parked);
   forwarded_.clear();
   for (const Parked& parked : std::exchange(parked_, {})) {
-    Tell({parked.loop, {}}, {refuse(parked.request)});
+    Tell({parked.loop, {}}, {Refusal(parked.request, code)});
   }
 }
 
 // From the front, in order; what follows one another for the same asker is one mail.
-void LeaseKeeper::AnswerWhile(absl::FunctionRef<bool(const Waiting&)> ready,
-                              absl::FunctionRef<LeaseAnswer(const LeaseRequest&)> answer) {
+void LeaseKeeper::AnswerWhile(
+    absl::FunctionRef<bool(const Waiting&)> ready,
+    absl::FunctionRef<std::optional<LeaseAnswer>(const Waiting&)> answer) {
   while (!waiting_.empty() && ready(waiting_.front())) {
     Origin origin = waiting_.front().origin;
     std::vector<LeaseAnswer> answers;
     while (!waiting_.empty() && waiting_.front().origin == origin && ready(waiting_.front())) {
-      answers.push_back(answer(waiting_.front().request));
+      if (auto told = answer(waiting_.front())) answers.push_back(std::move(*told));
       waiting_.pop_front();
     }
-    Tell(origin, std::move(answers));
+    if (!answers.empty()) Tell(origin, std::move(answers));
   }
 }
 
@@ -313,6 +348,7 @@ void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
   // leader there has given each lease its time anew.
   if (raft.position().role != raft::Role::kLeader || settles_at_) return;
   next_scan_ = now + limits_.scan_interval;
+  ForgetEnding(now);
   ProposeClears(raft);
   ProposeRevokes(now, raft);
   ProposeCheckpoints(now, raft);

@@ -4,9 +4,10 @@
 // confirmed that this member still leads: a deposed leader must not promise a lease another one may
 // already have revoked. Elsewhere requests are forwarded to the leader, under tags of this keeper's
 // own, and offered again (both kinds may be repeated) until one answers or their patience is over;
-// without a leader they wait here. Checkpoints (lease_clock.h) are proposed here, and cleared
-// before a keep-alive is answered. Replica thread only; bounded by LeaseKeeperLimits and, for the
-// requests of this member's clients, by what the edge admitted.
+// without a leader they wait here. A keep-alive of a lease that has expired is answered when its
+// revoke is applied, and others do not wait behind it. Checkpoints (lease_clock.h) are proposed
+// here, and cleared before a keep-alive is answered. Replica thread only; bounded by
+// LeaseKeeperLimits and, for the requests of this member's clients, by what the edge admitted.
 #pragma once
 
 #include "store/apply/report.h"
@@ -36,6 +37,7 @@ struct LeaseKeeperLimits {
   // Forwarded requests: asked again after `forward_retry`, given up a little before the client's
   // call itself would be (etcd waits for a leader as long).
   Duration forward_retry = std::chrono::milliseconds(500);
+  // As long a keep-alive waits for the revoke of its lease.
   Duration forward_patience = std::chrono::seconds(6);
   size_t forward_batch = 1000;
   size_t peer_requests_waiting = 60'000;
@@ -87,6 +89,7 @@ class LeaseKeeper {
     raft::NodeId leader;
     TimePoint sent;
   };
+  using Ending = std::multimap<LeaseId, Waiting>;
   void SetDeadlines();
   LeaseAnswer Answer(const LeaseRequest& request);
   // Whether the lease's checkpoint, if it has one, is cleared; else it will be.
@@ -97,8 +100,13 @@ class LeaseKeeper {
   bool Propose(std::span<const lease::LeaseClock::Checkpoint> checkpoints, raft::Raft& raft);
   static LeaseAnswer Refusal(const LeaseRequest& request, ErrorCode code);
   void AnswerReady();
+  // Nothing: the lease is ending and the request is kept in `ending_`.
+  std::optional<LeaseAnswer> AnswerOrHold(const Waiting& one);
+  // These are before all others in `waiting_` again.
+  void Rejudge(Ending::iterator first, Ending::iterator last);
+  void ForgetEnding(TimePoint now);
   void AnswerWhile(absl::FunctionRef<bool(const Waiting&)> ready,
-                   absl::FunctionRef<LeaseAnswer(const LeaseRequest&)> answer);
+                   absl::FunctionRef<std::optional<LeaseAnswer>(const Waiting&)> answer);
   void Tell(const Origin& origin, std::vector<LeaseAnswer> answers);
   // This member cannot answer it (any more): a client's request waits for the leader, a member is
   // told to ask again.
@@ -115,7 +123,8 @@ class LeaseKeeper {
   Env& env_;
   lease::LeaseClock clock_;
   std::deque<Waiting> waiting_;
-  size_t peer_waiting_ = 0;                  // of waiting_, for other members
+  Ending ending_;                            // granted keep-alives, by the lease that ends
+  size_t peer_waiting_ = 0;                  // of waiting_ and ending_, for other members
   std::deque<Parked> parked_;                // oldest first
   std::map<uint64_t, Forwarded> forwarded_;  // by the tag sent to the leader
   // Leads, but has not applied what former leaders left: until then nothing expires.

@@ -71,10 +71,10 @@ class Group {
   }
   // Granted at every member by the next entry that is applied.
   void GrantWithNext(uint64_t lease, int64_t ttl) {
-    for (auto& member : members_) {
-      member->leases.push_back(
-          {apply::LeaseChange::Kind::kGranted, LeaseId(static_cast<int64_t>(lease)), ttl, 0});
-    }
+    ChangeWithNext({apply::LeaseChange::Kind::kGranted, LeaseId(static_cast<int64_t>(lease)), ttl});
+  }
+  void RevokeWithNext(uint64_t lease) {
+    ChangeWithNext({apply::LeaseChange::Kind::kRevoked, LeaseId(static_cast<int64_t>(lease))});
   }
 
  private:
@@ -85,6 +85,9 @@ class Group {
     std::vector<apply::LeaseChange> leases;
   };
 
+  void ChangeWithNext(const apply::LeaseChange& change) {
+    for (auto& member : members_) member->leases.push_back(change);
+  }
   bool Passes(uint64_t from, uint64_t to) const { return !cut.contains(from) && !cut.contains(to); }
 
   void Work(uint64_t id) {
@@ -159,6 +162,40 @@ TEST(ReplicaGroup, AKeepAliveAtAFollowerRenewsAtTheLeader) {
   group.Ask(3, LeaseRequest::Kind::kTimeToLive, 4, 77);
   ASSERT_EQ(group.env(3).answers.size(), 1u);
   EXPECT_EQ(group.env(3).answers[0].ttl_seconds, 5) << "the keep-alive has moved the deadline";
+}
+
+TEST(ReplicaGroup, AKeepAliveAtAFollowerWaitsForTheRevokeToo) {
+  Group group;
+  group.Elect(1);
+  group.GrantWithNext(77, 5);
+  group.Propose(1, "grant");
+  group.env(1).now += seconds(6);
+  group.Ask(2, LeaseRequest::Kind::kKeepAlive, 9, 77);
+  EXPECT_TRUE(group.env(2).answers.empty());
+  group.RevokeWithNext(77);
+  group.Tick(milliseconds(100));
+  ASSERT_EQ(group.env(2).answers.size(), 1u);
+  EXPECT_EQ(group.env(2).answers[0].error, ErrorCode::kLeaseNotFound);
+}
+
+// Its revoke is lost with its term; the next leader gives the lease its time anew.
+TEST(ReplicaGroup, ADeposedLeaderHandsOnAKeepAliveThatWaitsForARevoke) {
+  Group group;
+  group.Elect(1);
+  group.GrantWithNext(77, 60);
+  group.Propose(1, "grant");
+  group.Tick(milliseconds(100));
+  group.env(1).now += seconds(60);
+  group.Ask(1, LeaseRequest::Kind::kKeepAlive, 9, 77);
+  group.cut = {1};
+  for (int i = 0; i < 40; ++i) group.Tick(milliseconds(100));
+  EXPECT_TRUE(group.env(1).answers.empty());
+  group.cut = {};
+  for (int i = 0; i < 10; ++i) group.Tick(milliseconds(100));
+  ASSERT_NE(group.replica(1).status().role, raft::Role::kLeader);
+  ASSERT_EQ(group.env(1).answers.size(), 1u);
+  EXPECT_EQ(group.env(1).answers[0].error, ErrorCode::kOk);
+  EXPECT_EQ(group.env(1).answers[0].ttl_seconds, 60);
 }
 
 // Seed 100324 of simrun: it wakes up after a pause, hears of its successor and finds that the lease

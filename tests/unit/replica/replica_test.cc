@@ -144,6 +144,55 @@ TEST(Replica, KeepAliveCountsFromItsArrival) {
   EXPECT_EQ(member.applied.size(), before) << "alive until 9 s";
 }
 
+// Its keys are there until then, so it must not look ended; and others do not wait behind it.
+TEST(Replica, AKeepAliveOfAnExpiredLeaseIsAnsweredWhenItsRevokeIsApplied) {
+  OneMember member;
+  member.Settle();
+  member.Propose(1, "grant");
+  member.Persisted();
+  member.Applied({{apply::LeaseChange::Kind::kGranted, LeaseId(77), 5, 0},
+                  {apply::LeaseChange::Kind::kGranted, LeaseId(78), 60, 0}});
+  auto ask = [&](uint64_t tag, int64_t lease, TimePoint arrived) {
+    LeaseRequest request{LeaseRequest::Kind::kKeepAlive, tag, LeaseId(lease), arrived};
+    member.replica().OnLeaseRequests(LoopId(0), {&request, 1});
+    member.replica().Flush();
+  };
+  const TimePoint granted = member.env.now;
+  member.env.now += seconds(5);
+  ask(1, 77, member.env.now);
+  ask(2, 78, member.env.now);
+  ASSERT_EQ(member.env.answers.size(), 1u);
+  EXPECT_EQ(member.env.answers[0].tag, 2u);
+  EXPECT_EQ(member.env.answers[0].error, ErrorCode::kOk);
+  member.Tick(milliseconds(100));
+  member.Persisted();
+  ASSERT_EQ(member.env.to_apply.size(), 1u) << "the revoke";
+  ask(3, 77, granted + seconds(4));  // in time, and judged late
+  EXPECT_EQ(member.env.answers.size(), 1u);
+  member.Applied({{apply::LeaseChange::Kind::kRevoked, LeaseId(77), 0, 0}});
+  ASSERT_EQ(member.env.answers.size(), 3u);
+  for (size_t at : {1, 2}) {
+    EXPECT_EQ(member.env.answers[at].error, ErrorCode::kLeaseNotFound);
+    EXPECT_EQ(member.env.answers[at].id, LeaseId(77));
+  }
+}
+
+TEST(Replica, AKeepAliveThatWaitsForARevokeEndsWithTheMember) {
+  OneMember member;
+  member.Settle();
+  member.Propose(1, "grant");
+  member.Persisted();
+  member.Applied({{apply::LeaseChange::Kind::kGranted, LeaseId(77), 5, 0}});
+  member.env.now += seconds(5);
+  LeaseRequest request{LeaseRequest::Kind::kKeepAlive, 1, LeaseId(77), member.env.now};
+  member.replica().OnLeaseRequests(LoopId(0), {&request, 1});
+  member.replica().Flush();
+  EXPECT_TRUE(member.env.answers.empty());
+  member.replica().OnStop();
+  ASSERT_EQ(member.env.answers.size(), 1u);
+  EXPECT_EQ(member.env.answers[0].error, ErrorCode::kStopped);
+}
+
 TEST(Replica, UnknownLeaseIsNotFound) {
   OneMember member;
   member.Settle();
