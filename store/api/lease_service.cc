@@ -87,7 +87,7 @@ void LeaseService::TimeToLive(TtlCall call) const {
   LeaseId lease(call.request().id());
   CallHandle handle =
       pending.Lease(Kind::kTimeToLive, lease,
-                    [this, call = std::move(call)](replica::LeaseAnswer answer) mutable {
+                    [this, call = std::move(call)](const replica::LeaseAnswer& answer) mutable {
                       AnswerTimeToLive(std::move(call), answer);
                     });
   DropOnCancel(raw, pending, handle);
@@ -115,7 +115,8 @@ void LeaseService::List(ListCall call) const {
   rpc::RawCallPtr raw = call.raw();
   PendingCalls& pending = context_.At(call.info().loop);
   CallHandle handle = pending.Lease(
-      Kind::kList, LeaseId(), [this, call = std::move(call)](replica::LeaseAnswer answer) mutable {
+      Kind::kList, LeaseId(),
+      [this, call = std::move(call)](const replica::LeaseAnswer& answer) mutable {
         if (answer.error != ErrorCode::kOk) return call.Fail(StatusOf(answer.error));
         etcdserverpb::LeaseLeasesResponse response;
         context_.header.Fill(context_.state.mvcc().current(), response.mutable_header());
