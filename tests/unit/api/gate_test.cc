@@ -77,7 +77,7 @@ TEST(Gate, ALearnerLooksAtARangesMetadataAfterTheRange) {
                "etcdserver: invalid client api version");
   EXPECT_EQ(range(true, "client-api-version", "3.7")->sent.size(), 1u);
   std::string text = member.registry.Text();
-  EXPECT_NE(text.find(R"({type="unary",client_api_version="3.7"} 1)"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"({client_api_version="3.7",type="unary"} 1)"), std::string::npos) << text;
 }
 
 TEST(Gate, HasLeaderFailsAtOnceWithoutOne) {
