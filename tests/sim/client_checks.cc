@@ -36,6 +36,13 @@ void PutsMade(const etcdserverpb::TxnRequest& request, const etcdserverpb::TxnRe
   }
 }
 
+etcdserverpb::RangeRequest Everything() {
+  etcdserverpb::RangeRequest all;
+  all.set_key(std::string(1, '\0'));
+  all.set_range_end(std::string(1, '\0'));
+  return all;
+}
+
 }  // namespace
 
 bool IsRefusal(const rpc::RpcStatus& status) {
@@ -185,16 +192,21 @@ std::string ClientChecks::TimeToLive(const CallStart& start, int64_t id,
 }
 
 std::string ClientChecks::Contents(const mvcc::MvccStore& store) const {
-  etcdserverpb::RangeRequest all;
-  all.set_key(std::string(1, '\0'));
-  all.set_range_end(std::string(1, '\0'));
-  int64_t at = store.current().value();
+  return Whole(store.View().Range(apply::ToQuery(Everything())), store.current().value());
+}
+
+std::string ClientChecks::Held(const mvcc::HeldView& view) const {
+  // Its state made room for a snapshot.
+  if (view.cancelled()) return {};
+  return Whole(view.Range(apply::ToQuery(Everything())), view.revision().value());
+}
+
+std::string ClientChecks::Whole(const Result<mvcc::RangeResult>& result, int64_t at) const {
   if (at > model_.revision()) return fmt::format("revision {} is not committed", at);
-  auto result = store.View().Range(apply::ToQuery(all));
   if (!result) return "the state cannot be read: " + result.error().ToString();
   etcdserverpb::RangeResponse got;
   apply::ToProto(*result, &got);
-  etcdserverpb::RangeResponse expected = model_.Range(all, at);
+  etcdserverpb::RangeResponse expected = model_.Range(Everything(), at);
   if (got.SerializeAsString() == expected.SerializeAsString()) return {};
   return fmt::format("the state at revision {} is {{{}}}, expected {{{}}}", at,
                      got.ShortDebugString(), expected.ShortDebugString());

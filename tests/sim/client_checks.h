@@ -55,6 +55,8 @@ class ClientChecks {
 
   // A member's own state, whole, at its newest revision.
   std::string Contents(const mvcc::MvccStore& store) const;
+  // Whatever was compacted and collected meanwhile.
+  std::string Held(const mvcc::HeldView& view) const;
 
   // Any answer that names a revision.
   std::string Saw(int64_t revision);
@@ -67,6 +69,7 @@ class ClientChecks {
     Time sent = 0;
   };
   std::string CheckKept(int64_t id, const Kept& kept) const;
+  std::string Whole(const Result<mvcc::RangeResult>& result, int64_t at) const;
   std::string NotNewer(const CallStart& start, int64_t revision, bool changed) const;
   std::string Value(const std::string& key, const std::string& value, int64_t revision) const;
 

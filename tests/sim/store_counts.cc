@@ -33,6 +33,7 @@ constexpr Kind kKinds[] = {
     {&StoreCounts::fetches, "fetches", true},
     {&StoreCounts::hub_drops, "batches the hub had no room for", true},
     {&StoreCounts::states_compared, "states compared", true},
+    {&StoreCounts::views_outlived, "views held beyond a compaction", true},
     {&StoreCounts::crashes, "crashes", true},
     {&StoreCounts::torn, "torn units", true},
     {&StoreCounts::power_cuts, "power cuts", true},

@@ -14,7 +14,7 @@ struct StoreCounts {
   uint64_t crashes = 0, torn = 0, power_cuts = 0, pauses = 0, cuts = 0, halves = 0, bridges = 0,
            clogs = 0, wall_jumps = 0, clock_rates = 0, full_disks = 0;
   // Work.
-  uint64_t elections = 0, fetches = 0, hub_drops = 0, states_compared = 0;
+  uint64_t elections = 0, fetches = 0, hub_drops = 0, states_compared = 0, views_outlived = 0;
   uint64_t calls = 0, answered = 0, watches = 0, events_seen = 0, leases_expired = 0;
   uint64_t streams = 0, streams_in_pieces = 0, txns_big = 0, txns_nested = 0, checkpoints = 0,
            checkpoints_cleared = 0;

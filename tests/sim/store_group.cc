@@ -386,6 +386,13 @@ void StoreGroup::OnBatch(StoreProcess& process, Index applied) {
   if (applied.value() % kBatchEndsEvery == 0) CompareState(process);
 }
 
+void StoreGroup::OnView(StoreProcess& process, const mvcc::HeldView& view) {
+  if (!view.cancelled() && view.revision() < process.machine().mvcc().compacted()) {
+    ++counts_.views_outlived;
+  }
+  Fail(checks_.Held(view));
+}
+
 void StoreGroup::CompareState(StoreProcess& process) {
   ++counts_.states_compared;
   Index applied = process.applied();

@@ -124,6 +124,7 @@ class StoreGroup final : private StoreWorld {
   void Bury(StoreMember& member);
   void Expect(const apply::RequestId& id, ModelAnswer answer, raft::Index index);
   void SendPacket(StoreProcess& from, raft::NodeId to, SnapshotPacket packet) override;
+  void OnView(StoreProcess& process, const mvcc::HeldView& view) override;
   void OnInstalling(StoreProcess& process) override;
   void OnInstalled(StoreProcess& process, const raft::SnapshotMeta& meta) override;
   void OnUnit(StoreProcess& process, const raft::PersistUnit& unit) override;

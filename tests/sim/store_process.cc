@@ -22,6 +22,8 @@ store::Random StreamOf(const StoreOptions& options, const ProcessSelf& self) {
 constexpr Time kNoSpaceRetry = 100 * kMillisecond;
 constexpr Time kLeaveAfter = kSecond;
 constexpr Time kKnockEvery = kSecond;
+constexpr Time kHoldEvery = kSecond / 2;
+constexpr Time kHoldFor = 2 * kSecond;
 
 // A rare branch of production code for the length of one call.
 class RareBranch {
@@ -85,6 +87,7 @@ StoreProcess::StoreProcess(const StoreOptions& options, const ProcessSelf& self,
   host_.Later(host_.Draw(options_.flush_every), [this] { FlushState(); });
   host_.Later(host_.Draw(options_.collect_every), [this] { CollectSome(); });
   ArmNotices();
+  if (options_.compact_every > 0) HoldSome();
   if (!options_.changes_members()) return;
   publisher_ = std::make_unique<server::Publisher>(
       server::Publisher::Self{self_.node, self_.name, {"http://" + self_.name}}, *machine_,
@@ -557,6 +560,23 @@ void StoreProcess::FlushState() {
   if (!flushed && flushed.error().code() == ErrorCode::kNoSpace) return;
   if (!flushed) return world_.Fail("the state cannot be flushed");
   Input([this, durable = disk_.durable] { replica_->OnFlushed(durable); });
+}
+
+// Some revision stays readable while the group compacts beyond it.
+void StoreProcess::HoldSome() {
+  host_.Later(host_.Draw(kHoldEvery), [this] {
+    const mvcc::MvccStore& store = machine_->mvcc();
+    const Revision lowest = std::max(store.compacted(), Revision(1));
+    auto range = static_cast<uint64_t>(store.current().value() - lowest.value()) + 1;
+    auto view = store.Hold(lowest + static_cast<int64_t>(host_.random().Below(range)));
+    held_.reset();
+    if (view) held_.emplace(std::move(*view));
+    host_.Later(host_.Draw(kHoldFor), [this] {
+      if (held_) world_.OnView(*this, *held_);
+      held_.reset();
+      HoldSome();
+    });
+  });
 }
 
 void StoreProcess::CollectSome() {

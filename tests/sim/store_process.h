@@ -10,6 +10,7 @@
 #include "store/apply/state_machine.h"
 #include "store/engine/mem_engine.h"
 #include "store/mvcc/collector.h"
+#include "store/mvcc/read_view.h"
 #include "store/replica/apply_worker.h"
 #include "store/replica/edge.h"
 #include "store/replica/env.h"
@@ -28,6 +29,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -60,6 +62,8 @@ class StoreWorld {
   virtual void OnResult(StoreProcess& process, LoopId loop, const apply::CallResult& result) = 0;
   // Between two batches: the state stands exactly at `applied`.
   virtual void OnBatch(StoreProcess& process, raft::Index applied) = 0;
+  // A view that was held for a while is let go.
+  virtual void OnView(StoreProcess& process, const mvcc::HeldView& view) = 0;
   // STATE names a snapshot; the process goes over to it next.
   virtual void OnInstalling(StoreProcess& process) = 0;
   // A snapshot took the place of its state.
@@ -189,6 +193,7 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   Status FlushEngine();
   void FlushState();
   void CollectSome();
+  void HoldSome();
   replica::ApplySinks MakeSinks();
 
   const StoreOptions options_;
@@ -223,6 +228,7 @@ class StoreProcess final : private replica::Env, private replica::ReplicaDoor {
   bool applying_ = false;
   bool syncing_ = false;
   bool hub_due_ = false;
+  std::optional<mvcc::HeldView> held_;  // of the machine, which outlives it
   uint64_t fetches_ = 0;
 };
 
