@@ -91,9 +91,9 @@ TEST_F(MetricsPage, CountsAsEtcdDoes) {
         "# TYPE etcd_server_has_leader gauge\netcd_server_has_leader 1\n",
         "# TYPE etcd_server_is_leader gauge\netcd_server_is_leader 1\n",
         "# TYPE etcd_server_is_learner gauge\netcd_server_is_learner 0\n",
-        "# TYPE etcd_server_quota_backend_bytes gauge\netcd_server_quota_backend_bytes "
-        "2147483648\n",
-        "# TYPE os_fd_used gauge\nos_fd_used ", "# TYPE os_fd_limit gauge\nos_fd_limit ",
+        "# TYPE etcd_server_quota_backend_bytes gauge\n",
+        "\netcd_server_quota_backend_bytes 2147483648\n", "# TYPE os_fd_used gauge\nos_fd_used ",
+        "# TYPE os_fd_limit gauge\nos_fd_limit ",
         "# TYPE process_virtual_memory_max_bytes gauge\nprocess_virtual_memory_max_bytes "}) {
     EXPECT_THAT(page, HasSubstr(line));
   }
