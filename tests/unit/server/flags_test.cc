@@ -159,7 +159,8 @@ const Refusal kRefusals[] = {
 
 // Nobody reaches 0.0.0.0.
 TEST(Flags, WhoListensEverywhereTellsTheAddressOfTheDefaultRoute) {
-  auto parse = [](std::vector<std::string> arguments, std::optional<std::string> host) {
+  auto parse = [](const std::vector<std::string>& arguments,
+                  const std::optional<std::string>& host) {
     return ParseFlags(arguments, {}, [&host] { return host; });
   };
   FlagOutcome outcome =
