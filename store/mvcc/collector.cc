@@ -39,7 +39,7 @@ Result<CollectStep> Collector::Step(TimePoint now) {
       return waiting;
     }
     // From the last target on, inclusive: its tombstones were kept for it.
-    run_ = Run{std::move(engine), target, RecordKey({std::max(finished, Revision(0)), 0})};
+    run_ = Run{std::move(engine), target, {std::max(finished, Revision(0)), 0}};
   }
   return CollectBatch();
 }
@@ -64,15 +64,13 @@ Result<CollectStep> Collector::CollectBatch() {
   CollectStep step;
   step.trim.target = run_->target;
   auto batch = run_->engine->NewBatch();
-  const auto from = ParseRecordKey(run_->next_key);
-  RevisionScan scan(run_->engine, from->main, run_->target);
+  RevisionScan scan(run_->engine, run_->next, run_->target);
   size_t scanned = 0;
   size_t trim_bytes = 0;
   std::vector<std::string>& keys = step.trim.keys;
   for (; scan.Valid() && step.removed < removed_max && scanned < scanned_max &&
          trim_bytes < kTrimBytesMax;
        scan.Next()) {
-    if (scan.id() < *from) continue;
     ++scanned;
     const RecordHeader& header = scan.header();
     const bool dead_tombstone = header.tombstone && scan.id().main < run_->target;
@@ -94,7 +92,7 @@ Result<CollectStep> Collector::CollectBatch() {
   RETURN_IF_ERROR(run_->engine->Write(*batch));
   FAILPOINT("mvcc-collected");
   if (!finished) {
-    run_->next_key = RecordKey(scan.id());
+    run_->next = scan.id();
     step.state = CollectStep::State::kMore;
     return step;
   }

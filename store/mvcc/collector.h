@@ -58,7 +58,7 @@ class Collector {
   struct Run {
     std::shared_ptr<engine::Engine> engine;
     Revision target;
-    std::string next_key;  // row to go on at
+    RecordId next;  // where to go on
   };
   bool ViewsAllow(Revision target, TimePoint now);
   Result<CollectStep> CollectBatch();

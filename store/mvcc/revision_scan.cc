@@ -9,14 +9,13 @@
 
 namespace store::mvcc {
 
-RevisionScan::RevisionScan(std::shared_ptr<const engine::Engine> engine, Revision first,
+RevisionScan::RevisionScan(std::shared_ptr<const engine::Engine> engine, RecordId first,
                            Revision last)
     : engine_(std::move(engine)) {
-  if (last < first) return;
+  if (last < first.main) return;
   engine::ScanOptions options;
   options.fill_cache = false;
-  cursor_ =
-      engine_->Scan(engine::Table::kRev, RecordKey({first, 0}), RecordKey({last + 1, 0}), options);
+  cursor_ = engine_->Scan(engine::Table::kRev, RecordKey(first), RecordKey({last + 1, 0}), options);
   Parse();
 }
 

@@ -18,12 +18,16 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace store::mvcc {
 
 class RevisionScan {
  public:
-  RevisionScan(std::shared_ptr<const engine::Engine> engine, Revision first, Revision last);
+  RevisionScan(std::shared_ptr<const engine::Engine> engine, Revision first, Revision last)
+      : RevisionScan(std::move(engine), RecordId{first, 0}, last) {}
+  // From inside of a revision on.
+  RevisionScan(std::shared_ptr<const engine::Engine> engine, RecordId first, Revision last);
 
   // On a record. False at the end and after an error: look at status().
   bool Valid() const { return valid_; }

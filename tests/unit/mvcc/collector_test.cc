@@ -2,11 +2,14 @@
 // Compaction and collection: what stays, exactly, at and around every revision.
 #include "store/engine/mem_engine.h"
 #include "tests/unit/base/seed.h"
+#include "tests/unit/mvcc/hooked_engine.h"
 #include "tests/unit/mvcc/model.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -199,6 +202,31 @@ TEST(Collector, LongHistoryOfOneKeyIsTrimmedInTheIndex) {
     EXPECT_EQ((*fixture.store().View().Get("hot", Revision(at)))->value.view(),
               std::to_string(at - 2));
   }
+}
+
+// A revision may have a million records: each step begins where the last one ended, not at the
+// revision's first record.
+TEST(Collector, AStepBeginsInsideOfARevision) {
+  auto engine = std::make_shared<HookedEngine>();
+  Fixture fixture(engine);
+  fixture.Run([](WriteTxn& txn) {
+    for (int i = 0; i < 3500; ++i) txn.Put(Bytes(fmt::format("{:04}", i)), Bytes("x"), LeaseId());
+  });
+  fixture.Run([](WriteTxn& txn) { txn.DeleteRange(All()); });
+  fixture.Put("last", "x");
+  ASSERT_TRUE(fixture.Compact(4));
+  Collector collector(fixture.store());
+  std::vector<std::string> starts;
+  auto state = CollectStep::State::kMore;
+  while (state == CollectStep::State::kMore) {
+    auto step = collector.Step(TimePoint());
+    ASSERT_TRUE(step);
+    state = step->state;
+    starts.push_back(engine->scanned_from());
+  }
+  EXPECT_GT(starts.size(), 6U);
+  EXPECT_TRUE(std::adjacent_find(starts.begin(), starts.end(), std::greater_equal<>()) ==
+              starts.end());
 }
 
 // A step over one hot key names it once: collecting a key that was written n times costs apply n,

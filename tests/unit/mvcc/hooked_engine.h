@@ -19,6 +19,8 @@ class HookedEngine final : public engine::Engine {
   // Before the next Get of, or the next cursor over, that table.
   void BeforeGet(engine::Table table, Action hook) { get_ = {table, std::move(hook)}; }
   void BeforeScan(engine::Table table, Action hook) { scan_ = {table, std::move(hook)}; }
+  // Where the last cursor began.
+  const std::string& scanned_from() const { return scanned_from_; }
 
   std::unique_ptr<engine::WriteBatch> NewBatch() override { return rows_.NewBatch(); }
   Status Write(engine::WriteBatch& batch) override { return rows_.Write(batch); }
@@ -34,6 +36,7 @@ class HookedEngine final : public engine::Engine {
   std::unique_ptr<engine::Cursor> Scan(engine::Table table, engine::Key from, engine::Key to,
                                        const engine::ScanOptions& options) const override {
     RunOnce(scan_, table);
+    scanned_from_ = std::string(from);
     return rows_.Scan(table, from, to, options);
   }
   Status Flush() override { return rows_.Flush(); }
@@ -54,6 +57,7 @@ class HookedEngine final : public engine::Engine {
   engine::MemEngine rows_;
   mutable Hook get_;
   mutable Hook scan_;
+  mutable std::string scanned_from_;
 };
 
 }  // namespace store::mvcc
