@@ -99,7 +99,7 @@ void MemberMetrics::AddStorage() {
         });
   Gauge("etcd_mvcc_db_total_size_in_use_in_bytes",
         "Total size of the underlying database logically in use in bytes.",
-        [&store] { return static_cast<double>(store.stats().live_bytes); });
+        [this] { return static_cast<double>(context_.state.Read()->logical_bytes); });
 }
 
 void MemberMetrics::AddWatch(const watch::WatchHub& hub) {

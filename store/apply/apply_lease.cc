@@ -2,6 +2,7 @@
 #include "store/apply/apply_lease.h"
 
 #include "store/apply/apply_kv.h"
+#include "store/apply/quota.h"
 #include "store/apply/sys_rows.h"
 #include "store/base/failpoint.h"
 #include "store/engine/sys_keys.h"
@@ -59,6 +60,7 @@ Result<CallResult> ApplyLeaseGrant(CommandScope& scope,
   if (request.ttl() > kLeaseTtlMax) return Fail(ErrorCode::kLeaseTtlTooLarge);
   if (!scope.leases.table_.Grant(id, request.ttl())) return Fail(ErrorCode::kLeaseExists);
   scope.batch.Put(Table::kSys, LeaseKey(id), EncodeLease({request.ttl(), 0}));
+  scope.bytes_written += kLeaseCost;
   scope.report.leases.push_back({LeaseChange::Kind::kGranted, id, request.ttl(), 0});
   CallResult result = Done(scope.store.pending_current());
   if (!scope.answer) return result;

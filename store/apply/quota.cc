@@ -10,7 +10,6 @@ using etcdserverpb::RequestOp;
 using sluice::store::Command;
 
 constexpr int64_t kPutOverhead = 256;  // what etcd reckons for a record beside key and value
-constexpr int64_t kLeaseCost = 64;
 
 int64_t CostOfBranch(const google::protobuf::RepeatedPtrField<RequestOp>& branch) {
   int64_t cost = 0;

@@ -12,6 +12,9 @@
 
 namespace store::apply {
 
+// What etcd reckons for a lease; its keys are records of their own.
+inline constexpr int64_t kLeaseCost = 64;
+
 // Bytes a request may add; 0 for requests that the quota never refuses.
 int64_t CostOf(const etcdserverpb::PutRequest& request);
 int64_t CostOf(const PutFields& put);

@@ -21,7 +21,7 @@ struct CommandScope {
   engine::WriteBatch& batch;
   Leases& leases;
   ApplyReport& report;      // lease changes are told here
-  uint64_t& bytes_written;  // by puts and tombstones of the batch, as the quota counts
+  uint64_t& bytes_written;  // by puts, tombstones and leases of the batch, as the quota counts
   // Somebody on this member waits for the response. Otherwise none is made, and what only serves it
   // (ranges, previous values) is not read: it has no effect on the state.
   bool answer = false;

@@ -94,6 +94,10 @@ class StateMachine::Impl {
     return id.counter != 0 && id.member == self_.member.value() &&
            id.boot_nonce == self_.boot_nonce;
   }
+  // What the quota counts: records and leases.
+  uint64_t LogicalBytes() const {
+    return store_->stats().live_bytes + leases_.table().size() * uint64_t{kLeaseCost};
+  }
   ErrorCode Gate(int64_t cost, bool is_write) const;
   bool HasRoom(int64_t cost) const;
   Result<CallResult> Run(CommandScope& scope, int64_t cost, bool is_write, Effect effect);
@@ -232,7 +236,7 @@ void StateMachine::Impl::BeginBatch() {
   batch_->Clear();
   outcome_ = BatchOutcome();
   mvcc::MvccStats stats = store_->stats();
-  bytes_before_ = stats.live_bytes;
+  bytes_before_ = LogicalBytes();
   bytes_written_ = 0;
   index_full_ = limits_.index_memory_max > 0 && stats.index_bytes > limits_.index_memory_max;
 }
@@ -437,7 +441,7 @@ void StateMachine::Impl::PublishView() {
   view->applied_term = applied_.term;
   view->current = store_->current();
   view->compacted = store_->compacted();
-  view->logical_bytes = store_->stats().live_bytes;
+  view->logical_bytes = LogicalBytes();
   view->members = cluster_.table().members();
   view->removed = cluster_.table().removed();
   view->alarms = cluster_.alarms();

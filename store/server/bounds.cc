@@ -84,7 +84,7 @@ void Server::Parts::AddStateBounds() {
   bounds_->Add("value_cache_bytes", static_cast<double>(store.values().bytes_max()),
                [&store] { return static_cast<double>(store.values().bytes()); });
   bounds_->Add("backend_bytes", static_cast<double>(context_->limits.quota_bytes),
-               [&store] { return static_cast<double>(store.stats().live_bytes); });
+               [this] { return static_cast<double>(member_.machine->Read()->logical_bytes); });
 }
 
 }  // namespace store::server

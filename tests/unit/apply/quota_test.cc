@@ -65,6 +65,21 @@ TEST(QuotaTest, AnotherErrorComesBeforeNoSpace) {
   EXPECT_FALSE(result.raise_no_space);
 }
 
+// Also those of before a restart; a revoke makes room again.
+TEST(QuotaTest, LeasesCount) {
+  ApplyLimits limits;
+  limits.quota_bytes = 650;
+  Machine machine(limits);
+  for (int64_t id = 1; id <= 9; ++id) {
+    EXPECT_EQ(machine.Do(GrantOf(id, 60)).error, ErrorCode::kOk) << id;
+  }
+  EXPECT_EQ(machine.state().Read()->logical_bytes, 9 * 64U);
+  EXPECT_EQ(machine.Do(GrantOf(10, 60)).error, ErrorCode::kOk);
+  EXPECT_EQ(machine.Do(GrantOf(11, 60)).error, ErrorCode::kSpaceExceeded);
+  machine.Do(RevokeOf(3));
+  EXPECT_EQ(machine.state().Read()->logical_bytes, 10 * 64U);
+}
+
 TEST(QuotaTest, CountsWhatTheBatchItselfHasWritten) {
   ApplyLimits limits;
   limits.quota_bytes = 700;
