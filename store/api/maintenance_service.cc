@@ -144,7 +144,12 @@ void MaintenanceService::Alarm(AlarmCall call) const {
 void MaintenanceService::Hash(HashCall call) const {
   auto finish = std::make_shared<FinishCall>(ParkCall(context_, std::move(call)));
   if (!*finish) return;
-  bool taken = hooks_.run_hash([&context = context_, finish] { (*finish)(HashAll(context)); });
+  bool taken = hooks_.run_hash([this, finish] {
+    const TimePoint began = hooks_.hash_timing.Begin();
+    auto hash = HashAll(context_);
+    hooks_.hash_timing.End(began);
+    (*finish)(std::move(hash));
+  });
   if (!taken) (*finish)(Fail(ErrorCode::kTooManyRequests));
 }
 
@@ -152,8 +157,12 @@ void MaintenanceService::HashKv(HashKvCall call) const {
   Revision at(call.request().revision());
   auto finish = std::make_shared<FinishCall>(ParkCall(context_, std::move(call)));
   if (!*finish) return;
-  bool taken =
-      hooks_.run_hash([&context = context_, finish, at] { (*finish)(HashHistory(context, at)); });
+  bool taken = hooks_.run_hash([this, finish, at] {
+    const TimePoint began = hooks_.hash_rev_timing.Begin();
+    auto hash = HashHistory(context_, at);
+    hooks_.hash_rev_timing.End(began);
+    (*finish)(std::move(hash));
+  });
   if (!taken) (*finish)(Fail(ErrorCode::kTooManyRequests));
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "store/api/service_context.h"
+#include "store/base/timing.h"
 
 #include <absl/functional/any_invocable.h>
 #include <etcd/rpc.pb.h>
@@ -19,6 +20,8 @@ struct MaintenanceHooks {
   absl::AnyInvocable<bool(absl::AnyInvocable<void(store::Status)> done) const> defragment;
   // Long reads.
   absl::AnyInvocable<bool(Action&& action) const> run_hash;
+  Timing hash_timing{};      // Hash
+  Timing hash_rev_timing{};  // HashKV
 };
 
 class MaintenanceService {

@@ -44,6 +44,10 @@ void MemberMetrics::Gauge(std::string_view name, std::string_view help, Read rea
   handles_.push_back(registry_.AddCallbackGauge(name, help, {}, std::move(read)));
 }
 
+void MemberMetrics::Counter(std::string_view name, std::string_view help, Read read) {
+  handles_.push_back(registry_.AddCallbackCounter(name, help, {}, std::move(read)));
+}
+
 void MemberMetrics::AddServer() {
   const replica::RaftGauges& gauges = context_.gauges;
   Gauge("etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.",
@@ -54,6 +58,17 @@ void MemberMetrics::AddServer() {
         [&context = context_] {
           return IsLearner(*context.state.Read(), context.header.identity().member) ? 1.0 : 0.0;
         });
+  Gauge("sluice_disk_room", "Room for writes on the disk. 0 enough, 1 nearly full, 2 full.",
+        [&gauges] { return static_cast<double>(gauges.disk_room.load()); });
+  Gauge("sluice_disk_available_bytes", "Bytes that are free on the disk of the data directory.",
+        [&gauges] { return Load(gauges.disk_available_bytes); });
+  Gauge("etcd_server_quota_backend_bytes", "Current backend storage quota size in bytes.",
+        [quota = context_.limits.quota_bytes] { return static_cast<double>(quota); });
+  AddProgress();
+}
+
+void MemberMetrics::AddProgress() {
+  const replica::RaftGauges& gauges = context_.gauges;
   Gauge("etcd_server_proposals_committed_total",
         "The total number of consensus proposals committed.",
         [&gauges] { return Load(gauges.commit); });
@@ -63,19 +78,11 @@ void MemberMetrics::AddServer() {
         [&gauges] { return Load(gauges.first); });
   Gauge("etcd_server_proposals_pending", "The current number of pending proposals to commit.",
         [&gauges] { return Load(gauges.proposals_waiting); });
-  handles_.push_back(registry_.AddCallbackCounter(
-      "etcd_server_leader_changes_seen_total", "The number of leader changes seen.", {},
-      [&gauges] { return Load(gauges.leader_changes); }));
-  handles_.push_back(registry_.AddCallbackCounter(
-      "etcd_server_heartbeat_send_failures_total",
-      "The total number of leader heartbeat send failures (likely overloaded from slow disk).", {},
-      [&gauges] { return Load(gauges.late_heartbeats); }));
-  Gauge("sluice_disk_room", "Room for writes on the disk. 0 enough, 1 nearly full, 2 full.",
-        [&gauges] { return static_cast<double>(gauges.disk_room.load()); });
-  Gauge("sluice_disk_available_bytes", "Bytes that are free on the disk of the data directory.",
-        [&gauges] { return Load(gauges.disk_available_bytes); });
-  Gauge("etcd_server_quota_backend_bytes", "Current backend storage quota size in bytes.",
-        [quota = context_.limits.quota_bytes] { return static_cast<double>(quota); });
+  Counter("etcd_server_leader_changes_seen_total", "The number of leader changes seen.",
+          [&gauges] { return Load(gauges.leader_changes); });
+  Counter("etcd_server_heartbeat_send_failures_total",
+          "The total number of leader heartbeat send failures (likely overloaded from slow disk).",
+          [&gauges] { return Load(gauges.late_heartbeats); });
 }
 
 void MemberMetrics::AddStorage() {
@@ -86,12 +93,10 @@ void MemberMetrics::AddStorage() {
         [&store] { return static_cast<double>(store.current().value()); });
   Gauge("etcd_debugging_mvcc_compact_revision", "The revision of the last compaction in store.",
         [&store] { return static_cast<double>(store.compacted().value()); });
-  handles_.push_back(registry_.AddCallbackCounter(
-      "etcd_mvcc_put_total", "Puts that were applied, those of transactions included.", {},
-      [&store] { return static_cast<double>(store.stats().puts); }));
-  handles_.push_back(registry_.AddCallbackCounter(
-      "etcd_mvcc_delete_total", "Ranges that were deleted, those of transactions included.", {},
-      [&store] { return static_cast<double>(store.stats().deletes); }));
+  Counter("etcd_mvcc_put_total", "Puts that were applied, those of transactions included.",
+          [&store] { return static_cast<double>(store.stats().puts); });
+  Counter("etcd_mvcc_delete_total", "Ranges that were deleted, those of transactions included.",
+          [&store] { return static_cast<double>(store.stats().deletes); });
   Gauge("etcd_mvcc_db_total_size_in_bytes",
         "Total size of the underlying database physically allocated in bytes.", [&store] {
           engine::EngineSizes sizes = store.engine()->Sizes();
@@ -109,6 +114,8 @@ void MemberMetrics::AddWatch(const watch::WatchHub& hub) {
         [&hub] { return static_cast<double>(hub.stats().watchers); });
   Gauge("etcd_debugging_mvcc_slow_watcher_total", "Total number of unsynced slow watchers.",
         [&hub] { return static_cast<double>(hub.stats().lagging); });
+  Counter("etcd_debugging_mvcc_events_total", "Total number of events sent by this member.",
+          [&hub] { return static_cast<double>(hub.stats().events_sent); });
 }
 
 }  // namespace store::api

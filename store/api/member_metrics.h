@@ -27,7 +27,9 @@ class MemberMetrics {
   using Read = absl::AnyInvocable<double() const>;
 
   void Gauge(std::string_view name, std::string_view help, Read read);
+  void Counter(std::string_view name, std::string_view help, Read read);
   void AddServer();
+  void AddProgress();
   void AddStorage();
   void AddWatch(const watch::WatchHub& hub);
 

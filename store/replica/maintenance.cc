@@ -84,7 +84,9 @@ void Maintenance::LookAtDisk() {
 
 void Maintenance::Flush() {
   uint64_t bytes = unflushed_bytes_.load(std::memory_order_relaxed);
+  const TimePoint began = metrics_.flush.Begin();
   Status status = FlushNow();
+  metrics_.flush.End(began);
   // Out of space is the engine's to report and to resume; nothing is lost, the log only stays
   // longer.
   if (!status && status.error().code() != ErrorCode::kNoSpace) {
@@ -159,6 +161,7 @@ void Maintenance::Collect() {
       }
       break;
     }
+    if (metrics_.collected != nullptr) metrics_.collected->Add(step->removed);
     if (!step->trim.keys.empty()) {
       // A trim that finds no room is only memory kept a while longer.
       auto trim = std::make_shared<mvcc::TrimBatch>(std::move(step->trim));
@@ -183,12 +186,19 @@ void Maintenance::Collect() {
 }
 
 bool Maintenance::Defragment(absl::AnyInvocable<void(Status)> done) {
-  return pool_.TrySubmit(kDefragment, [this, done = std::move(done)]() mutable {
-    const std::shared_ptr<engine::Engine> engine = machine_.mvcc().engine();
-    Status status = engine->Flush();
-    if (status) status = engine->CompactAll();
-    done(std::move(status));
-  });
+  return pool_.TrySubmit(kDefragment,
+                         [this, done = std::move(done)]() mutable { done(RunDefragment()); });
+}
+
+Status Maintenance::RunDefragment() {
+  const TimePoint began = metrics_.defragment.Begin();
+  if (metrics_.defragmenting != nullptr) metrics_.defragmenting->Set(1);
+  const std::shared_ptr<engine::Engine> engine = machine_.mvcc().engine();
+  Status status = engine->Flush();
+  if (status) status = engine->CompactAll();
+  if (metrics_.defragmenting != nullptr) metrics_.defragmenting->Set(0);
+  metrics_.defragment.End(began);
+  return status;
 }
 
 bool Maintenance::RunHash(Action&& action) { return pool_.TrySubmit(kHash, std::move(action)); }

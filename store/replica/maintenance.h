@@ -13,6 +13,7 @@
 #include "store/base/clock.h"
 #include "store/base/log.h"
 #include "store/base/thread.h"
+#include "store/base/timing.h"
 #include "store/base/worker_pool.h"
 #include "store/mvcc/collector.h"
 #include "store/raft/types.h"
@@ -45,11 +46,21 @@ struct MaintenanceHooks {
   absl::AnyInvocable<DiskRoom(uint64_t unflushed_bytes)> look_at_disk;
 };
 
+// Of etcd's names; the default measures nothing.
+struct MaintenanceMetrics {
+  Timing flush;
+  Timing defragment;
+  Gauge* defragmenting = nullptr;
+  Counter* collected = nullptr;  // records
+};
+
 class Maintenance {
  public:
   Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine, ApplyWorker& apply,
               const Clock& clock, Logger log, MaintenanceHooks hooks);
 
+  // Before Start.
+  void Observe(const MaintenanceMetrics& metrics) { metrics_ = metrics; }
   void Start(raft::Index durable);
   void Stop();
   void Tick(TimePoint now);
@@ -72,6 +83,7 @@ class Maintenance {
   void LookAtDisk();
   void Flush();
   void Collect();
+  Status RunDefragment();
   // False: paused. Between the two no install may begin.
   bool BeginStep();
   void EndStep();
@@ -82,6 +94,7 @@ class Maintenance {
   const Clock& clock_;
   Logger log_;
   MaintenanceHooks hooks_;
+  MaintenanceMetrics metrics_;
   std::unique_ptr<mvcc::Collector> collector_;  // used by one Collect at a time
   WorkerPool pool_;
 

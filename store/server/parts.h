@@ -75,6 +75,8 @@ class Server::Parts {
   Status BindPeerPort();
   void WirePeers();
   void TimeDisk();
+  void TimeMaintenance();
+  Timing Time(std::string_view name, std::string_view help, std::vector<double> bounds);
   void AddBounds();
   void AddTransportBounds();
   void AddCallBounds();

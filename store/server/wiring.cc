@@ -62,6 +62,8 @@ Status ListenOn(rpc::Server& server, const std::vector<Url>& urls, const std::st
   return Ok();
 }
 
+std::vector<double> HashBounds() { return Histogram::Exponential(0.01, 2, 15); }
+
 int64_t QuotaBytes(const ServerConfig& config) {
   return config.quota_backend_bytes == 0 ? kDefaultQuotaBytes : config.quota_backend_bytes;
 }
@@ -220,6 +222,27 @@ void Server::Parts::TimeDisk() {
   member_.engine->ObserveWrites(engine_writes_);
 }
 
+Timing Server::Parts::Time(std::string_view name, std::string_view help,
+                           std::vector<double> bounds) {
+  return {clock_, registry_.AddHistogram(name, help, std::move(bounds))};
+}
+
+// A flush of the state is here what saving a snapshot is there: the log before it may go.
+void Server::Parts::TimeMaintenance() {
+  env_->maintenance().Observe(
+      {.flush = Time("etcd_debugging_snap_save_total_duration_seconds",
+                     "The total latency distributions of save called by snapshot.",
+                     Histogram::Exponential(0.001, 2, 14)),
+       .defragment = Time("etcd_disk_backend_defrag_duration_seconds",
+                          "The latency distribution of backend defragmentation.",
+                          Histogram::Exponential(0.1, 2, 13)),
+       .defragmenting = &registry_.AddGauge(
+           "etcd_disk_defrag_inflight",
+           "Whether or not defrag is active on the member. 1 means active, 0 means not."),
+       .collected = &registry_.AddCounter("etcd_debugging_mvcc_db_compaction_keys_total",
+                                          "Total number of db keys compacted.")});
+}
+
 Result<std::shared_ptr<engine::Engine>> Server::Parts::OpenInstalled(
     const raft::SnapshotMeta& meta) {
   const engine::Path root = JoinPath(config_.data_dir, "member");
@@ -284,6 +307,7 @@ void Server::Parts::Wire() {
           .removed = [this] { OnRemoved(); },
           .look_at_disk = [this](uint64_t unflushed_bytes) { return LookAtDisk(unflushed_bytes); }},
       EntropySeed());
+  TimeMaintenance();
   // Before the first call is admitted; maintenance goes on with it.
   (void)LookAtDisk(0);
   Counter& proposals_failed = registry_.AddCounter("etcd_server_proposals_failed_total",
@@ -342,14 +366,19 @@ void Server::Parts::AddServices() {
   cluster_ = std::make_unique<api::ClusterService>(*context_, clock_);
   cluster_->Register(methods_);
   maintenance_ = std::make_unique<api::MaintenanceService>(
-      *context_, api::MaintenanceHooks{.defragment =
-                                           [this](absl::AnyInvocable<void(Status)> done) {
-                                             return env_->maintenance().Defragment(std::move(done));
-                                           },
-                                       .run_hash =
-                                           [this](Action&& action) {
-                                             return env_->maintenance().RunHash(std::move(action));
-                                           }});
+      *context_,
+      api::MaintenanceHooks{
+          .defragment =
+              [this](absl::AnyInvocable<void(Status)> done) {
+                return env_->maintenance().Defragment(std::move(done));
+              },
+          .run_hash =
+              [this](Action&& action) { return env_->maintenance().RunHash(std::move(action)); },
+          .hash_timing = Time("etcd_mvcc_hash_duration_seconds",
+                              "The latency distribution of storage hash operation.", HashBounds()),
+          .hash_rev_timing = Time("etcd_mvcc_hash_rev_duration_seconds",
+                                  "The latency distribution of storage hash by revision operation.",
+                                  HashBounds())});
   maintenance_->Register(methods_);
   health_.Register(methods_);
   http_admin_ = std::make_unique<api::HttpAdmin>(*context_, registry_);

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <sstream>
+#include <thread>
 
 namespace store::server {
 namespace {
@@ -83,17 +84,31 @@ std::vector<std::string> Buckets(const std::string& page, const std::string& nam
 TEST_F(MetricsPage, CountsAsEtcdDoes) {
   for (const char* key : {"a", "b", "a"}) Put(key);
   for (const char* key : {"b", "nothing"}) Delete(key);
-  const std::string page = Page();
+  etcdserverpb::CompactionRequest compaction;
+  compaction.set_revision(5);
+  compaction.set_physical(true);
+  ASSERT_TRUE(client_->Compact(compaction));
+  // a's first put, b's put and (collected a moment later) nothing else: b's tombstone is at the
+  // target.
+  std::string page = Page();
+  for (int i = 0; i < 500 && page.find("compaction_keys_total 2\n") == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    page = Page();
+  }
   for (const char* line :
        {"# TYPE etcd_mvcc_put_total counter\netcd_mvcc_put_total 3\n",
         "# TYPE etcd_mvcc_delete_total counter\netcd_mvcc_delete_total 2\n",
         "# TYPE etcd_debugging_mvcc_keys_total gauge\netcd_debugging_mvcc_keys_total 1\n",
+        "# TYPE etcd_debugging_mvcc_db_compaction_keys_total counter\n",
+        "\netcd_debugging_mvcc_db_compaction_keys_total 2\n",
+        "# TYPE etcd_debugging_mvcc_events_total counter\netcd_debugging_mvcc_events_total 0\n",
         "# TYPE etcd_server_has_leader gauge\netcd_server_has_leader 1\n",
         "# TYPE etcd_server_is_leader gauge\netcd_server_is_leader 1\n",
         "# TYPE etcd_server_is_learner gauge\netcd_server_is_learner 0\n",
         "# TYPE etcd_server_quota_backend_bytes gauge\n",
-        "\netcd_server_quota_backend_bytes 2147483648\n", "# TYPE os_fd_used gauge\nos_fd_used ",
-        "# TYPE os_fd_limit gauge\nos_fd_limit ",
+        "\netcd_server_quota_backend_bytes 2147483648\n",
+        "# TYPE etcd_disk_defrag_inflight gauge\netcd_disk_defrag_inflight 0\n",
+        "# TYPE os_fd_used gauge\nos_fd_used ", "# TYPE os_fd_limit gauge\nos_fd_limit ",
         "# TYPE process_virtual_memory_max_bytes gauge\nprocess_virtual_memory_max_bytes "}) {
     EXPECT_THAT(page, HasSubstr(line));
   }
@@ -126,10 +141,33 @@ TEST_F(MetricsPage, HistogramsHaveEtcdsBuckets) {
                                                  "0.032", "0.064", "0.128", "0.256", "0.512",
                                                  "1.024", "2.048", "4.096", "8.192", "+Inf"};
   for (const char* name :
-       {"etcd_disk_wal_fsync_duration_seconds", "etcd_disk_backend_commit_duration_seconds"}) {
+       {"etcd_disk_wal_fsync_duration_seconds", "etcd_disk_backend_commit_duration_seconds",
+        "etcd_debugging_snap_save_total_duration_seconds"}) {
     EXPECT_EQ(Buckets(page, name), milliseconds) << name;
     EXPECT_THAT(page, HasSubstr("# TYPE " + std::string(name) + " histogram\n"));
   }
+  auto bounds = Buckets(page, "etcd_disk_backend_defrag_duration_seconds");
+  ASSERT_EQ(bounds.size(), 14u);
+  EXPECT_EQ(bounds.front(), "0.1");
+  EXPECT_EQ(bounds[12], "409.6");
+  for (const char* name :
+       {"etcd_mvcc_hash_duration_seconds", "etcd_mvcc_hash_rev_duration_seconds"}) {
+    bounds = Buckets(page, name);
+    ASSERT_EQ(bounds.size(), 16u) << name;
+    EXPECT_EQ(bounds.front(), "0.01") << name;
+    EXPECT_EQ(bounds[14], "163.84") << name;
+  }
+}
+
+TEST_F(MetricsPage, SlowWorkIsTimed) {
+  Put("a");
+  ASSERT_TRUE(client_->HashKV(0));
+  ASSERT_TRUE(client_->Hash());
+  ASSERT_TRUE(client_->Defragment());
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("\netcd_mvcc_hash_rev_duration_seconds_count 1\n"));
+  EXPECT_THAT(page, HasSubstr("\netcd_mvcc_hash_duration_seconds_count 1\n"));
+  EXPECT_THAT(page, HasSubstr("\netcd_disk_backend_defrag_duration_seconds_count 1\n"));
 }
 
 }  // namespace
