@@ -15,7 +15,7 @@
 #include "store/raft/raft.h"
 #include "store/replica/env.h"
 
-#include <absl/container/flat_hash_set.h>
+#include <absl/container/btree_set.h>
 #include <absl/functional/function_ref.h>
 
 #include <cstddef>
@@ -130,7 +130,7 @@ class LeaseKeeper {
   // Leads, but has not applied what former leaders left: until then nothing expires.
   std::optional<raft::Index> settles_at_;
   uint64_t last_tag_ = 0;
-  absl::flat_hash_set<LeaseId> to_clear_;  // leases whose keep-alive waits for it
+  absl::btree_set<LeaseId> to_clear_;  // leases whose keep-alive waits for it
   raft::Index applied_;
   TimePoint next_scan_{};
   size_t revokes_in_flight_ = 0;
