@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/kv_service.h"
 
+#include "store/api/held_read.h"
 #include "store/api/range_stream.h"
 #include "store/api/validate.h"
 #include "store/apply/convert.h"
@@ -8,6 +9,7 @@
 #include "store/apply/quota.h"
 #include "store/apply/txn.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -35,12 +37,18 @@ bool IsLong(const mvcc::ReadView& view, const mvcc::RangeQuery& query, int64_t k
   return view.Count(query.range) > keys_max || !newest;
 }
 
-Result<rpc::MessageBody> ReadHeld(const ServiceContext& context, const mvcc::RangeQuery& query) {
-  auto held = context.state.mvcc().Hold(query.at);
-  RETURN_IF_ERROR(held);
-  auto result = held->Range(query);
-  RETURN_IF_ERROR(result);
-  return EncodeRangeResponse(context.header.Fields(result->current), *result);
+bool IsLong(const mvcc::ReadView& view, const etcdserverpb::TxnRequest& txn, int64_t keys_max) {
+  auto compares_many = [&](const etcdserverpb::Compare& compare) {
+    KeyRange range = apply::RangeOf(compare);
+    return !range.IsPoint() && !range.Empty() && view.Count(range) > keys_max;
+  };
+  auto reads_many = [&](const etcdserverpb::RequestOp& op) {
+    const etcdserverpb::RangeRequest& range = op.request_range();
+    return !range.range_end().empty() && IsLong(view, apply::ToQuery(range), keys_max);
+  };
+  return std::ranges::any_of(txn.compare(), compares_many) ||
+         std::ranges::any_of(txn.success(), reads_many) ||
+         std::ranges::any_of(txn.failure(), reads_many);
 }
 
 }  // namespace
@@ -82,7 +90,7 @@ void KvService::AnswerRange(RangeCall call) const {
   if (IsLong(view, query, context_.limits.inline_keys_max)) {
     auto work = [&context = context_, query = std::move(query)]() -> Result<rpc::MessageBody> {
       if (!context.MayAnswer()) return Fail(ErrorCode::kTooManyRequests);
-      return ReadHeld(context, query);
+      return ReadHeldRange(context, query);
     };
     return RunInPool(context_, std::move(call), std::move(work));
   }
@@ -129,6 +137,14 @@ void KvService::Txn(TxnCall call) const {
 void KvService::AnswerReadOnlyTxn(TxnCall call) const {
   if (!context_.MayAnswer()) return call.Fail(StatusOf(ErrorCode::kTooManyRequests));
   mvcc::ReadView view = context_.state.mvcc().View();
+  if (IsLong(view, call.request(), context_.limits.inline_keys_max)) {
+    auto work = [&context = context_,
+                 txn = std::move(call.mutable_request())]() -> Result<rpc::MessageBody> {
+      if (!context.MayAnswer()) return Fail(ErrorCode::kTooManyRequests);
+      return ReadHeldTxn(context, txn);
+    };
+    return RunInPool(context_, std::move(call), std::move(work));
+  }
   auto response = apply::EvaluateReadOnlyTxn(view, call.request());
   if (!response) return call.Fail(StatusOf(response.error()));
   context_.header.Fill(view.current(), (*response)->mutable_header());

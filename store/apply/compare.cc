@@ -53,6 +53,7 @@ Result<bool> ValuesHold(const ReadSource& source, const Compare& compare) {
   mvcc::RangeQuery query;
   query.range = RangeOf(compare);
   query.limit = kValuesPerRead;
+  query.uncounted = true;
   bool any = false;
   while (true) {
     auto page = source.Range(query);

@@ -176,7 +176,11 @@ bool IsSerializableTxn(const TxnRequest& request) {
 
 Result<std::unique_ptr<TxnResponse>> EvaluateReadOnlyTxn(const mvcc::ReadView& view,
                                                          const TxnRequest& request) {
-  ViewSource source(view);
+  return EvaluateReadOnlyTxn(ViewSource(view), request);
+}
+
+Result<std::unique_ptr<TxnResponse>> EvaluateReadOnlyTxn(const ReadSource& source,
+                                                         const TxnRequest& request) {
   Path path;
   RETURN_IF_ERROR(ChoosePath(source, request, &path));
   for (const RequestOp& op : Taken(request, path.front())) {

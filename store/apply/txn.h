@@ -20,6 +20,8 @@
 
 namespace store::apply {
 
+class ReadSource;
+
 // Only ranges in both branches: no write, no nested transaction (a nested one goes through the log
 // even if it only reads, as in etcd).
 bool IsReadOnlyTxn(const etcdserverpb::TxnRequest& request);
@@ -31,6 +33,8 @@ bool IsSerializableTxn(const etcdserverpb::TxnRequest& request);
 // an error of the engine.
 Result<std::unique_ptr<etcdserverpb::TxnResponse>> EvaluateReadOnlyTxn(
     const mvcc::ReadView& view, const etcdserverpb::TxnRequest& request);
+Result<std::unique_ptr<etcdserverpb::TxnResponse>> EvaluateReadOnlyTxn(
+    const ReadSource& source, const etcdserverpb::TxnRequest& request);
 
 // Moves keys and values out of the request.
 Result<CallResult> ApplyTxn(CommandScope& scope, etcdserverpb::TxnRequest& request);

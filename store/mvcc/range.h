@@ -23,7 +23,8 @@ struct RangeQuery {
   SortTarget target = SortTarget::kKey;
   bool keys_only = false;  // values empty, and (as etcd 3.7) lease 0 unless sorted by value
   bool count_only = false;
-  Revision min_mod;  // 0: off; inclusive
+  bool uncounted = false;  // for pages: no count, which at an old revision walks the whole range
+  Revision min_mod;        // 0: off; inclusive
   Revision max_mod;
   Revision min_create;
   Revision max_create;

@@ -43,7 +43,7 @@ void RangeReader::Begin(const IndexNode* top, bool newest) {
   finished_ = query_.range.Empty();
   if (finished_) return;
   if (query_.range.IsPoint()) return VisitPoint(top);
-  if (piece_) return;
+  if (piece_ || query_.uncounted) return;
   if (newest) {
     count_ = KeyTree::CountLive(top, query_.range);
     finished_ = count_ == 0 || Enough();

@@ -187,11 +187,33 @@ Result<RangeResult> HeldView::Range(const RangeQuery& query) const {
   Revision current;
   RETURN_IF_ERROR(Read(reader, &current));
   auto result = reader.Finish([this](std::span<RangeRow> rows) { return Load(rows); });
-  if (!result) return Fail(ExplainMissing(std::move(result).error(), *store_, revision()));
+  if (!result) {
+    if (cancelled()) return Fail(std::move(result).error());
+    return Fail(ExplainMissing(std::move(result).error(), *store_, revision()));
+  }
   // The root may be newer than what was held. Whoever lists the newest and then watches from behind
   // the revision that the answer names must miss nothing.
   result->current = query.at.value() <= 0 ? revision() : current;
   return result;
+}
+
+Status HeldView::ForEach(
+    const KeyRange& range,
+    absl::FunctionRef<bool(std::string_view key, const KeyFacts& facts)> visit) const {
+  for (std::string next = range.from;;) {
+    auto view = Enter();
+    if (!view) return Fail(std::move(view).error());
+    KeyTree::Cursor cursor(view->root_->top, next);
+    for (size_t seen = 0; seen < kKeysPerStep; ++seen, cursor.Next()) {
+      if (!cursor.Valid()) return Ok();
+      const KeyMeta& meta = *cursor.item();
+      if (!range.unbounded && meta.key() >= range.to) return Ok();
+      const std::optional<KeyFacts> facts = meta.LiveAt(revision());
+      if (facts && !visit(meta.key(), *facts)) return Ok();
+    }
+    if (!cursor.Valid()) return Ok();
+    next = cursor.item()->key();
+  }
 }
 
 RangeStream::RangeStream(HeldView view, RangeQuery query)

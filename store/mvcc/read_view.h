@@ -114,6 +114,9 @@ class HeldView {
   Result<ReadView> Enter() const;
   // As ReadView::Range at revision() (query.at is ignored), but enters again every 64 keys.
   Result<RangeResult> Range(const RangeQuery& query) const;
+  // As ReadView::ForEach at revision(), in steps of 64 keys. kCompacted when cancelled on the way.
+  Status ForEach(const KeyRange& range,
+                 absl::FunctionRef<bool(std::string_view key, const KeyFacts& facts)> visit) const;
 
  private:
   friend class MvccStore;

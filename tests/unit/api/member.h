@@ -234,13 +234,14 @@ struct MemberOptions {
   int64_t quota_bytes = 2LL << 30;
   PendingOptions pending;
   size_t calls_max = 20'000;
+  std::shared_ptr<engine::Engine> engine = std::make_shared<engine::MemEngine>();
 };
 
 class Member {
  public:
   explicit Member(const MemberOptions& options = {})
       : budget(options.calls_max),
-        engine(std::make_shared<engine::MemEngine>()),
+        engine(options.engine),
         machine(Limits(options), apply::ApplySelf{raft::NodeId(kMember), 99}, engine),
         pool("range", 1, {{"range", 1, 100}}),
         pending(Pending(options), door, executor, budget, gauges) {
@@ -365,7 +366,7 @@ class Member {
   Registry registry;
   Gate gate{gauges, registry};
   CallBudget budget;
-  std::shared_ptr<engine::MemEngine> engine;
+  std::shared_ptr<engine::Engine> engine;
   apply::StateMachine machine;
   WorkerPool pool;
   PendingCalls pending;

@@ -16,8 +16,9 @@ namespace store::mvcc {
 
 class HookedEngine final : public engine::Engine {
  public:
-  // Before the next Get of, or the next cursor over, that table.
+  // Before the next Get or MultiGet of, or the next cursor over, that table.
   void BeforeGet(engine::Table table, Action hook) { get_ = {table, std::move(hook)}; }
+  void BeforeMultiGet(engine::Table table, Action hook) { multi_get_ = {table, std::move(hook)}; }
   void BeforeScan(engine::Table table, Action hook) { scan_ = {table, std::move(hook)}; }
   // Where the last cursor began.
   const std::string& scanned_from() const { return scanned_from_; }
@@ -31,6 +32,7 @@ class HookedEngine final : public engine::Engine {
   }
   Status MultiGet(engine::Table table, std::span<const engine::Key> keys,
                   std::span<std::optional<SharedBytes>> out, bool fill_cache) const override {
+    RunOnce(multi_get_, table);
     return rows_.MultiGet(table, keys, out, fill_cache);
   }
   std::unique_ptr<engine::Cursor> Scan(engine::Table table, engine::Key from, engine::Key to,
@@ -56,6 +58,7 @@ class HookedEngine final : public engine::Engine {
 
   engine::MemEngine rows_;
   mutable Hook get_;
+  mutable Hook multi_get_;
   mutable Hook scan_;
   mutable std::string scanned_from_;
 };
