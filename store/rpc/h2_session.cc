@@ -190,7 +190,7 @@ void H2Session::FillOutput() {
     output.Append({reinterpret_cast<const char*>(data), static_cast<size_t>(count)});
   }
   NotifyDrained();
-  PublishUnsent(unsent_bytes_);
+  PublishUnsent(unsent_bytes_ - shared_bytes_);
   if (ended_) return;
   if (nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0) {
     ended_ = true;
@@ -287,11 +287,13 @@ void H2Session::ConsumeInput(H2Stream& stream, size_t bytes) {
   connection_.RequestFlush();
 }
 
-void H2Session::CountQueued(size_t bytes) {
+void H2Session::CountQueued(size_t bytes, size_t shared) {
   // Published at the end of the turn; a turn that makes many large answers says so at once.
   constexpr size_t kUnpublishedBytesMax = 64 << 10;
   unsent_bytes_ += bytes;
-  if (unsent_bytes_ > unsent_published_ + kUnpublishedBytesMax) PublishUnsent(unsent_bytes_);
+  shared_bytes_ += shared;
+  size_t own = unsent_bytes_ - shared_bytes_;
+  if (own > unsent_published_ + kUnpublishedBytesMax) PublishUnsent(own);
 }
 
 void H2Session::PublishUnsent(size_t bytes) {
@@ -311,6 +313,7 @@ void H2Session::Attach(std::shared_ptr<H2Stream> stream, int32_t id) {
   first_stream_ = &attached;
   attached.self_ = std::move(stream);
   unsent_bytes_ += attached.queued_cost();
+  shared_bytes_ += attached.shared_bytes_;
   ++streams_open_;
   TransportStats::Add(stats_.streams_opened);
   stats_.streams_open.fetch_add(1, std::memory_order_relaxed);
@@ -333,6 +336,7 @@ void H2Session::Detach(H2Stream& stream, uint32_t error_code) {
   input_.Give(std::exchange(stream.kept_, 0));
   stream.session_ = nullptr;
   unsent_bytes_ -= stream.queued_cost();
+  shared_bytes_ -= std::exchange(stream.shared_bytes_, 0);
   stream.queue_.clear();
   stream.queue_head_ = 0;
   stream.queued_bytes_ = 0;
@@ -519,6 +523,10 @@ int H2Session::WriteData(H2Stream& stream, const uint8_t* frame_header, size_t b
     size_t offset = stream.head_offset_ - std::min<size_t>(stream.head_offset_, part.prefix_bytes);
     size_t count = std::min(bytes, part.bytes.size() - offset);
     if (count > 0) output.Append(part.bytes.Slice(offset, count));
+    if (part.shared) {
+      stream.shared_bytes_ -= count;
+      shared_bytes_ -= count;
+    }
     stream.head_offset_ += count;
     bytes -= count;
     if (stream.head_offset_ < part.size()) break;

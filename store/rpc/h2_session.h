@@ -102,7 +102,7 @@ class H2Session final : public Session {
   ssize_t PullData(H2Stream& stream, size_t bytes_max, uint32_t* flags);
   int WriteData(H2Stream& stream, const uint8_t* frame_header, size_t bytes);
   void NotifyDrained();
-  void CountQueued(size_t bytes);
+  void CountQueued(size_t bytes, size_t shared);
   void PublishUnsent(size_t bytes);
   // Ends the connection when the budget is used up.
   void Charge(Budget& budget);
@@ -121,8 +121,11 @@ class H2Session final : public Session {
   H2Stream* first_stream_ = nullptr;
   size_t streams_open_ = 0;
   InputShare input_;
-  size_t unsent_bytes_ = 0;      // queued by all streams
-  size_t unsent_published_ = 0;  // the part of it the gauge knows
+  size_t unsent_bytes_ = 0;  // queued by all streams
+  // Of them, what others keep too. A payload that a thousand watch streams wait to send is in
+  // memory once; counted for each, it would fill the gauge and have every Range refused.
+  size_t shared_bytes_ = 0;
+  size_t unsent_published_ = 0;  // the part of the difference the gauge knows
   std::vector<std::shared_ptr<H2Stream>> drained_;
   bool draining_ = false;
   bool opening_stopped_ = false;

@@ -20,7 +20,12 @@ void H2Stream::EnqueueMessage(const MessageBody& message) {
   size_t next = 0;
   if (!message.parts().empty()) first.bytes = message.parts()[next++];
   Push(std::move(first));
-  while (next < message.parts().size()) Enqueue(message.parts()[next++]);
+  while (next < message.parts().size()) {
+    Part part{};
+    part.shared = true;
+    part.bytes = message.parts()[next++];
+    Push(std::move(part));
+  }
 }
 
 void H2Stream::Push(Part part) {
@@ -31,7 +36,9 @@ void H2Stream::Push(Part part) {
     queue_head_ = 0;
   }
   queued_bytes_ += part.size();
-  if (session_ != nullptr) session_->CountQueued(part.size() + kPartCostBytes);
+  const size_t shared = part.shared ? part.size() : 0;
+  shared_bytes_ += shared;
+  if (session_ != nullptr) session_->CountQueued(part.size() + kPartCostBytes, shared);
   queue_.push_back(std::move(part));
 }
 

@@ -52,7 +52,8 @@ class H2Stream {
   }
 
   void Enqueue(SharedBytes bytes);
-  // Its five-byte prefix, then its parts.
+  // Its five-byte prefix, then its parts. The first is the message's own; what a handler appended
+  // to it (the events of a watch batch, which all its streams send) others keep as well.
   void EnqueueMessage(const MessageBody& message);
   // No more will be enqueued.
   void EnqueueEnd() { end_queued_ = true; }
@@ -72,6 +73,7 @@ class H2Stream {
   struct Part {
     std::array<char, kGrpcPrefixBytes> prefix;
     uint8_t prefix_bytes = 0;
+    bool shared = false;  // others keep these bytes too
     SharedBytes bytes;
     size_t size() const { return prefix_bytes + bytes.size(); }
   };
@@ -93,6 +95,7 @@ class H2Stream {
   size_t queue_head_ = 0;
   size_t head_offset_ = 0;
   size_t queued_bytes_ = 0;
+  size_t shared_bytes_ = 0;  // of queued_bytes_
   size_t unconsumed_ = 0;
   size_t kept_ = 0;  // of the connection's input budget
 };
