@@ -30,6 +30,7 @@ int64_t DrawId(Random& random) {
 // The keys of a lease belong to the apply thread.
 Result<rpc::MessageBody> WithKeys(const ServiceContext& context,
                                   etcdserverpb::LeaseTimeToLiveResponse response) {
+  if (!context.MayAnswer()) return Fail(ErrorCode::kTooManyRequests);
   if (const lease::Lease* lease = context.state.leases().Find(LeaseId(response.id()))) {
     for (const std::string& key : lease->keys) response.add_keys(key);
   }
@@ -102,6 +103,7 @@ void LeaseService::AnswerTimeToLive(TtlCall call, const replica::LeaseAnswer& an
   response.set_ttl(unknown ? -1 : answer.ttl_seconds);
   response.set_grantedttl(unknown ? 0 : answer.granted_seconds);
   if (unknown || !call.request().keys()) return call.Reply(response);
+  if (!context_.MayAnswer()) return call.Fail(StatusOf(ErrorCode::kTooManyRequests));
   auto finish = std::make_shared<FinishCall>(ParkCall(context_, std::move(call)));
   if (!*finish) return;
   bool taken = context_.door.TryRunOnApply(
@@ -112,15 +114,18 @@ void LeaseService::AnswerTimeToLive(TtlCall call, const replica::LeaseAnswer& an
 }
 
 void LeaseService::List(ListCall call) const {
+  if (!context_.MayAnswer()) return call.Fail(StatusOf(ErrorCode::kTooManyRequests));
   rpc::RawCallPtr raw = call.raw();
   PendingCalls& pending = context_.At(call.info().loop);
   CallHandle handle = pending.Lease(
       Kind::kList, LeaseId(),
       [this, call = std::move(call)](const replica::LeaseAnswer& answer) mutable {
         if (answer.error != ErrorCode::kOk) return call.Fail(StatusOf(answer.error));
+        // Of a thousand that ask at once, the later ones see what the earlier ones were sent.
+        if (!context_.MayAnswer()) return call.Fail(StatusOf(ErrorCode::kTooManyRequests));
         etcdserverpb::LeaseLeasesResponse response;
         context_.header.Fill(context_.state.mvcc().current(), response.mutable_header());
-        for (LeaseId id : answer.leases) response.add_leases()->set_id(id.value());
+        for (LeaseId id : *answer.leases) response.add_leases()->set_id(id.value());
         call.Reply(response);
       });
   DropOnCancel(raw, pending, handle);

@@ -49,7 +49,8 @@ struct LeaseAnswer {
   LeaseId id;
   int64_t ttl_seconds = 0;  // keep-alive: granted TTL; time-to-live: remaining, floored
   int64_t granted_seconds = 0;
-  std::vector<LeaseId> leases;  // list, by remaining time ascending
+  // List, by remaining time ascending: one for all that ask in the same turn.
+  std::shared_ptr<const std::vector<LeaseId>> leases;
 };
 
 // One change of the membership. `change.context` is an encoded MembershipChange

@@ -203,11 +203,38 @@ TEST_F(LeaseServiceTest, ListKeepsTheOrderOfTheClock) {
   member.executor.Run();
   replica::LeaseAnswer answer;
   answer.tag = member.door.leases.at(0).tag;
-  answer.leases = {LeaseId(9), LeaseId(-3)};
+  answer.leases =
+      std::make_shared<const std::vector<LeaseId>>(std::vector{LeaseId(9), LeaseId(-3)});
   member.pending.OnLeaseAnswers({answer});
   auto response = call->Message<LeaseLeasesResponse>(0);
   ASSERT_EQ(response.leases_size(), 2);
   EXPECT_EQ(response.leases(1).id(), -3);
+}
+
+TEST_F(LeaseServiceTest, NoListIsMadeWhileClientsDoNotReadTheirAnswers) {
+  auto waiting = member.Unary(kList, LeaseLeasesRequest());
+  LeaseTimeToLiveRequest keys;
+  keys.set_id(7);
+  keys.set_keys(true);
+  auto before = member.Unary(kTtl, keys);
+  auto at_apply = member.Unary(kTtl, keys);
+  member.executor.Run();
+  Answer(2, ErrorCode::kOk, 59, 60);  // goes on to apply
+  member.unsent_bytes = member.context->limits.unsent_bytes_max + 1;
+  replica::LeaseAnswer answer;
+  answer.tag = member.door.leases.at(0).tag;
+  answer.leases = std::make_shared<const std::vector<LeaseId>>(1, LeaseId(9));
+  member.pending.OnLeaseAnswers({answer});
+  Answer(1, ErrorCode::kOk, 59, 60);
+  member.Pump();
+  for (const auto& call : {waiting, before, at_apply, member.Unary(kList, LeaseLeasesRequest())}) {
+    ExpectStatus(call, GrpcCode::kUnknown, "etcdserver: too many requests");
+  }
+  keys.set_keys(false);
+  auto number = member.Unary(kTtl, keys);
+  member.executor.Run();
+  Answer(3, ErrorCode::kOk, 59, 60);
+  EXPECT_EQ(number->Message<LeaseTimeToLiveResponse>(0).ttl(), 59) << "small, as ever";
 }
 
 }  // namespace

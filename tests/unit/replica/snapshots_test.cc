@@ -333,9 +333,10 @@ TEST_F(SnapshotsTest, AReceivedOneIsInstalledAndTheLogStartsBehindIt) {
   EXPECT_FALSE(replica_->snapshots().installing());
   // Leases are those of the snapshot.
   const LeaseRequest list{LeaseRequest::Kind::kList, 1, {}, env_.now};
-  replica_->OnLeaseRequests(LoopId(0), {&list, 1});
-  ASSERT_FALSE(env_.answers.empty());
-  EXPECT_EQ(env_.answers.back().leases, (std::vector<LeaseId>{LeaseId(4), LeaseId(5)}));
+  replica_->OnLeaseRequests(LoopId(0), std::vector{list, list});
+  ASSERT_EQ(env_.answers.size(), 2U);
+  EXPECT_EQ(env_.answers[0].leases, env_.answers[1].leases) << "one list for all of a turn";
+  EXPECT_EQ(*env_.answers.back().leases, (std::vector<LeaseId>{LeaseId(4), LeaseId(5)}));
 }
 
 // etcd #18055: a snapshot that is behind what is applied must not come in.
