@@ -152,6 +152,31 @@ TEST_F(HeldReadTest, ATxnThatComparesManyKeysIsReadInThePool) {
   }
 }
 
+// Few keys, but the loop would copy megabytes.
+TEST_F(HeldReadTest, LargeValuesAreReadInThePool) {
+  for (int i = 0; i < 5; ++i) Put(*member, Key(i), std::string(1 << 20, 'v'));
+  RangeRequest range = All();
+  std::promise<void> release = BlockPool();
+  auto all = member->Do(kRange, range);
+  EXPECT_FALSE(all->finished);
+  range.set_limit(4);
+  EXPECT_TRUE(member->Do(kRange, range)->finished) << "four megabytes";
+  range.set_limit(0);
+  range.set_keys_only(true);
+  EXPECT_TRUE(member->Do(kRange, range)->finished) << "keys only";
+  release.set_value();
+  EXPECT_EQ(Finish(all)->Message<RangeResponse>(0).kvs_size(), 5);
+  TxnRequest txn;
+  for (int i = 0; i < 4; ++i) txn.add_success()->mutable_request_range()->set_key(Key(i));
+  EXPECT_TRUE(member->Do(kTxn, txn)->finished);
+  txn.add_success()->mutable_request_range()->set_key(Key(4));
+  ExpectSame(txn);
+  TxnRequest compare;
+  *compare.add_compare() = CompareAll(Compare::VALUE, Compare::LESS);
+  compare.mutable_compare(0)->set_value("w");
+  ExpectSame(compare);
+}
+
 TEST_F(HeldReadTest, ATxnOfNamedRevisionsHasTheSameAnswersAndErrors) {
   Fill(65);
   Put(*member, Key(1), "again");
