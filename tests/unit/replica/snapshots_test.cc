@@ -55,7 +55,7 @@ class SnapshotsTest : public testing::Test {
     replica_ = std::make_unique<Replica>(config, env_, std::move(boot));
   }
   void Lead(ReplicaConfig config = {}) {
-    Start(std::move(config));
+    Start(config);
     replica_->OnBoot();
     replica_->Flush();
     const Term term = kBefore + 1;
