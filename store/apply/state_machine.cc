@@ -95,8 +95,8 @@ class StateMachine::Impl {
            id.boot_nonce == self_.boot_nonce;
   }
   // What the quota counts: records and leases.
-  uint64_t LogicalBytes() const {
-    return store_->stats().live_bytes + leases_.table().size() * uint64_t{kLeaseCost};
+  uint64_t LogicalBytes(const mvcc::MvccStats& stats) const {
+    return stats.live_bytes + leases_.table().size() * uint64_t{kLeaseCost};
   }
   ErrorCode Gate(int64_t cost, bool is_write) const;
   bool HasRoom(int64_t cost) const;
@@ -236,7 +236,7 @@ void StateMachine::Impl::BeginBatch() {
   batch_->Clear();
   outcome_ = BatchOutcome();
   mvcc::MvccStats stats = store_->stats();
-  bytes_before_ = LogicalBytes();
+  bytes_before_ = LogicalBytes(stats);
   bytes_written_ = 0;
   index_full_ = limits_.index_memory_max > 0 && stats.index_bytes > limits_.index_memory_max;
 }
@@ -441,7 +441,7 @@ void StateMachine::Impl::PublishView() {
   view->applied_term = applied_.term;
   view->current = store_->current();
   view->compacted = store_->compacted();
-  view->logical_bytes = LogicalBytes();
+  view->logical_bytes = LogicalBytes(store_->stats());
   view->members = cluster_.table().members();
   view->removed = cluster_.table().removed();
   view->alarms = cluster_.alarms();
