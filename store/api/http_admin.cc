@@ -6,11 +6,11 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_split.h>
 #include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/gzip_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace store::api {
@@ -62,13 +62,8 @@ std::string Gzip(std::string_view text) {
   std::string packed;
   google::protobuf::io::StringOutputStream out(&packed);
   google::protobuf::io::GzipOutputStream stream(&out, options);
-  void* room = nullptr;
-  for (int size = 0; !text.empty() && stream.Next(&room, &size);) {
-    const size_t taken = std::min(text.size(), static_cast<size_t>(size));
-    std::memcpy(room, text.data(), taken);
-    text.remove_prefix(taken);
-    stream.BackUp(size - static_cast<int>(taken));
-  }
+  google::protobuf::io::CodedOutputStream(&stream).WriteRaw(text.data(),
+                                                            static_cast<int>(text.size()));
   stream.Close();
   return packed;
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/server/default_host.h"
 
-#include <absl/cleanup/cleanup.h>
+#include "store/base/file.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 namespace store::server {
 
@@ -14,16 +13,15 @@ namespace store::server {
 // interface, and nothing was sent.
 std::optional<std::string> FindDefaultHost() {
   constexpr const char* kSomewhere = "192.0.2.1";  // RFC 5737: nobody's, so the default route's
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return std::nullopt;
-  const auto close = absl::MakeCleanup([fd] { ::close(fd); });
+  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd) return std::nullopt;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(9);
   ::inet_pton(AF_INET, kSomewhere, &address.sin_addr);
   socklen_t size = sizeof address;
   auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (::connect(fd, generic, size) != 0 || ::getsockname(fd, generic, &size) != 0) {
+  if (::connect(fd.get(), generic, size) != 0 || ::getsockname(fd.get(), generic, &size) != 0) {
     return std::nullopt;
   }
   char text[INET_ADDRSTRLEN];
