@@ -69,10 +69,13 @@ class Group {
     replica(id).OnLeaseRequests(LoopId(0), {&request, 1});
     Settle();
   }
-  // Granted at every member by the next entry that is applied.
-  void GrantWithNext(uint64_t lease, int64_t ttl) {
-    ChangeWithNext({apply::LeaseChange::Kind::kGranted, LeaseId(static_cast<int64_t>(lease)), ttl});
+  // Member 1 leads, and lease 77 is granted.
+  void LeadWithLease(int64_t ttl) {
+    Elect(1);
+    ChangeWithNext({apply::LeaseChange::Kind::kGranted, LeaseId(77), ttl});
+    Propose(1, "grant");
   }
+  // At every member by the next entry that is applied.
   void RevokeWithNext(uint64_t lease) {
     ChangeWithNext({apply::LeaseChange::Kind::kRevoked, LeaseId(static_cast<int64_t>(lease))});
   }
@@ -150,9 +153,7 @@ TEST(ReplicaGroup, AFollowerReadsThroughTheLeader) {
 
 TEST(ReplicaGroup, AKeepAliveAtAFollowerRenewsAtTheLeader) {
   Group group;
-  group.Elect(1);
-  group.GrantWithNext(77, 5);
-  group.Propose(1, "grant");
+  group.LeadWithLease(5);
   group.Tick(seconds(4));
   group.Ask(2, LeaseRequest::Kind::kKeepAlive, 9, 77);
   ASSERT_EQ(group.env(2).answers.size(), 1u);
@@ -166,9 +167,7 @@ TEST(ReplicaGroup, AKeepAliveAtAFollowerRenewsAtTheLeader) {
 
 TEST(ReplicaGroup, AKeepAliveAtAFollowerWaitsForTheRevokeToo) {
   Group group;
-  group.Elect(1);
-  group.GrantWithNext(77, 5);
-  group.Propose(1, "grant");
+  group.LeadWithLease(5);
   group.env(1).now += seconds(6);
   group.Ask(2, LeaseRequest::Kind::kKeepAlive, 9, 77);
   EXPECT_TRUE(group.env(2).answers.empty());
@@ -181,9 +180,7 @@ TEST(ReplicaGroup, AKeepAliveAtAFollowerWaitsForTheRevokeToo) {
 // Its revoke is lost with its term; the next leader gives the lease its time anew.
 TEST(ReplicaGroup, ADeposedLeaderHandsOnAKeepAliveThatWaitsForARevoke) {
   Group group;
-  group.Elect(1);
-  group.GrantWithNext(77, 60);
-  group.Propose(1, "grant");
+  group.LeadWithLease(60);
   group.Tick(milliseconds(100));
   group.env(1).now += seconds(60);
   group.Ask(1, LeaseRequest::Kind::kKeepAlive, 9, 77);
@@ -203,9 +200,7 @@ TEST(ReplicaGroup, ADeposedLeaderHandsOnAKeepAliveThatWaitsForARevoke) {
 // there.
 TEST(ReplicaGroup, ALeaderThatWakesUpDeposedEndsNoLease) {
   Group group;
-  group.Elect(1);
-  group.GrantWithNext(77, 5);
-  group.Propose(1, "grant");
+  group.LeadWithLease(5);
   FakeEnv& env = group.env(1);
   env.now += seconds(10);
   raft::Heartbeat heartbeat{group.replica(1).position().term + 1, {}, {}};
@@ -227,9 +222,7 @@ TEST(ReplicaGroup, AnUnknownLeaseIsNotFoundThroughAFollower) {
 
 TEST(ReplicaGroup, AKeepAliveThatIsLostIsAskedAgain) {
   Group group;
-  group.Elect(1);
-  group.GrantWithNext(77, 60);
-  group.Propose(1, "grant");
+  group.LeadWithLease(60);
   group.cut = {2};
   group.Ask(2, LeaseRequest::Kind::kKeepAlive, 9, 77);
   EXPECT_TRUE(group.env(2).answers.empty());
@@ -280,9 +273,7 @@ TEST(ReplicaGroup, AnAnswerToAFormerLifesKeepAliveIsNobodys) {
 
 TEST(ReplicaGroup, AKeepAliveWaitsForTheNextLeader) {
   Group group;
-  group.Elect(1);
-  group.GrantWithNext(77, 60);
-  group.Propose(1, "grant");
+  group.LeadWithLease(60);
   group.Tick(milliseconds(100));
   group.cut = {1};
   group.Ask(2, LeaseRequest::Kind::kKeepAlive, 9, 77);
@@ -305,9 +296,7 @@ TEST(ReplicaGroup, WithoutALeaderAKeepAliveEndsWithNoLeader) {
 // one.
 TEST(ReplicaGroup, ADeposedLeaderHandsItsKeepAlivesOn) {
   Group group;
-  group.Elect(1);
-  group.GrantWithNext(77, 60);
-  group.Propose(1, "grant");
+  group.LeadWithLease(60);
   group.Tick(milliseconds(100));
   group.cut = {1};
   group.Ask(1, LeaseRequest::Kind::kKeepAlive, 9, 77);
