@@ -350,7 +350,8 @@ void LeaseKeeper::OnTick(TimePoint now, raft::Raft& raft) {
   // The core may follow already; OnRole will say so. A proposal of now would be forwarded, and the
   // leader there has given each lease its time anew.
   if (raft.position().role != raft::Role::kLeader || settles_at_) return;
-  next_scan_ = now + limits_.scan_interval;
+  // From where it was due: a tick that comes a little late takes nothing from the next.
+  next_scan_ = std::max(next_scan_ + limits_.scan_interval, now);
   ForgetEnding(now);
   ProposeClears(raft);
   ProposeRevokes(now, raft);

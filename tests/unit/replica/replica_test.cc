@@ -125,6 +125,37 @@ TEST(Replica, OverdueLeaseIsRevokedByAProposal) {
   EXPECT_EQ(command.lease_revoke().ids(0), 77);
 }
 
+// A tick that comes a little before a scan is due by the last one costs no scan.
+TEST(Replica, LeasesExpireAtTheirRateThoughTicksJitter) {
+  ReplicaConfig config;
+  config.leases.revokes_per_second = 150;
+  OneMember member(config);
+  member.Settle();
+  member.Propose(1, "grant");
+  member.Persisted();
+  std::vector<apply::LeaseChange> granted;
+  for (int64_t id = 1; id <= 150; ++id) {
+    granted.push_back({apply::LeaseChange::Kind::kGranted, LeaseId(id), 5, 0});
+  }
+  member.Applied(std::move(granted));
+  member.Tick(seconds(4));
+  member.Settle();
+  size_t before = member.applied.size();
+  member.Tick(milliseconds(1003));
+  for (int pair = 0; pair < 5; ++pair) {
+    member.Tick(milliseconds(97));
+    member.Tick(milliseconds(103));
+  }
+  member.Settle();
+  int revoked = 0;
+  for (size_t at = before; at < member.applied.size(); ++at) {
+    sluice::store::Command command;
+    ASSERT_TRUE(apply::DecodeCommand(member.applied[at]->data, &command));
+    revoked += command.lease_revoke().ids_size();
+  }
+  EXPECT_EQ(revoked, 150);
+}
+
 TEST(Replica, KeepAliveCountsFromItsArrival) {
   OneMember member;
   member.Settle();
