@@ -92,11 +92,6 @@ const cluster::Member* FindMember(const apply::StateView& state, uint64_t member
 
 }  // namespace
 
-bool IsLearner(const apply::StateView& state, uint64_t member) {
-  const cluster::Member* row = FindMember(state, member);
-  return row != nullptr && row->learner;
-}
-
 bool IsVoter(const apply::StateView& state, uint64_t member) {
   const cluster::Member* row = FindMember(state, member);
   return row != nullptr && !row->learner;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands before every call and on every answer. Gate is the interceptor of the MethodTable:
 // what a learner serves, client API version, then `hasleader`. HeaderSource fills response headers
-// from the member's identity and the gauges that the replica publishes. IsLearner reads a fact of
-// this member from a StateView. Any thread. Bounds: the gate remembers eight client versions
-// without a lock; further ones take the metric family's mutex and its limit of rows.
+// from the member's identity and the gauges that the replica publishes. Any thread. Bounds: the
+// gate remembers eight client versions without a lock; further ones take the metric family's mutex
+// and its limit of rows.
 #pragma once
 
 #include "store/api/wire.h"
@@ -46,10 +46,7 @@ class HeaderSource {
   const replica::RaftGauges& gauges_;
 };
 
-// A member that is not (yet) in the list is no learner.
-bool IsLearner(const apply::StateView& state, uint64_t member);
-
-// A member that may lead.
+// A member of the list that may lead; of this one's own learner state the gauges tell.
 bool IsVoter(const apply::StateView& state, uint64_t member);
 
 // The value of metadata `hasleader` is the word true.

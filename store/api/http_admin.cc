@@ -215,7 +215,7 @@ std::optional<std::string> HttpAdmin::RunLocal(Check check) const {
   if (check == Check::kDataCorruption && state->alarms->Any(cluster::AlarmKind::kCorrupt)) {
     return "alarm activated: CORRUPT";
   }
-  bool learner = IsLearner(*state, context_.header.identity().member);
+  bool learner = context_.gauges.is_learner.load(std::memory_order_relaxed);
   if (check == Check::kNonLearner && learner) return "not supported for learner";
   return std::nullopt;
 }

@@ -124,7 +124,7 @@ void MaintenanceService::Status(StatusCall call) const {
   response.set_raftindex(gauges.commit.load(std::memory_order_relaxed));
   response.set_raftappliedindex(state->applied.value());
   response.set_raftterm(response.header().raft_term());
-  response.set_islearner(IsLearner(*state, context_.header.identity().member));
+  response.set_islearner(gauges.is_learner.load(std::memory_order_relaxed));
   if (state->cluster_version != nullptr) response.set_storageversion(*state->cluster_version);
   response.mutable_downgradeinfo()->set_enabled(state->downgrade->enabled);
   response.mutable_downgradeinfo()->set_targetversion(state->downgrade->target);

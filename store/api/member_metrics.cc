@@ -56,7 +56,7 @@ void MemberMetrics::AddServer() {
         [&gauges] { return gauges.is_leader.load(std::memory_order_relaxed) ? 1.0 : 0.0; });
   Gauge("etcd_server_is_learner", "Whether or not this member is a learner. 1 if is, 0 otherwise.",
         [&context = context_] {
-          return IsLearner(*context.state.Read(), context.header.identity().member) ? 1.0 : 0.0;
+          return context.gauges.is_learner.load(std::memory_order_relaxed) ? 1.0 : 0.0;
         });
   Gauge("sluice_disk_room", "Room for writes on the disk. 0 enough, 1 nearly full, 2 full.",
         [&gauges] { return static_cast<double>(gauges.disk_room.load()); });

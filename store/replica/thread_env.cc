@@ -346,12 +346,20 @@ void ThreadEnv::AnswerAdmin(const apply::RequestId& id, ErrorCode code) {
   PostTo(id.loop, [id, code](Edge& edge) { edge.OnAdminAnswer(id, code); });
 }
 
+// A joiner that has no state yet is what the members told of it that it joins. One that is in
+// neither list, because it is removed, is no learner.
+bool ThreadEnv::IsLearnerIn(const cluster::MemberList& members) const {
+  for (const cluster::MemberList* list : {&members, &parts_.remotes}) {
+    for (const cluster::Member& member : *list) {
+      if (member.id == self_) return member.learner;
+    }
+  }
+  return false;
+}
+
 void ThreadEnv::OnMembers(const std::shared_ptr<const cluster::MemberList>& members,
                           const std::shared_ptr<const cluster::RemovedList>& removed) {
-  // One that is not in the list, because it was not added yet or is removed, is no learner.
-  auto own = std::find_if(members->begin(), members->end(),
-                          [this](const cluster::Member& member) { return member.id == self_; });
-  parts_.gauges.is_learner.store(own != members->end() && own->learner, std::memory_order_relaxed);
+  parts_.gauges.is_learner.store(IsLearnerIn(*members), std::memory_order_relaxed);
   if (!leave_at_ && std::find(removed->begin(), removed->end(), self_) != removed->end()) {
     leave_at_ = Now() + kLeaveAfter;
   }

@@ -209,6 +209,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   MaintenanceHooks MakeMaintenanceHooks();
   // Also from the log writer's thread.
   void SendNow(raft::Envelope envelope);
+  bool IsLearnerIn(const cluster::MemberList& members) const;
   void OnMembers(const std::shared_ptr<const cluster::MemberList>& members,
                  const std::shared_ptr<const cluster::RemovedList>& removed);
   void Fatal(const Error& error);

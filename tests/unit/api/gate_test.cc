@@ -108,15 +108,19 @@ TEST(Gate, CountsRequestsByVersionAndKind) {
   EXPECT_NE(text.find(R"(client_api_version="unknown")"), std::string::npos);
 }
 
-TEST(Gate, LearnerIsAMemberThatTheListCallsSo) {
+TEST(Gate, VoterIsAMemberThatTheListCallsNoLearner) {
   apply::StateView state;
-  EXPECT_FALSE(IsLearner(state, 1));
+  EXPECT_FALSE(IsVoter(state, 1));
+  cluster::Member voter;
+  voter.id = raft::NodeId(1);
   cluster::Member learner;
-  learner.id = raft::NodeId(1);
+  learner.id = raft::NodeId(2);
   learner.learner = true;
-  state.members = std::make_shared<const std::vector<cluster::Member>>(1, learner);
-  EXPECT_TRUE(IsLearner(state, 1));
-  EXPECT_FALSE(IsLearner(state, 2));
+  state.members = std::make_shared<const std::vector<cluster::Member>>(
+      std::vector<cluster::Member>{voter, learner});
+  EXPECT_TRUE(IsVoter(state, 1));
+  EXPECT_FALSE(IsVoter(state, 2));
+  EXPECT_FALSE(IsVoter(state, 3));
 }
 
 class HealthTest : public ::testing::Test {
