@@ -58,8 +58,11 @@ class Bystander {
  public:
   explicit Bystander(const std::string& address) : channel_(address) {
     Call();
+    // Once at least: on a loaded machine the flood may be over before this thread runs.
     thread_ = std::thread([this] {
-      while (!stop_) Call();
+      do {
+        Call();
+      } while (!stop_);
     });
   }
   ~Bystander() { Stop(); }
