@@ -304,17 +304,18 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
     }
     FileTask& task = *at->second;
     task.seen = seen;
+    bool changed = file.facts.size != task.reader->size_seen() ||
+                   file.facts.modified_ns != task.reader->modified_ns_seen();
+    if (changed && Replaced(task, file.path, scanned)) {
+      Close(task);
+      fresh.push_back(file);
+      continue;
+    }
     if (task.path != file.path || task.target != file.target) {
       SetPath(task, file.path, file.target);
     }
     task.detached = task.away = false;
-    if (file.facts.size != task.reader->size_seen() ||
-        file.facts.modified_ns != task.reader->modified_ns_seen()) {
-      if (Replaced(task, scanned)) {
-        Close(task);
-        fresh.push_back(file);
-        continue;
-      }
+    if (changed) {
       scanned.changed.push_back(task.id);
     }
   }
@@ -462,6 +463,7 @@ FileTask* FileSet::Open(Entry& entry, const FoundFile& file, const SavedFile* ro
   Used(task);
   scanned.opened.push_back(task.id);
   ++entry.files_opened;
+  std::erase(entry.finished, key);  // its row is this task's again
   if (row != nullptr && key != row->file) {
     scanned.gone.push_back(row->file);
     if (!task.reader->resumed()) {

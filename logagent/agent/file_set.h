@@ -103,14 +103,18 @@ class FileSet {
                  Scanned& scanned);
   Known KnownOf(const Entry& entry) const;
   bool MayBeNew(const Entry& entry, const Path& path) const;
-  // A file that was closed is another one by now, with its inode: it was deleted and reused.
-  bool Replaced(FileTask& task, Scanned& scanned);
+  // A file that was closed is another one by now: it was deleted, and the file of that name has its
+  // inode.
+  bool Replaced(FileTask& task, const Path& path, Scanned& scanned);
   void SettleReplaced(Entry& entry, Scanned& scanned);
   void OpenRotatedAway(Entry& entry, Scanned& scanned);
   void OpenMissed(Entry& entry, const Path& was, const Path& now, Scanned& scanned);
   bool OpenDetached(Entry& entry, const Path& path, const SavedFile* row, Scanned& scanned);
   // The file of that name holds what the row tells of.
   bool IsThere(const Path& path, const SavedFile& row);
+  // Of a file that was read to its end and closed: its row, and whether it still ends there.
+  std::optional<SavedFile> FinishedRow(const Entry& entry, const FileFacts& facts) const;
+  bool IsAsFinished(const Path& path, const SavedFile& row);
   // `kept`: how many bytes of it a copy holds, whether that is opened now or was taken for a file
   // of its own before.
   // The file of that name begins otherwise: no copy of what `head` tells of. False where it is not

@@ -68,7 +68,7 @@ void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
       continue;
     }
     auto path = names_.Find(row.path, id.first, id.second, seen);
-    if (path && row.state == FileState::kFinished) {
+    if (path && row.state == FileState::kFinished && IsAsFinished(*path, row)) {
       entry.finished.push_back(row.file);
       continue;
     }
@@ -96,8 +96,17 @@ void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
 // A file no name of which matches, to be read to its end. With a row it must be that file.
 bool FileSet::OpenDetached(Entry& entry, const Path& path, const SavedFile* row, Scanned& scanned) {
   auto facts = files_.StatPath(path);
-  if (!facts || !facts->regular || entry.tasks.contains({facts->device, facts->inode})) {
+  if (!facts || !facts->regular) {
     return false;
+  }
+  auto stale = entry.tasks.find({facts->device, facts->inode});
+  if (stale != entry.tasks.end()) {
+    // Unless that was deleted while it was closed, and its inode is this file's by now.
+    FileTask& task = *stale->second;
+    if (task.state == FileTask::State::kStarting || !Replaced(task, path, scanned)) {
+      return false;
+    }
+    Close(task);
   }
   if (row != nullptr) {
     // Nothing is known of what it held: only a name that rotation gives speaks for it.
@@ -134,14 +143,36 @@ void FileSet::OpenMissed(Entry& entry, const Path& was, const Path& now, Scanned
       continue;
     }
     auto facts = files_.StatPath(path);
-    bool finished =
-        facts && std::any_of(entry.finished.begin(), entry.finished.end(),
-                             [&](const FileKey& file) { return file.inode == facts->inode; });
-    if (facts && !finished && facts->modified_ns > first->modified_ns &&
-        !PatternMeans(entry.spec.path, path)) {
-      OpenDetached(entry, path, nullptr, scanned);
+    if (!facts || facts->modified_ns <= first->modified_ns || PatternMeans(entry.spec.path, path)) {
+      continue;
+    }
+    auto row = FinishedRow(entry, *facts);
+    if (row && (IsAsFinished(path, *row) || OpenDetached(entry, path, &*row, scanned))) {
+      continue;
+    }
+    OpenDetached(entry, path, nullptr, scanned);
+  }
+}
+
+std::optional<SavedFile> FileSet::FinishedRow(const Entry& entry, const FileFacts& facts) const {
+  auto key = std::find_if(entry.finished.begin(), entry.finished.end(), [&](const FileKey& file) {
+    return file.device == facts.device && file.inode == facts.inode;
+  });
+  if (key == entry.finished.end()) {
+    return std::nullopt;
+  }
+  for (SavedFile& row : checkpointer_.RowsOf(entry.key)) {
+    if (row.file == *key) {
+      return std::move(row);
     }
   }
+  return std::nullopt;
+}
+
+// Nothing was written to it since, and its inode is no other file's by now.
+bool FileSet::IsAsFinished(const Path& path, const SavedFile& row) {
+  auto facts = files_.StatPath(path);
+  return facts && facts->size == row.offset && IsThere(path, row);
 }
 
 void FileSet::OpenRenamed(Entry& entry, const Path& was, const Path& now, Scanned& scanned) {
@@ -150,6 +181,7 @@ void FileSet::OpenRenamed(Entry& entry, const Path& was, const Path& now, Scanne
     return;
   }
   OpenDetached(entry, now, nullptr, scanned);
+  SettleReplaced(entry, scanned);
 }
 
 bool FileSet::IsThere(const Path& path, const SavedFile& row) {
@@ -195,11 +227,6 @@ FileTask* FileSet::OpenCopy(Entry& entry, const FormerContent& former, const Pat
     auto row = RowOfCopy(path, former);
     if (!row || !IsThere(path, *row)) {
       continue;
-    }
-    auto stale = entry.tasks.find({row->file.device, row->file.inode});
-    bool settled = stale != entry.tasks.end() && stale->second->state != FileTask::State::kStarting;
-    if (settled && Replaced(*stale->second, scanned)) {
-      Close(*stale->second);  // the copy has the inode of a deleted file that was not open
     }
     if (OpenDetached(entry, path, &*row, scanned)) {
       FileTask* task = entry.tasks.at({row->file.device, row->file.inode}).get();
@@ -262,10 +289,17 @@ void FileSet::LoseFormer(Entry& entry, const FormerContent& former, const Path& 
   (deleted ? entry.lost.deleted : entry.lost.truncated) += lost;
 }
 
-bool FileSet::Replaced(FileTask& task, Scanned& scanned) {
-  bool gone = false;
-  if (task.reader->is_open() || !EnsureOpen(task, &gone)) {
+bool FileSet::Replaced(FileTask& task, const Path& path, Scanned& scanned) {
+  if (task.reader->is_open()) {
     return false;
+  }
+  const Path was = task.path;
+  bool gone = false;
+  if (!EnsureOpen(task, &gone)) {
+    SetPath(task, path);  // no look has found that name yet
+    if (!EnsureOpen(task, &gone)) {
+      return false;
+    }
   }
   const FormerContent known = task.reader->present();
   // Nothing is known of what it held: what is there now is looked at like a new file.
@@ -275,7 +309,7 @@ bool FileSet::Replaced(FileTask& task, Scanned& scanned) {
     return false;
   }
   scanned.gone.push_back(known.key);
-  scanned.replaced.emplace_back(known, task.path);
+  scanned.replaced.emplace_back(known, was);
   return true;
 }
 

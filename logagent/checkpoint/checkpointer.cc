@@ -103,7 +103,8 @@ Checkpointer::RowState Checkpointer::StateOf(const SavedFile& row) const {
   if (at == rows_.end()) {
     return {};
   }
-  return {true, at->second.path == row.path && at->second.head == row.head};
+  const SavedFile& saved = at->second;
+  return {true, saved.path == row.path && saved.head == row.head && saved.state == row.state};
 }
 
 std::optional<std::string> Checkpointer::LastGoodConfig() const {

@@ -68,7 +68,7 @@ class Checkpointer {
   bool Knows(std::string_view entry, uint64_t device, uint64_t inode) const;
   struct RowState {
     bool there = false;  // a row of this file and entry
-    bool same = false;   // it says what this one says of name and content
+    bool same = false;   // it says what this one says of name, content and state
   };
   RowState StateOf(const SavedFile& row) const;
   std::optional<std::string> LastGoodConfig() const;

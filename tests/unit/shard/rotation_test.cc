@@ -357,5 +357,122 @@ TEST_F(Rotation, CheckpointFollowsTheFileThatGotTheInodeOfAnEmptyOne) {
   EXPECT_THAT(sink_.lines, UnorderedElementsAre("one", "two"));
 }
 
+// Torture script 270623658: it depended on when the removed one was looked at.
+TEST_F(Rotation, FileUnderTheInodeOfARemovedOneIsFoundThoughRenamedAtOnce) {
+  Start("/logs/*.log");
+  for (int i = 0; i < 25; ++i) {
+    files_.Append("/logs/a.log", "one\n");
+    Steps(20 + i);
+    files_.Append("/logs/b.log", "takes the one descriptor\n");
+    Steps(10);
+    sink_.paused = true;
+    files_.Append("/logs/b.log", "waits\n");
+    Steps(5);
+    files_.Remove("/logs/a.log");
+    Steps(4);
+    files_.Append("/logs/a.log", "two\n");
+    files_.Rename("/logs/a.log", "/logs/a.log.1");
+    files_.Append("/logs/a.log", "three\n");
+    Steps(40);
+    sink_.paused = false;
+    Steps(150);
+    files_.Remove("/logs/a.log.1");
+    files_.Remove("/logs/a.log");
+    Steps(150);
+    ASSERT_EQ(sink_.lines.size(), 5U * (i + 1)) << i;
+  }
+  EXPECT_EQ(Lost(), 0U);
+}
+
+// Torture script 270624176.
+TEST_F(Rotation, FileUnderTheInodeOfAFinishedEmptyOneIsReadAfterARestart) {
+  files_.Append("/logs/a.log", "");
+  Start("/logs/a.log");
+  files_.Rename("/logs/a.log", "/logs/a.log.1");
+  Steps(200);
+  Restart();
+  files_.Remove("/logs/a.log.1");
+  files_.Append("/logs/a.log", "one\n");
+  files_.Rename("/logs/a.log", "/logs/a.log.1");
+  files_.Append("/logs/a.log", "two\n");
+  Start("/logs/a.log");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, UnorderedElementsAre("one", "two"));
+}
+
+TEST_F(Rotation, FileUnderTheInodeOfAFinishedOneIsReadAfterARestart) {
+  files_.Append("/logs/a.log", "zero\n");
+  Start("/logs/a.log");
+  files_.Rename("/logs/a.log", "/logs/a.log.1");
+  files_.Append("/logs/a.log", "one\n");
+  Steps(200);
+  Restart();
+  files_.Remove("/logs/a.log.1");
+  files_.Rename("/logs/a.log", "/logs/a.log.1");
+  Steps(1);
+  files_.Append("/logs/a.log", "two\n");
+  files_.Rename("/logs/a.log.1", "/logs/a.log.2");
+  files_.Rename("/logs/a.log", "/logs/a.log.1");
+  files_.Append("/logs/a.log", "three\n");
+  Start("/logs/a.log");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, UnorderedElementsAre("zero", "one", "two", "three"));
+}
+
+TEST_F(Rotation, WhatIsWrittenToAFinishedFileWhileTheAgentIsDownArrives) {
+  files_.Append("/logs/a.log", "one\n");
+  Start("/logs/a.log");
+  files_.Rename("/logs/a.log", "/logs/a.log.1");
+  files_.Append("/logs/a.log", "three\n");
+  Steps(200);
+  Restart();
+  files_.Append("/logs/a.log.1", "two\n");
+  Start("/logs/a.log");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, UnorderedElementsAre("one", "three", "two"));
+}
+
+// The rows of finished files are forgotten after a while: not that of one that is read again.
+TEST_F(Rotation, FileThatGoesOnUnderTheRowOfAFinishedOneKeepsIt) {
+  Start("/logs/*.log");
+  files_.Append("/logs/e.log", "");
+  Steps(10);
+  files_.Rename("/logs/e.log", "/logs/e.txt");
+  Steps(200);
+  files_.Remove("/logs/e.txt");
+  files_.Append("/logs/a.log", "one\n");  // has its inode
+  Steps(20);
+  for (int i = 0; i < 20; ++i) {
+    files_.Append("/logs/b.log", "other\n");
+    Steps(10);
+    files_.Rename("/logs/b.log", fmt::format("/logs/b.{}", i));
+    Steps(150);
+  }
+  Restart();
+  Start("/logs/*.log");
+  Steps(200);
+  EXPECT_EQ(std::count(sink_.lines.begin(), sink_.lines.end(), "one"), 1);
+}
+
+// Torture script 270622132: it was looked for under the new file's name.
+TEST_F(Rotation, CopyOfAFileWhoseInodeAnotherNameHasIsReadOnce) {
+  Start("/logs/*.log*");
+  files_.Append("/logs/a.log", "one\n");
+  Steps(10);
+  files_.Append("/logs/b.log", "other\n");
+  Steps(10);
+  ASSERT_EQ(files_.open_files(), 1U);
+  files_.Copy("/logs/a.log", "/logs/a.log.1");
+  Steps(2);
+  files_.Append("/logs/b.log", "takes the one descriptor\n");
+  Steps(10);
+  files_.Truncate("/logs/a.log");
+  files_.Remove("/logs/a.log");
+  files_.Append("/logs/c.log", "two, longer\n");
+  Steps(200);
+  EXPECT_THAT(sink_.lines,
+              UnorderedElementsAre("one", "other", "takes the one descriptor", "two, longer"));
+}
+
 }  // namespace
 }  // namespace logagent
