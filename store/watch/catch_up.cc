@@ -20,6 +20,7 @@ std::optional<Revision> CatchUp::PickStart(const WatchGroups& groups, Revision c
 Revision CatchUp::Read(Revision first, Revision current, FanOut* out) const {
   const auto window = static_cast<int64_t>(limits_.slice_revisions_max);
   const Revision last = std::min(current, first + (window - 1));
+  const Revision timed = first + static_cast<int64_t>(limits_.slice_revisions_min);
   const TimePoint deadline = clock_.Now() + limits_.slice_time_max;
   mvcc::RevisionScan scan = store_.Scan(first, last);
   Revision reading = first;
@@ -29,7 +30,7 @@ Revision CatchUp::Read(Revision first, Revision current, FanOut* out) const {
     const Revision revision = scan.id().main;
     // Only between revisions may a slice end: a watcher gets a revision whole.
     if (revision != reading && read_any &&
-        (bytes >= limits_.slice_bytes_max || clock_.Now() >= deadline)) {
+        (bytes >= limits_.slice_bytes_max || (revision >= timed && clock_.Now() >= deadline))) {
       return revision - 1;
     }
     reading = revision;

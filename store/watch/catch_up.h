@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // CatchUp: reads history for watchers that lag, one slice at a time: at most slice_revisions_max
-// revisions, slice_bytes_max bytes or slice_time_max, but always at least one revision and always
-// whole ones. All laggards whose next revision lies in the slice share it; values are read only for
-// keys they watch.
+// revisions, slice_bytes_max bytes or, from slice_revisions_min revisions on, slice_time_max, but
+// always at least one revision and always whole ones. All laggards whose next revision lies in the
+// slice share it; values are read only for keys they watch.
 //
 // Slices take turns: one starts at the laggard nearest to the present, so that a short lag is over
 // at once, the next at the one furthest behind. Owner thread only; holds nothing between slices.

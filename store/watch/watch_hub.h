@@ -96,6 +96,7 @@ struct WatchLimits {
   size_t slice_revisions_max = 1000;   // one catch-up step
   size_t slice_bytes_max = 512 << 10;  // half a stream: one below half takes what a slice gives it
   Duration slice_time_max = std::chrono::milliseconds(5);
+  size_t slice_revisions_min = 64;  // before the time is looked at: a busy machine has little
   size_t fragment_bytes_max = (1536 << 10) + (512 << 10);
   Duration progress_interval = std::chrono::minutes(10);
   size_t watcher_bytes_max = 512 << 20;  // what all watchers cost, with their keys

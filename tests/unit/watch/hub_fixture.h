@@ -23,12 +23,15 @@ namespace store::watch {
 
 class ManualClock final : public Clock {
  public:
-  TimePoint Now() const override { return now_; }
+  TimePoint Now() const override { return now_ += each_look_; }
   int64_t WallMicros() const override { return 0; }
   void Advance(Duration time) { now_ += time; }
+  // So much goes by with each look at it.
+  void RunBy(Duration each_look) { each_look_ = each_look; }
 
  private:
-  TimePoint now_{};
+  mutable TimePoint now_{};
+  Duration each_look_{0};
 };
 
 // Takes up to `room` responses; keeps all it took.

@@ -394,6 +394,22 @@ TEST(WatchHub, CatchUpReadsAtMostSliceRevisionsAtOnce) {
   EXPECT_EQ(sizes, (std::vector<size_t>{10, 10, 10, 5}));
 }
 
+// A machine that has no time for the hub gives it 5 ms in which nothing is done.
+TEST(WatchHub, AShortHistoryComesAtOnceHoweverLittleTimeThereIs) {
+  HubFixture f;
+  auto stream = f.Open(1);
+  for (int i = 0; i < 200; ++i) f.Put("a", std::to_string(i));
+  f.Publish();
+  f.clock().RunBy(std::chrono::seconds(1));
+  f.Watch(1, stream, {.range = KeyRange::Point("a"), .start = Revision(2)});
+  f.Run();
+  std::vector<size_t> sizes;
+  while (WatchResponsePtr response = stream->Take()) {
+    sizes.push_back(response->events->events.size());
+  }
+  EXPECT_EQ(sizes, (std::vector<size_t>{64, 64, 64, 8}));
+}
+
 TEST(WatchHub, IdleHubIsWokenByEveryKindOfPost) {
   HubFixture f;
   int wakes = 0;
