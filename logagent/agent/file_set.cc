@@ -322,8 +322,14 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
   SettleReplaced(entry, scanned);
   OpenFresh(entry, std::move(fresh), scanned);
   std::erase_if(entry.held, [&](const auto& held) { return !present.contains(held.first); });
+  std::vector<TaskId> nameless;
   for (auto& [id, task] : entry.tasks) {
     if (!present.contains(id) && !task->detached) {
+      nameless.push_back(task->id);
+    }
+  }
+  for (TaskId id : nameless) {
+    if (FileTask* task = Find(id)) {  // what one hid may have taken the place of another
       Detach(*task, scanned);
     }
   }
@@ -476,6 +482,7 @@ FileTask* FileSet::Open(Entry& entry, const FoundFile& file, const SavedFile* ro
 
 void FileSet::Detach(FileTask& task, Scanned& scanned) {
   task.detached = true;
+  scanned.changed.push_back(task.id);
   task.quiet_since = task.detached_since = clock_.Now();
   Path was = task.path;
   bool gone = false;
@@ -491,7 +498,6 @@ void FileSet::Detach(FileTask& task, Scanned& scanned) {
     task.away = !directory || directory->device != task.reader->key().device;
     DropPath(task);  // a file that has its name now is another one
   }
-  scanned.changed.push_back(task.id);
 }
 
 }  // namespace logagent
