@@ -80,21 +80,11 @@ void HeaderSource::Fill(Revision revision, etcdserverpb::ResponseHeader* header)
   header->set_raft_term(fields.term);
 }
 
-namespace {
-
-const cluster::Member* FindMember(const apply::StateView& state, uint64_t member) {
-  if (state.members == nullptr) return nullptr;
-  for (const cluster::Member& row : *state.members) {
-    if (row.id.value() == member) return &row;
-  }
-  return nullptr;
-}
-
-}  // namespace
-
 bool IsVoter(const apply::StateView& state, uint64_t member) {
-  const cluster::Member* row = FindMember(state, member);
-  return row != nullptr && !row->learner;
+  return state.members != nullptr &&
+         std::any_of(state.members->begin(), state.members->end(), [member](const auto& row) {
+           return row.id.value() == member && !row.learner;
+         });
 }
 
 bool WantsLeader(const rpc::CallInfo& info) {

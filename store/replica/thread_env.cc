@@ -346,32 +346,30 @@ void ThreadEnv::AnswerAdmin(const apply::RequestId& id, ErrorCode code) {
   PostTo(id.loop, [id, code](Edge& edge) { edge.OnAdminAnswer(id, code); });
 }
 
-// A joiner that has no state yet is what the members told of it that it joins. One that is in
-// neither list, because it is removed, is no learner.
-bool ThreadEnv::IsLearnerIn(const cluster::MemberList& members) const {
-  for (const cluster::MemberList* list : {&members, &parts_.remotes}) {
-    for (const cluster::Member& member : *list) {
-      if (member.id == self_) return member.learner;
-    }
-  }
-  return false;
-}
-
 void ThreadEnv::OnMembers(const std::shared_ptr<const cluster::MemberList>& members,
                           const std::shared_ptr<const cluster::RemovedList>& removed) {
-  parts_.gauges.is_learner.store(IsLearnerIn(*members), std::memory_order_relaxed);
+  std::shared_ptr<const cluster::MemberList> known =
+      parts_.remotes.empty() ? members : WithRemotes(*members, *removed);
+  // One that is not in the list, because it was not added yet or is removed, is no learner.
+  auto own = std::find_if(known->begin(), known->end(),
+                          [this](const cluster::Member& member) { return member.id == self_; });
+  parts_.gauges.is_learner.store(own != known->end() && own->learner, std::memory_order_relaxed);
   if (!leave_at_ && std::find(removed->begin(), removed->end(), self_) != removed->end()) {
     leave_at_ = Now() + kLeaveAfter;
   }
-  if (parts_.peers == nullptr) return;
-  if (parts_.remotes.empty()) return parts_.peers->SetMembers(members, removed);
+  if (parts_.peers != nullptr) parts_.peers->SetMembers(std::move(known), removed);
+}
+
+// Of whom the state does not tell yet, a joiner itself among them, the members told that it joins.
+std::shared_ptr<const cluster::MemberList> ThreadEnv::WithRemotes(
+    const cluster::MemberList& members, const cluster::RemovedList& removed) const {
   std::map<raft::NodeId, cluster::Member> all;
-  for (const cluster::Member& member : *members) all.emplace(member.id, member);
+  for (const cluster::Member& member : members) all.emplace(member.id, member);
   for (const cluster::Member& member : parts_.remotes) all.emplace(member.id, member);
-  for (raft::NodeId gone : *removed) all.erase(gone);
+  for (raft::NodeId gone : removed) all.erase(gone);
   auto list = std::make_shared<cluster::MemberList>();
   for (auto& [id, member] : all) list->push_back(std::move(member));
-  parts_.peers->SetMembers(std::move(list), removed);
+  return list;
 }
 
 void ThreadEnv::FetchLog(raft::Fetch fetch) {

@@ -209,9 +209,10 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   MaintenanceHooks MakeMaintenanceHooks();
   // Also from the log writer's thread.
   void SendNow(raft::Envelope envelope);
-  bool IsLearnerIn(const cluster::MemberList& members) const;
   void OnMembers(const std::shared_ptr<const cluster::MemberList>& members,
                  const std::shared_ptr<const cluster::RemovedList>& removed);
+  std::shared_ptr<const cluster::MemberList> WithRemotes(const cluster::MemberList& members,
+                                                         const cluster::RemovedList& removed) const;
   void Fatal(const Error& error);
   template <class Tell>
   void PostTo(LoopId loop, Tell tell);
