@@ -329,7 +329,7 @@ FileSet::Scanned FileSet::Scan(Entry& entry) {
     }
   }
   for (TaskId id : nameless) {
-    if (FileTask* task = Find(id)) {  // what one hid may have taken the place of another
+    if (FileTask* task = Find(id)) {  // unless what was found behind another one has its inode
       Detach(*task, scanned);
     }
   }
@@ -469,13 +469,14 @@ FileTask* FileSet::Open(Entry& entry, const FoundFile& file, const SavedFile* ro
   Used(task);
   scanned.opened.push_back(task.id);
   ++entry.files_opened;
-  std::erase(entry.finished, key);  // its row is this task's again
   if (row != nullptr && key != row->file) {
     scanned.gone.push_back(row->file);
     if (!task.reader->resumed()) {
       LoseFormer(entry, FormerOf(*row), file.path, /*deleted=*/false, scanned);
     }
   }
+  // Its row is this task's again. `row` may be one of them: not used any more.
+  std::erase_if(entry.finished, [&](const SavedFile& former) { return former.file == key; });
   CloseIdle();
   return &task;
 }

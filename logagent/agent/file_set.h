@@ -112,14 +112,13 @@ class FileSet {
   bool OpenDetached(Entry& entry, const Path& path, const SavedFile* row, Scanned& scanned);
   // The file of that name holds what the row tells of.
   bool IsThere(const Path& path, const SavedFile& row);
-  // Of a file that was read to its end and closed: its row, and whether it still ends there.
-  std::optional<SavedFile> FinishedRow(const Entry& entry, const FileFacts& facts) const;
-  bool IsAsFinished(const Path& path, const SavedFile& row);
-  // `kept`: how many bytes of it a copy holds, whether that is opened now or was taken for a file
-  // of its own before.
+  // And ends where the row does.
+  bool EndsThere(const Path& path, const SavedFile& row);
   // The file of that name begins otherwise: no copy of what `head` tells of. False where it is not
   // known; it is looked at only while heads_ are kept.
   bool BeginsOtherwise(const Path& path, const HeadHash& head);
+  // `kept`: how many bytes of it a copy holds, whether that is opened now or was taken for a file
+  // of its own before.
   FileTask* OpenCopy(Entry& entry, const FormerContent& former, const Path& near, Scanned& scanned,
                      uint64_t* kept);
   std::optional<SavedFile> RowOfCopy(const Path& path, const FormerContent& former);

@@ -68,8 +68,8 @@ void FileSet::OpenRotatedAway(Entry& entry, Scanned& scanned) {
       continue;
     }
     auto path = names_.Find(row.path, id.first, id.second, seen);
-    if (path && row.state == FileState::kFinished && IsAsFinished(*path, row)) {
-      entry.finished.push_back(row.file);
+    if (path && row.state == FileState::kFinished && EndsThere(*path, row)) {
+      entry.finished.push_back(row);
       continue;
     }
     if (path && OpenDetached(entry, *path, &row, scanned)) {
@@ -146,33 +146,17 @@ void FileSet::OpenMissed(Entry& entry, const Path& was, const Path& now, Scanned
     if (!facts || facts->modified_ns <= first->modified_ns || PatternMeans(entry.spec.path, path)) {
       continue;
     }
-    auto row = FinishedRow(entry, *facts);
-    if (row && (IsAsFinished(path, *row) || OpenDetached(entry, path, &*row, scanned))) {
-      continue;
-    }
-    OpenDetached(entry, path, nullptr, scanned);
-  }
-}
-
-std::optional<SavedFile> FileSet::FinishedRow(const Entry& entry, const FileFacts& facts) const {
-  auto key = std::find_if(entry.finished.begin(), entry.finished.end(), [&](const FileKey& file) {
-    return file.device == facts.device && file.inode == facts.inode;
-  });
-  if (key == entry.finished.end()) {
-    return std::nullopt;
-  }
-  for (SavedFile& row : checkpointer_.RowsOf(entry.key)) {
-    if (row.file == *key) {
-      return std::move(row);
+    auto row =
+        std::find_if(entry.finished.begin(), entry.finished.end(), [&](const SavedFile& finished) {
+          return finished.file.device == facts->device && finished.file.inode == facts->inode;
+        });
+    bool known = row != entry.finished.end() && IsThere(path, *row);
+    if (!known) {
+      OpenDetached(entry, path, nullptr, scanned);
+    } else if (facts->size != row->offset) {
+      OpenDetached(entry, path, &*row, scanned);
     }
   }
-  return std::nullopt;
-}
-
-// Nothing was written to it since, and its inode is no other file's by now.
-bool FileSet::IsAsFinished(const Path& path, const SavedFile& row) {
-  auto facts = files_.StatPath(path);
-  return facts && facts->size == row.offset && IsThere(path, row);
 }
 
 void FileSet::OpenRenamed(Entry& entry, const Path& was, const Path& now, Scanned& scanned) {
@@ -182,6 +166,12 @@ void FileSet::OpenRenamed(Entry& entry, const Path& was, const Path& now, Scanne
   }
   OpenDetached(entry, now, nullptr, scanned);
   SettleReplaced(entry, scanned);
+}
+
+// Nothing was written to it since, and its inode is no other file's by now.
+bool FileSet::EndsThere(const Path& path, const SavedFile& row) {
+  auto facts = files_.StatPath(path);
+  return facts && facts->size == row.offset && IsThere(path, row);
 }
 
 bool FileSet::IsThere(const Path& path, const SavedFile& row) {
@@ -295,11 +285,12 @@ bool FileSet::Replaced(FileTask& task, const Path& path, Scanned& scanned) {
   }
   const Path was = task.path;
   bool gone = false;
-  if (!EnsureOpen(task, &gone)) {
+  if (!EnsureOpen(task, &gone) && gone) {
     SetPath(task, path);  // no look has found that name yet
-    if (!EnsureOpen(task, &gone)) {
-      return false;
-    }
+    EnsureOpen(task, &gone);
+  }
+  if (!task.reader->is_open()) {
+    return false;
   }
   const FormerContent known = task.reader->present();
   // Nothing is known of what it held: what is there now is looked at like a new file.

@@ -113,7 +113,7 @@ struct Entry {
   std::map<uint64_t, FormerRanges> formers;
   // Rotated away, drained and closed: their rows stay for a while, so that they are not taken for
   // files nobody has read.
-  std::deque<FileKey> finished;
+  std::deque<SavedFile> finished;
   std::vector<Path> directories;  // FileSet's: as of the last look that succeeded
   std::string unwatched;          // why a directory is scanned instead
   bool events_lost = false;       // since the last scan

@@ -363,18 +363,18 @@ void Shard::Loop::Finish(FileTask& task) {
   SavedChanges changes;
   auto facts = task.reader->is_open() ? task.reader->Look()
                                       : Result<FileFacts>(store::Fail(store::ErrorCode::kNotFound));
-  std::deque<FileKey>& finished = task.entry.finished;
-  if (task.away || (facts && facts->links > 0)) {
+  std::deque<SavedFile>& finished = task.entry.finished;
+  if (task.away) {
     changes.files.push_back(task.Row());
-    changes.files.back().state = task.away ? FileState::kActive : FileState::kFinished;
+  } else if (facts && facts->links > 0) {
+    finished.push_back(task.Row());
+    finished.back().state = FileState::kFinished;
+    changes.files.push_back(finished.back());
   } else {
     changes.gone.emplace_back(task.reader->key(), task.entry.key);
   }
-  if (!task.away && facts && facts->links > 0) {
-    finished.push_back(task.reader->key());
-  }
   while (finished.size() > kFinishedMax) {
-    changes.gone.emplace_back(finished.front(), task.entry.key);
+    changes.gone.emplace_back(finished.front().file, task.entry.key);
     finished.pop_front();
   }
   checkpointer_.SaveNow(std::move(changes), {});
