@@ -3,6 +3,7 @@
 
 #include "store/base/check.h"
 #include "store/base/coding.h"
+#include "store/base/hash.h"
 #include "store/mvcc/record.h"
 
 #include <algorithm>
@@ -44,56 +45,55 @@ void KeyIndex::Add(KeyMeta* old, std::string_view key, const KeyFacts& facts) {
 }
 
 KeyIndex::Loader::~Loader() {
-  for (const auto& [key, meta] : keys_) Destroy(meta);
+  for (KeyMeta* meta : metas_) Destroy(meta);
 }
 
 bool KeyIndex::Loader::Add(std::string_view key, const KeyFacts& facts) {
-  auto known = keys_.find(key);
-  if (known == keys_.end()) {
-    KeyMeta* meta = index_.NewMeta(key, facts, {});
-    keys_.emplace(meta->key(), meta);
+  const Wanted wanted{HashBytes(key), key, metas_};
+  const size_t next = metas_.size();
+  const size_t place =
+      places_.lazy_emplace(wanted, [&](const auto& make) { make(Known{wanted.hash, next}); })
+          ->place;
+  if (place == next) {
+    metas_.push_back(index_.NewMeta(key, facts, {}));
     return true;
   }
-  KeyMeta* old = known->second;
+  KeyMeta* old = metas_[place];
   if (old->mod() >= facts.mod) return false;
-  KeyMeta* meta = index_.NewMeta(key, facts, index_.Pushed(old->history(), old->newest()));
-  // The map's name is bytes of the KeyMeta itself: it moves to the new one.
-  keys_.erase(known);
-  keys_.emplace(meta->key(), meta);
+  metas_[place] = index_.NewMeta(key, facts, index_.Pushed(old->history(), old->newest()));
   index_.key_bytes_ -= old->bytes();
   KeyMeta::Destroy(old);  // nobody has seen it
   return true;
 }
 
 void KeyIndex::Loader::Finish() {
+  places_ = {};
   // Most comparisons are decided by eight bytes behind what all keys have in common, and those are
   // looked at without going through a pointer.
   struct Row {
     uint64_t prefix;
     KeyMeta* meta;
   };
-  size_t common = keys_.empty() ? 0 : keys_.begin()->first.size();
-  for (const auto& [key, meta] : keys_) {
-    const std::string_view first = keys_.begin()->first;
+  const std::string_view first = metas_.empty() ? std::string_view() : metas_.front()->key();
+  size_t common = first.size();
+  for (const KeyMeta* meta : metas_) {
+    const std::string_view key = meta->key();
     common = std::min(common, key.size());
     common = static_cast<size_t>(
         std::mismatch(first.begin(), first.begin() + common, key.begin()).first - first.begin());
   }
   std::vector<Row> rows;
-  rows.reserve(keys_.size());
-  for (const auto& [key, meta] : keys_) {
+  rows.reserve(metas_.size());
+  for (KeyMeta* meta : metas_) {
     char prefix[8] = {};
-    key.substr(common).copy(prefix, sizeof(prefix));
+    meta->key().substr(common).copy(prefix, sizeof(prefix));
     rows.push_back({LoadBigEndian64(prefix), meta});
   }
-  keys_ = {};
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
     return a.prefix != b.prefix ? a.prefix < b.prefix : a.meta->key() < b.meta->key();
   });
-  std::vector<KeyMeta*> metas;
-  metas.reserve(rows.size());
-  for (const Row& row : rows) metas.push_back(row.meta);
-  index_.tree_.Load(metas);
+  for (size_t i = 0; i < rows.size(); ++i) metas_[i] = rows[i].meta;
+  index_.tree_.Load(std::exchange(metas_, {}));
 }
 
 size_t KeyIndex::Trim(std::string_view key, Revision at) {

@@ -16,7 +16,7 @@
 #include "store/mvcc/cow_btree.h"
 #include "store/mvcc/key_meta.h"
 
-#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -70,8 +70,34 @@ class KeyIndex {
     void Finish();
 
    private:
+    // A row of the table: the hash stands in it, so that growing looks at no key.
+    struct Known {
+      size_t hash;
+      size_t place;  // in metas_
+    };
+    struct Wanted {
+      size_t hash;
+      std::string_view key;
+      const std::vector<KeyMeta*>& metas;
+    };
+    struct Hash {
+      using is_transparent = void;
+      size_t operator()(const Known& known) const { return known.hash; }
+      size_t operator()(const Wanted& wanted) const { return wanted.hash; }
+    };
+    struct Eq {
+      using is_transparent = void;
+      bool operator()(const Known& a, const Known& b) const { return a.place == b.place; }
+      bool operator()(const Known& known, const Wanted& wanted) const {
+        return known.hash == wanted.hash && wanted.metas[known.place]->key() == wanted.key;
+      }
+    };
+
     KeyIndex& index_;
-    absl::flat_hash_map<std::string_view, KeyMeta*> keys_;  // named by the KeyMeta's own bytes
+    // In the order in which the keys came, which is about that of their bytes in memory: Finish
+    // walks over them.
+    std::vector<KeyMeta*> metas_;
+    absl::flat_hash_set<Known, Hash, Eq> places_;
   };
   // Drops what a compaction at `at` does not keep; returns the RecordBytes of what went.
   size_t Trim(std::string_view key, Revision at);
