@@ -87,7 +87,8 @@ void TortureModel::OnLine(const std::string& topic, const std::string& line,
   seen.next = number + 1;
   seen.most = std::max(seen.most, seen.next);
   seen.repeat = seen.next;
-  seen.kept = seen.sure = seen.next;
+  seen.kept = seen.next;
+  seen.sure = seen.refused_late ? std::min(seen.sure, seen.next) : seen.next;
   ++seen.in_flight[number];
 }
 
@@ -112,6 +113,7 @@ void TortureModel::OnRejected() {
         bool open = content.gone && seen.in_flight.size() < seen.kept - std::min(seen.kept, first);
         content.unsure = content.unsure || open || (content.gone && content.copied > 0);
         seen.sure = std::min(seen.sure, first);
+        seen.refused_late = seen.refused_late || content.gone;
         seen.repeat = std::min(seen.repeat, first);
         seen.kept = std::min(seen.kept, first);
         seen.in_flight.clear();

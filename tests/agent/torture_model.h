@@ -34,6 +34,9 @@ struct Arrived {
   size_t repeat = 0;  // from here on a line may come again, once
   size_t kept = 0;    // lines that arrived and were not refused since
   size_t sure = 0;    // of these, what the agent certainly goes on from; less after a kill
+  // Lines were refused when the content was gone: those that come again may be of a copy which the
+  // agent, that knows too little of the content, reads as a file of its own.
+  bool refused_late = false;
   std::map<size_t, int> in_flight;
   std::deque<std::pair<store::TimePoint, size_t>> history;  // of acked
 };
