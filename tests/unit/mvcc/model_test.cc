@@ -294,30 +294,38 @@ int StepsFromEnvironment(int steps) {
   return given == nullptr ? steps : std::stoi(given);
 }
 
+// The model walks all history for each answer, so a long life is many short ones.
+constexpr int kLife = 1000;
+
 TEST(MvccModel, RandomLifeOnMemEngine) {
-  // The model walks all history for each answer, so a long life is many short ones.
   Random random = SeededRandom("mvcc_model");
   const int steps = StepsFromEnvironment(20'000);
-  for (int life = 0; life * 1000 < steps && !HasFailure(); ++life) {
+  for (int life = 0; life * kLife < steps && !HasFailure(); ++life) {
     SCOPED_TRACE(fmt::format("life {}", life));
     Walk(random.Fork(std::to_string(life)), std::make_shared<engine::MemEngine>(), &ReopenMem)
-        .Steps(1000);
+        .Steps(kLife);
   }
 }
 
 TEST(MvccModel, RandomLifeOnRocksEngine) {
   Random random = SeededRandom("mvcc_model_rocks");
-  TempDir directory;
-  auto open = [&directory] {
-    auto engine = engine::RocksEngine::Open(engine::Path(directory.path()) / "state", {});
-    EXPECT_TRUE(engine) << engine.error().ToString();
-    return std::shared_ptr<engine::Engine>(std::move(*engine));
-  };
-  Walk(random, open(), [&open](std::shared_ptr<engine::Engine> engine) {
-    EXPECT_EQ(engine.use_count(), 1);
-    engine.reset();
-    return open();
-  }).Steps(StepsFromEnvironment(20'000) / 10);
+  const int steps = StepsFromEnvironment(20'000) / 10;
+  for (int life = 0; life * kLife < steps && !HasFailure(); ++life) {
+    SCOPED_TRACE(fmt::format("life {}", life));
+    TempDir directory;
+    auto open = [&directory] {
+      auto engine = engine::RocksEngine::Open(engine::Path(directory.path()) / "state", {});
+      EXPECT_TRUE(engine) << engine.error().ToString();
+      return std::shared_ptr<engine::Engine>(std::move(*engine));
+    };
+    Walk(random.Fork(std::to_string(life)), open(),
+         [&open](std::shared_ptr<engine::Engine> engine) {
+           EXPECT_EQ(engine.use_count(), 1);
+           engine.reset();
+           return open();
+         })
+        .Steps(kLife);
+  }
 }
 
 }  // namespace
