@@ -86,6 +86,7 @@ Result<rpc::MessageBody> TxnOnce(const ServiceContext& context, const TxnRequest
   auto response = apply::EvaluateReadOnlyTxn(source, request);
   if (source.lost()) return Fail(ErrorCode::kCompacted);
   RETURN_IF_ERROR(response);
+  store.CountTxn(request.compare_size() + (*response)->responses_size());
   context.header.Fill(held->revision(), (*response)->mutable_header());
   return rpc::Encode(**response);
 }

@@ -182,6 +182,7 @@ void KvService::AnswerReadOnlyTxn(TxnCall call) const {
   }
   auto response = apply::EvaluateReadOnlyTxn(view, call.request());
   if (!response) return call.Fail(StatusOf(response.error()));
+  context_.state.mvcc().CountTxn(call.request().compare_size() + (*response)->responses_size());
   context_.header.Fill(view.current(), (*response)->mutable_header());
   call.Reply(**response);
 }

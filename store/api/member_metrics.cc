@@ -83,6 +83,15 @@ void MemberMetrics::AddProgress() {
   Counter("etcd_server_heartbeat_send_failures_total",
           "The total number of leader heartbeat send failures (likely overloaded from slow disk).",
           [&gauges] { return Load(gauges.late_heartbeats); });
+  Counter("etcd_server_slow_apply_total",
+          "Batches of entries that took 100 ms or more to apply (likely overloaded disk).",
+          [&gauges] { return Load(gauges.slow_applies); });
+  Counter("etcd_server_slow_read_indexes_total",
+          "Rounds of linearizable reads that got no answer in time and were asked for again.",
+          [&gauges] { return Load(gauges.slow_reads); });
+  Counter("etcd_server_read_indexes_failed_total",
+          "Rounds of linearizable reads that failed because the leader changed.",
+          [&gauges] { return Load(gauges.failed_reads); });
 }
 
 void MemberMetrics::AddStorage() {
@@ -97,6 +106,10 @@ void MemberMetrics::AddStorage() {
           [&store] { return static_cast<double>(store.stats().puts); });
   Counter("etcd_mvcc_delete_total", "Ranges that were deleted, those of transactions included.",
           [&store] { return static_cast<double>(store.stats().deletes); });
+  Counter("etcd_mvcc_range_total", "Ranges that were read, those of transactions included.",
+          [&store] { return static_cast<double>(store.stats().ranges); });
+  Counter("etcd_mvcc_txn_total", "Transactions of more than one operation, compares included.",
+          [&store] { return static_cast<double>(store.stats().txns); });
   Gauge("etcd_mvcc_db_total_size_in_bytes",
         "Total size of the underlying database physically allocated in bytes.", [&store] {
           engine::EngineSizes sizes = store.engine()->Sizes();

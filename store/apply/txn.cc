@@ -202,6 +202,7 @@ Result<CallResult> ApplyTxn(CommandScope& scope, TxnRequest& request) {
   Path path;
   RETURN_IF_ERROR(ChoosePath(before, request, &path));
   RETURN_IF_ERROR(CheckTaken(before, scope.leases, request, path));
+  scope.store.CountTxn(request.compare_size() + Taken(request, path.front()).size());
   std::unique_ptr<TxnResponse> response;
   if (scope.answer) response = std::make_unique<TxnResponse>();
   Status executed = Execution(scope, txn, path).Run(request, response.get());

@@ -81,6 +81,8 @@ MvccStats MvccStore::stats() const {
   stats.views_cancelled = views_cancelled_.load(std::memory_order_relaxed);
   stats.puts = puts_.load(std::memory_order_relaxed);
   stats.deletes = deletes_.load(std::memory_order_relaxed);
+  stats.ranges = ranges_.load(std::memory_order_relaxed);
+  stats.txns = txns_.load(std::memory_order_relaxed);
   return stats;
 }
 

@@ -56,6 +56,8 @@ struct MvccStats {
   uint64_t views_cancelled = 0;
   uint64_t puts = 0;     // asked for since the start, those of transactions included
   uint64_t deletes = 0;  // ranges, whatever was in them
+  uint64_t ranges = 0;   // read, those of transactions included
+  uint64_t txns = 0;     // see CountTxn
 };
 
 class MvccStore {
@@ -84,6 +86,11 @@ class MvccStore {
   // `at` <= 0: the newest. Long: maintenance pool. kFutureRevision, kCompacted.
   Result<KvHash> HashByRevision(Revision at) const;
   MvccStats stats() const;
+  // After a client's transaction of so many operations, compares included: one alone is none, as
+  // etcd counts. Ranges, puts and deletes count themselves.
+  void CountTxn(int operations) const {
+    if (operations > 1) txns_.fetch_add(1, std::memory_order_relaxed);
+  }
   std::shared_ptr<engine::Engine> engine() const;
   EpochDomain& epochs() const { return epochs_; }
   ValueCache& values() const { return values_; }
@@ -113,12 +120,14 @@ class MvccStore {
 
  private:
   friend class WriteTxn;
+  friend class ReadView;
   friend class HeldView;
   friend class Collector;
   class Writer;
 
   explicit MvccStore(const MvccOptions& options);
   void PublishRoot();
+  void CountRange() const { ranges_.fetch_add(1, std::memory_order_relaxed); }
   Result<bool> IsLive(const HeldView& held, std::string_view key, RecordId id, Revision at) const;
 
   const MvccOptions options_;
@@ -134,9 +143,12 @@ class MvccStore {
   std::atomic<uint64_t> views_cancelled_{0};
   std::atomic<uint64_t> puts_{0};
   std::atomic<uint64_t> deletes_{0};
+  // Of all who read: on a line that nobody else touches.
+  alignas(64) mutable std::atomic<uint64_t> ranges_{0};
+  mutable std::atomic<uint64_t> txns_{0};
 
   // Apply thread only.
-  Revision pending_current_{1};
+  alignas(64) Revision pending_current_{1};
   Revision pending_compacted_{-1};
   std::unique_ptr<Writer> writer_;  // index, overlay of values in the running batch, events
 };

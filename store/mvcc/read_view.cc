@@ -41,6 +41,7 @@ Status ReadView::CheckRevision(Revision at) const {
 }
 
 Result<RangeResult> ReadView::Range(const RangeQuery& query) const {
+  root_->store->CountRange();
   const Revision at = Resolve(query.at, root_->current);
   RETURN_IF_ERROR(CheckReadable(at, root_->current, root_->compacted));
   RangeReader reader(query, at);
@@ -183,6 +184,7 @@ Status HeldView::Load(std::span<RangeRow> rows) const {
 }
 
 Result<RangeResult> HeldView::Range(const RangeQuery& query) const {
+  store_->CountRange();
   RangeReader reader(query, revision());
   Revision current;
   RETURN_IF_ERROR(Read(reader, &current));

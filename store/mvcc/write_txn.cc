@@ -147,6 +147,7 @@ Result<KeyValue> WriteTxn::Load(SharedBytes key, const KeyFacts& facts) const {
 }
 
 Result<RangeResult> WriteTxn::Range(const RangeQuery& query) const {
+  store_->CountRange();
   const bool newest = query.at.value() <= 0;
   if (!newest) RETURN_IF_ERROR(CheckRevision(query.at));
   const MvccStore::Writer& writer = *store_->writer_;

@@ -99,11 +99,15 @@ bool ApplyWorker::ApplyAll(std::vector<raft::EntryPtr>* entries) {
 }
 
 bool ApplyWorker::ApplySome(std::span<const raft::EntryPtr> entries, size_t* taken) {
+  const TimePoint began = clock_.Now();
   FAILPOINT("apply-batch");
   auto outcome = machine_.Apply(entries, taken);
   while (!outcome && outcome.error().code() == ErrorCode::kNoSpace) {
     if (!WaitForSpace(outcome.error())) return false;
     outcome = machine_.RetryWrite();
+  }
+  if (clock_.Now() - began >= limits_.slow_batch) {
+    slow_batches_.fetch_add(1, std::memory_order_relaxed);
   }
   if (out_of_space_.exchange(false, std::memory_order_relaxed)) {
     log_.Info("disk has space again; applying goes on");

@@ -20,6 +20,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <variant>
 #include <vector>
@@ -36,6 +37,7 @@ struct ApplySinks {
 
 struct ApplyWorkerLimits {
   size_t actions_max = 10'000;
+  Duration slow_batch = std::chrono::milliseconds(100);  // from here on a batch counts as slow
   Duration no_space_retry = std::chrono::milliseconds(100);
 };
 
@@ -62,6 +64,8 @@ class ApplyWorker {
   // The same, for what the replica orders: it is not refused, and there is one at a time.
   void Run(Action action);
 
+  // Batches that took `slow_batch` or more, a full disk included. Any thread.
+  uint64_t slow_batches() const { return slow_batches_.load(std::memory_order_relaxed); }
   // A full disk holds up apply. Any thread.
   bool out_of_space() const { return out_of_space_.load(std::memory_order_relaxed); }
 
@@ -86,6 +90,7 @@ class ApplyWorker {
   // Whether a thread is the apply thread now: from the moment it takes items, or finds none.
   std::atomic<bool> busy_{false};
   std::atomic<bool> out_of_space_{false};
+  std::atomic<uint64_t> slow_batches_{0};
 
   Mutex stop_mutex_;
   CondVar stop_signal_;

@@ -30,6 +30,9 @@ struct RaftGauges {
   std::atomic<uint64_t> leader_changes{0};
   std::atomic<uint64_t> ticks{0};            // of the replica's clock: it lives
   std::atomic<uint64_t> late_heartbeats{0};  // of this member as the leader
+  std::atomic<uint64_t> slow_applies{0};     // batches (apply_worker.h)
+  std::atomic<uint64_t> slow_reads{0};       // tickets (reads.h)
+  std::atomic<uint64_t> failed_reads{0};
   std::atomic<uint64_t> proposals_waiting{0};
   std::atomic<uint64_t> forwarded_bytes{0};  // of other members, waiting here
   std::atomic<uint64_t> window_bytes{0};

@@ -28,6 +28,7 @@ void Reads::OnGrant(const raft::ReadGrant& grant) {
 void Reads::OnFailed(raft::ReadId batch) {
   while (!waiting_.empty() && waiting_.front().batch <= batch) {
     env_.FailReads(waiting_.front().loop, waiting_.front().through, ErrorCode::kLeaderChanged);
+    ++counts_.failed;
     waiting_.pop_front();
   }
 }
@@ -53,6 +54,7 @@ void Reads::Retry(raft::Raft& raft) {
     row.batch = raft.RequestRead();
     row.asked = now;
     waiting_.push_back(row);
+    ++counts_.slow;
   }
 }
 

@@ -10,10 +10,17 @@
 #include "store/replica/env.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <optional>
 
 namespace store::replica {
+
+// Tickets since the start: those asked for again because no answer came in time, those that failed.
+struct ReadCounts {
+  uint64_t slow = 0;
+  uint64_t failed = 0;
+};
 
 class Reads {
  public:
@@ -28,6 +35,7 @@ class Reads {
   void Retry(raft::Raft& raft);
   void FailAll(ErrorCode code);
   size_t size() const { return waiting_.size() + granted_.size(); }
+  const ReadCounts& counts() const { return counts_; }
 
  private:
   struct Waiting {
@@ -45,6 +53,7 @@ class Reads {
 
   const Duration retry_;
   Env& env_;
+  ReadCounts counts_;
   raft::Index applied_;
   std::deque<Waiting> waiting_;  // batches ascending
   std::deque<Granted>

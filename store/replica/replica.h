@@ -104,6 +104,7 @@ class Replica {
   raft::Status status() const { return raft_.status(); }
   size_t waiting_proposals() const { return proposals_.size(); }
   size_t forwarded_bytes() const { return proposals_.forwarded_bytes(); }
+  const ReadCounts& read_counts() const { return reads_.counts(); }
   const Snapshots& snapshots() const { return snapshots_; }
 
  private:

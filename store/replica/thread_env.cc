@@ -172,9 +172,7 @@ void ThreadEnv::Run() {
   replica_->OnBoot();
   while (!mailbox_.closed()) {
     Flush();
-    parts_.gauges.Publish(replica_->position());
-    parts_.gauges.proposals_waiting.store(replica_->waiting_proposals(), std::memory_order_relaxed);
-    parts_.gauges.forwarded_bytes.store(replica_->forwarded_bytes(), std::memory_order_relaxed);
+    PublishGauges();
     (void)mailbox_.Wait(next_tick);
     events.clear();
     mailbox_.Drain(&events);
@@ -193,6 +191,16 @@ void ThreadEnv::Run() {
     next_tick = std::max(next_tick + limits_.tick, now + limits_.tick / 2);
   }
   replica_->OnStop();
+}
+
+void ThreadEnv::PublishGauges() {
+  RaftGauges& gauges = parts_.gauges;
+  gauges.Publish(replica_->position());
+  gauges.proposals_waiting.store(replica_->waiting_proposals(), std::memory_order_relaxed);
+  gauges.forwarded_bytes.store(replica_->forwarded_bytes(), std::memory_order_relaxed);
+  gauges.slow_applies.store(apply_.slow_batches(), std::memory_order_relaxed);
+  gauges.slow_reads.store(replica_->read_counts().slow, std::memory_order_relaxed);
+  gauges.failed_reads.store(replica_->read_counts().failed, std::memory_order_relaxed);
 }
 
 void ThreadEnv::Flush() {

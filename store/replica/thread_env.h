@@ -164,6 +164,7 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
 
   // Replica thread.
   void Run();
+  void PublishGauges();
   void Flush();
   // Whether this thread may do the work of the log writer and of apply: see LoneWriter.
   bool MayWaitHere() const;

@@ -115,5 +115,19 @@ TEST_F(ApplyWorkerTest, NothingIsAppliedHereWhileTheOtherThreadHasWork) {
   EXPECT_EQ(answered_, (std::vector<uint64_t>{1, 2}));
 }
 
+TEST_F(ApplyWorkerTest, ABatchThatTakesItsTimeCounts) {
+  ApplyWorkerLimits limits;
+  limits.slow_batch = Duration::max();
+  for (const uint64_t slow : {0, 3}) {
+    ApplyWorker worker(limits, machine_.state(), Sinks(), clock_, Logger());
+    for (int i = 0; i < 3; ++i) {
+      std::vector<raft::EntryPtr> entries = NextPut();
+      ASSERT_TRUE(worker.TryApplyHere(&entries));
+    }
+    EXPECT_EQ(worker.slow_batches(), slow);
+    limits.slow_batch = Duration::zero();
+  }
+}
+
 }  // namespace
 }  // namespace store::replica

@@ -52,6 +52,7 @@ TEST(Reads, ARetriedReadHasANewNumberEtcd20418) {
   const auto second = AskedFor(raft);
   ASSERT_EQ(second.size(), 1u);
   EXPECT_GT(second[0], first[0]);
+  EXPECT_EQ(reads.counts().slow, 1u);
 
   // The answer to the first question was on its way while this process was paused.
   reads.OnGrant({first[0], raft::Index(3)});
@@ -59,6 +60,21 @@ TEST(Reads, ARetriedReadHasANewNumberEtcd20418) {
   reads.OnGrant({second[0], raft::Index(4)});
   ASSERT_EQ(env.reads.size(), 1u);
   EXPECT_EQ(env.reads[0].code, ErrorCode::kOk);
+  EXPECT_EQ(reads.counts().failed, 0u);
+}
+
+TEST(Reads, AReadWhoseLeaderIsGoneFailsAndCounts) {
+  FakeEnv env;
+  const std::unique_ptr<raft::Raft> follower = Follower();
+  Reads reads(milliseconds(500), env);
+  reads.Join(LoopId(0), 5, *follower);
+  const auto asked = AskedFor(*follower);
+  ASSERT_EQ(asked.size(), 1u);
+  reads.OnFailed(raft::ReadId(asked[0]));
+  ASSERT_EQ(env.reads.size(), 1u);
+  EXPECT_EQ(env.reads[0].code, ErrorCode::kLeaderChanged);
+  EXPECT_EQ(reads.counts().failed, 1u);
+  EXPECT_EQ(reads.counts().slow, 0u);
 }
 
 TEST(Replica, ALeaseIsJudgedByAStateThatHasItsGrant) {

@@ -114,6 +114,73 @@ TEST_F(MetricsPage, CountsAsEtcdDoes) {
   }
 }
 
+TEST_F(MetricsPage, CountsRangesAndTransactions) {
+  Put("a");
+  etcdserverpb::RangeRequest range;
+  range.set_key("a");
+  for (const bool serializable : {false, true}) {
+    range.set_serializable(serializable);
+    ASSERT_TRUE(client_->Range(range));
+  }
+  // Two ranges, one of a single operation, a compare and a put, a put alone.
+  etcdserverpb::TxnRequest reads;
+  for (int i = 0; i < 2; ++i) *reads.add_success()->mutable_request_range() = range;
+  ASSERT_TRUE(client_->Txn(reads));
+  reads.mutable_success()->RemoveLast();
+  ASSERT_TRUE(client_->Txn(reads));
+  etcdserverpb::TxnRequest guarded;
+  auto* put = guarded.add_success()->mutable_request_put();
+  put->set_key("a");
+  ASSERT_TRUE(client_->Txn(guarded));
+  guarded.add_compare()->set_key("a");
+  guarded.mutable_compare(0)->set_version(2);
+  ASSERT_TRUE(client_->Txn(guarded));
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("# TYPE etcd_mvcc_range_total counter\netcd_mvcc_range_total 5\n"));
+  EXPECT_THAT(page, HasSubstr("# TYPE etcd_mvcc_txn_total counter\netcd_mvcc_txn_total 2\n"));
+  EXPECT_THAT(page, HasSubstr("\netcd_mvcc_put_total 3\n"));
+}
+
+// Without those of other members, which show once there are some.
+TEST_F(MetricsPage, HasWhatDashboardsAndAlertRulesAskFor) {
+  const std::string page = Page();
+  for (const char* name : {"etcd_cluster_version",
+                           "etcd_debugging_mvcc_db_compaction_keys_total",
+                           "etcd_debugging_mvcc_keys_total",
+                           "etcd_debugging_mvcc_slow_watcher_total",
+                           "etcd_debugging_mvcc_watch_stream_total",
+                           "etcd_debugging_mvcc_watcher_total",
+                           "etcd_debugging_snap_save_total_duration_seconds",
+                           "etcd_disk_backend_commit_duration_seconds",
+                           "etcd_disk_wal_fsync_duration_seconds",
+                           "etcd_mvcc_db_total_size_in_bytes",
+                           "etcd_mvcc_db_total_size_in_use_in_bytes",
+                           "etcd_mvcc_delete_total",
+                           "etcd_mvcc_put_total",
+                           "etcd_mvcc_range_total",
+                           "etcd_mvcc_txn_total",
+                           "etcd_network_client_grpc_received_bytes_total",
+                           "etcd_network_client_grpc_sent_bytes_total",
+                           "etcd_server_has_leader",
+                           "etcd_server_health_failures",
+                           "etcd_server_heartbeat_send_failures_total",
+                           "etcd_server_is_leader",
+                           "etcd_server_leader_changes_seen_total",
+                           "etcd_server_proposals_applied_total",
+                           "etcd_server_proposals_committed_total",
+                           "etcd_server_proposals_failed_total",
+                           "etcd_server_proposals_pending",
+                           "etcd_server_quota_backend_bytes",
+                           "etcd_server_slow_apply_total",
+                           "etcd_server_slow_read_indexes_total",
+                           "etcd_server_version",
+                           "grpc_server_started_total",
+                           "grpc_server_handled_total",
+                           "process_resident_memory_bytes"}) {
+    EXPECT_THAT(page, HasSubstr("\n# TYPE " + std::string(name) + " "));
+  }
+}
+
 TEST_F(MetricsPage, CallsHaveGosLabelsInGosOrder) {
   Put("a");
   const std::string page = Page();
