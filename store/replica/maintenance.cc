@@ -17,8 +17,6 @@ constexpr WorkClass kHash{3};
 constexpr WorkClass kDisk{4};
 // The look at the disk must find one free while the first three wait for room.
 constexpr size_t kThreads = 4;
-// Of at most 1 MiB of keys each (mvcc::Collector).
-constexpr int kTrimsWaitingMax = 16;
 
 }  // namespace
 

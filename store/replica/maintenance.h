@@ -56,6 +56,9 @@ struct MaintenanceMetrics {
 
 class Maintenance {
  public:
+  // Of at most 1 MiB of keys each (mvcc::Collector); collection waits while so many wait for apply.
+  static constexpr int kTrimsWaitingMax = 16;
+
   Maintenance(const MaintenanceLimits& limits, apply::StateMachine& machine, ApplyWorker& apply,
               const Clock& clock, Logger log, MaintenanceHooks hooks);
 
@@ -75,6 +78,8 @@ class Maintenance {
   Status FlushNow();
   // What a flush would write at most. Any thread.
   uint64_t unflushed_bytes() const { return unflushed_bytes_.load(std::memory_order_relaxed); }
+  // Any thread; <= kTrimsWaitingMax.
+  int trims_waiting() const { return trims_waiting_.load(std::memory_order_relaxed); }
   // False when one is waiting already, or stopped. `done` runs on a maintenance thread.
   bool Defragment(absl::AnyInvocable<void(Status)> done);
   bool RunHash(Action&& action);

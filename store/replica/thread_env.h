@@ -105,6 +105,10 @@ class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {
   void OnSnapshot(SnapshotEvent event) override;
   // Messages of peers that found no room in the mailbox.
   uint64_t peer_messages_dropped() const { return peer_dropped_.load(std::memory_order_relaxed); }
+  // Those that wait, for limits().peer_mail. Any thread, as the two below.
+  size_t peer_mail_items() const { return peer_mail_.items.load(std::memory_order_relaxed); }
+  size_t peer_mail_bytes() const { return peer_mail_.bytes.load(std::memory_order_relaxed); }
+  const ThreadEnvLimits& limits() const { return limits_; }
 
   Maintenance& maintenance() { return maintenance_; }
   // A full disk holds up apply.

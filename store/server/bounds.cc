@@ -64,6 +64,14 @@ void Server::Parts::AddLogBounds() {
                [this] { return Load(gauges_.forwarded_bytes); });
   bounds_->Add("uncommitted_bytes", static_cast<double>(defaults.raft.uncommitted_bytes_max),
                [this] { return Load(gauges_.uncommitted_bytes); });
+  const replica::ThreadEnv& env = *env_;
+  bounds_->Add("peer_mail", static_cast<double>(env.limits().peer_mail.items_max),
+               [&env] { return static_cast<double>(env.peer_mail_items()); });
+  bounds_->Add("peer_mail_bytes", static_cast<double>(env.limits().peer_mail.bytes_max),
+               [&env] { return static_cast<double>(env.peer_mail_bytes()); });
+  const peer::PeerLimits peer;
+  bounds_->AddLimit("peer_queue_bytes",
+                    static_cast<double>(peer.log_queue_bytes + peer.control_queue_bytes));
   bounds_->Add("log_window_bytes", static_cast<double>(defaults.raft.window_bytes_max),
                [this] { return Load(gauges_.window_bytes); });
 }
@@ -81,6 +89,8 @@ void Server::Parts::AddStateBounds() {
                [&store] { return static_cast<double>(store.stats().index_bytes); });
   bounds_->Add("retired_bytes", static_cast<double>(mvcc::MvccOptions{}.retired_bytes_max),
                [&store] { return static_cast<double>(store.stats().retired_bytes); });
+  bounds_->Add("trims_waiting", replica::Maintenance::kTrimsWaitingMax,
+               [this] { return static_cast<double>(env_->maintenance().trims_waiting()); });
   bounds_->Add("value_cache_bytes", static_cast<double>(store.values().bytes_max()),
                [&store] { return static_cast<double>(store.values().bytes()); });
   bounds_->Add("backend_bytes", static_cast<double>(context_->limits.quota_bytes),

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <set>
 #include <sstream>
 
 namespace store::server {
@@ -179,6 +180,37 @@ TEST_F(MetricsPage, HasWhatDashboardsAndAlertRulesAskFor) {
                            "process_resident_memory_bytes"}) {
     EXPECT_THAT(page, HasSubstr("\n# TYPE " + std::string(name) + " "));
   }
+}
+
+// Names in backquotes in the first column of the table "Bounds" of the README.
+std::set<std::string> BoundsOfReadme() {
+  auto text = ReadFile(STORE_README);
+  EXPECT_TRUE(text);
+  std::set<std::string> names;
+  bool inside = false;
+  std::istringstream lines(text ? *text : "");
+  for (std::string line; std::getline(lines, line);) {
+    inside = line.starts_with("| bound ") || (inside && line.starts_with("|"));
+    if (!inside) continue;
+    const std::string cell = line.substr(1, line.find('|', 1) - 1);
+    for (size_t from = 0; (from = cell.find('`', from)) != std::string::npos;) {
+      const size_t to = cell.find('`', from + 1);
+      names.insert(cell.substr(from + 1, to - from - 1));
+      from = to + 1;
+    }
+  }
+  return names;
+}
+
+TEST_F(MetricsPage, HasEachBoundThatIsDocumentedAndNoOther) {
+  const std::string page = Page();
+  const std::string begin = "\nsluice_bound_limit{bound=\"";
+  std::set<std::string> names;
+  for (size_t at = 0; (at = page.find(begin, at)) != std::string::npos;) {
+    at += begin.size();
+    names.insert(page.substr(at, page.find('"', at) - at));
+  }
+  EXPECT_EQ(names, BoundsOfReadme());
 }
 
 TEST_F(MetricsPage, CallsHaveGosLabelsInGosOrder) {
