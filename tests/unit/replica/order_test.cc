@@ -223,9 +223,9 @@ TEST(ApplyWorker, EventsAreWithTheHubBeforeAnybodyIsAnswered) {
   };
   SystemClock clock;
   ApplyWorker worker({}, machine,
-                     {.events = [&](mvcc::EventBatchPtr) { tell("events"); },
-                      .results = [&](std::vector<apply::LoopResults>) { tell("results"); },
-                      .report = [&](apply::ApplyReport) { tell("report"); },
+                     {.events = [&](const mvcc::EventBatchPtr&) { tell("events"); },
+                      .results = [&](const std::vector<apply::LoopResults>&) { tell("results"); },
+                      .report = [&](const apply::ApplyReport&) { tell("report"); },
                       .fatal = [&](const Error& error) { tell(error.ToString().c_str()); }},
                      clock, Logger());
   worker.Start();
