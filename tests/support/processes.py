@@ -3,6 +3,7 @@
 a store's command line, a program that answers line by line, waiting for a condition."""
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,15 +22,28 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+# Below those that the kernel gives to connections: one of these may be somebody's the moment before a server listens, or
+# while it is down.
+SERVER_PORTS = range(10000, 32000)
+
+
 def free_ports(count):
     """Ports of loopback that nobody listened on a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    sockets = []
+    try:
+        for port in random.sample(SERVER_PORTS, count + 1000):
+            if len(sockets) == count:
+                return [one.getsockname()[1] for one in sockets]
+            one = socket.socket()
+            try:
+                one.bind(("127.0.0.1", port))
+                sockets.append(one)
+            except OSError:
+                one.close()
+    finally:
+        for one in sockets:
+            one.close()
+    raise Failure(f"no {count} ports of loopback are free")
 
 
 def clean_environment(**more):
