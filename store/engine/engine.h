@@ -105,6 +105,7 @@ class Engine {
                                        const ScanOptions& options) const = 0;
   virtual Status Flush() = 0;
   virtual Result<Checkpoint> MakeCheckpoint(Path target) = 0;
+  // Tables kRev and kVal. Meanwhile apply may write, the collector not: its rows are old ones.
   virtual Status CompactAll() = 0;
   virtual EngineSizes Sizes() const = 0;
   virtual ~Engine() = default;

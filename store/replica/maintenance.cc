@@ -136,7 +136,7 @@ void Maintenance::Resume(raft::Index durable) {
 
 bool Maintenance::BeginStep() {
   MutexLock lock(pause_mutex_);
-  in_step_ = !paused_;
+  in_step_ = !paused_ && !compacting_all_;
   return in_step_;
 }
 
@@ -188,12 +188,20 @@ bool Maintenance::Defragment(absl::AnyInvocable<void(Status)> done) {
                          [this, done = std::move(done)]() mutable { done(RunDefragment()); });
 }
 
+// Collection waits meanwhile (engine.h).
 Status Maintenance::RunDefragment() {
   const TimePoint began = metrics_.defragment.Begin();
   if (metrics_.defragmenting != nullptr) metrics_.defragmenting->Set(1);
-  const std::shared_ptr<engine::Engine> engine = machine_.mvcc().engine();
-  Status status = engine->Flush();
-  if (status) status = engine->CompactAll();
+  {
+    MutexLock lock(pause_mutex_);
+    compacting_all_ = true;
+    while (in_step_) pause_signal_.Wait(pause_mutex_);
+  }
+  const Status status = machine_.mvcc().engine()->CompactAll();
+  {
+    MutexLock lock(pause_mutex_);
+    compacting_all_ = false;
+  }
   if (metrics_.defragmenting != nullptr) metrics_.defragmenting->Set(0);
   metrics_.defragment.End(began);
   return status;

@@ -89,7 +89,8 @@ class Maintenance {
   void Flush();
   void Collect();
   Status RunDefragment();
-  // False: paused. Between the two no install may begin.
+  // False: paused, or all is compacted. Between the two no install and no full compaction may
+  // begin.
   bool BeginStep();
   void EndStep();
 
@@ -107,6 +108,7 @@ class Maintenance {
   CondVar pause_signal_;
   bool paused_ ABSL_GUARDED_BY(pause_mutex_) = false;
   bool in_step_ ABSL_GUARDED_BY(pause_mutex_) = false;
+  bool compacting_all_ ABSL_GUARDED_BY(pause_mutex_) = false;
 
   std::atomic<uint64_t> applied_{0};
   std::atomic<uint64_t> durable_{0};

@@ -82,7 +82,7 @@ ScratchDirectory::~ScratchDirectory() {
 }
 
 ChildProcess::ChildProcess(std::vector<std::string> argv, std::string output,
-                           std::vector<std::string> environment, std::string directory)
+                           std::vector<std::string> environment, const std::string& directory)
     : output_(std::move(output)) {
   pid_ = ::fork();
   if (pid_ == 0) Become(argv, environment, directory, output_);
