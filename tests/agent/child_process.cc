@@ -45,6 +45,7 @@ bool IsFree(int port) {
 
 std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
@@ -81,8 +82,9 @@ ScratchDirectory::~ScratchDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-ChildProcess::ChildProcess(std::vector<std::string> argv, std::string output,
-                           std::vector<std::string> environment, const std::string& directory)
+ChildProcess::ChildProcess(const std::vector<std::string>& argv, std::string output,
+                           const std::vector<std::string>& environment,
+                           const std::string& directory)
     : output_(std::move(output)) {
   pid_ = ::fork();
   if (pid_ == 0) Become(argv, environment, directory, output_);

@@ -32,8 +32,8 @@ class ScratchDirectory {
 class ChildProcess {
  public:
   // argv[0] is looked up in PATH. stdout and stderr are appended to `output`.
-  ChildProcess(std::vector<std::string> argv, std::string output,
-               std::vector<std::string> environment = {}, const std::string& directory = {});
+  ChildProcess(const std::vector<std::string>& argv, std::string output,
+               const std::vector<std::string>& environment = {}, const std::string& directory = {});
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
