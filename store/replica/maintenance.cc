@@ -118,9 +118,7 @@ Status Maintenance::FlushNow() {
 }
 
 void Maintenance::Pause() {
-  MutexLock lock(pause_mutex_);
-  paused_ = true;
-  while (in_step_) pause_signal_.Wait(pause_mutex_);
+  HoldSteps();
   // Or the files of the former state would stay until the next compaction. There is none without a
   // start: the simulator collects by itself.
   if (collector_ != nullptr) collector_->Abandon();
@@ -130,22 +128,32 @@ void Maintenance::Resume(raft::Index durable) {
   applied_.store(durable.value(), std::memory_order_release);
   durable_.store(durable.value(), std::memory_order_release);
   unflushed_bytes_.store(0, std::memory_order_relaxed);
-  MutexLock lock(pause_mutex_);
-  paused_ = false;
+  ReleaseSteps();
 }
 
 bool Maintenance::BeginStep() {
-  MutexLock lock(pause_mutex_);
-  in_step_ = !paused_ && !compacting_all_;
+  MutexLock lock(step_mutex_);
+  in_step_ = step_holds_ == 0;
   return in_step_;
 }
 
 void Maintenance::EndStep() {
   {
-    MutexLock lock(pause_mutex_);
+    MutexLock lock(step_mutex_);
     in_step_ = false;
   }
-  pause_signal_.NotifyAll();
+  step_ended_.NotifyAll();
+}
+
+void Maintenance::HoldSteps() {
+  MutexLock lock(step_mutex_);
+  ++step_holds_;
+  while (in_step_) step_ended_.Wait(step_mutex_);
+}
+
+void Maintenance::ReleaseSteps() {
+  MutexLock lock(step_mutex_);
+  --step_holds_;
 }
 
 void Maintenance::Collect() {
@@ -192,16 +200,9 @@ bool Maintenance::Defragment(absl::AnyInvocable<void(Status)> done) {
 Status Maintenance::RunDefragment() {
   const TimePoint began = metrics_.defragment.Begin();
   if (metrics_.defragmenting != nullptr) metrics_.defragmenting->Set(1);
-  {
-    MutexLock lock(pause_mutex_);
-    compacting_all_ = true;
-    while (in_step_) pause_signal_.Wait(pause_mutex_);
-  }
+  HoldSteps();
   const Status status = machine_.mvcc().engine()->CompactAll();
-  {
-    MutexLock lock(pause_mutex_);
-    compacting_all_ = false;
-  }
+  ReleaseSteps();
   if (metrics_.defragmenting != nullptr) metrics_.defragmenting->Set(0);
   metrics_.defragment.End(began);
   return status;

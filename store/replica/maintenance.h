@@ -89,10 +89,12 @@ class Maintenance {
   void Flush();
   void Collect();
   Status RunDefragment();
-  // False: paused, or all is compacted. Between the two no install and no full compaction may
-  // begin.
+  // Around a step of a collection. False: somebody holds steps off.
   bool BeginStep();
   void EndStep();
+  // Waits for the running step; none begins until each who held has released.
+  void HoldSteps();
+  void ReleaseSteps();
 
   const MaintenanceLimits limits_;
   apply::StateMachine& machine_;
@@ -104,11 +106,10 @@ class Maintenance {
   std::unique_ptr<mvcc::Collector> collector_;  // used by one Collect at a time
   WorkerPool pool_;
 
-  Mutex pause_mutex_;
-  CondVar pause_signal_;
-  bool paused_ ABSL_GUARDED_BY(pause_mutex_) = false;
-  bool in_step_ ABSL_GUARDED_BY(pause_mutex_) = false;
-  bool compacting_all_ ABSL_GUARDED_BY(pause_mutex_) = false;
+  Mutex step_mutex_;
+  CondVar step_ended_;
+  bool in_step_ ABSL_GUARDED_BY(step_mutex_) = false;
+  int step_holds_ ABSL_GUARDED_BY(step_mutex_) = 0;  // an install, a full compaction
 
   std::atomic<uint64_t> applied_{0};
   std::atomic<uint64_t> durable_{0};
