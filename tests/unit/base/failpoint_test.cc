@@ -3,6 +3,7 @@
 
 #include "store/base/clock.h"
 #include "store/base/thread.h"
+#include "tests/unit/base/failpoint_count.h"
 
 #include <gtest/gtest.h>
 
@@ -18,13 +19,6 @@ Status Write() {
   FAILPOINT("test-write");
   RETURN_IF_ERROR(FAILPOINT_STATUS("test-write-error"));
   return Ok();
-}
-
-Failpoints::Count CountOf(std::string_view name) {
-  for (const Failpoints::Count& count : Failpoints::Counts()) {
-    if (count.name == name) return count;
-  }
-  return {};
 }
 
 class FailpointTest : public ::testing::Test {

@@ -3,6 +3,7 @@
 #include "store/base/failpoint.h"
 #include "store/base/thread.h"
 #include "store/engine/mem_engine.h"
+#include "tests/unit/base/failpoint_count.h"
 #include "tests/unit/base/seed.h"
 #include "tests/unit/mvcc/model.h"
 
@@ -318,13 +319,7 @@ TEST(View, HeldDuringAnInstallIsOfTheNewStateOrRefused) {
   Fixture fixture;
   for (int i = 0; i < 5; ++i) fixture.Put("k" + std::to_string(i % 3), std::to_string(i));
   Failpoints::CountPasses();
-  auto passes = [] {
-    uint64_t fired = 0;
-    for (const Failpoints::Count& count : Failpoints::Counts()) {
-      if (count.name == "mvcc-install-cancelled") fired = count.passes;
-    }
-    return fired;
-  };
+  auto passes = [] { return CountOf("mvcc-install-cancelled").passes; };
   const uint64_t before = passes();
   ASSERT_TRUE(Failpoints::Parse("mvcc-install-cancelled=sleep(300)"));
   std::optional<Result<HeldView>> old;

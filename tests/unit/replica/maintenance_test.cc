@@ -4,14 +4,12 @@
 
 #include "store/base/failpoint.h"
 #include "tests/unit/apply/machine.h"
+#include "tests/unit/base/failpoint_count.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <future>
-#include <string>
 #include <thread>
-#include <vector>
 
 namespace store::replica {
 namespace {
@@ -22,12 +20,6 @@ class MaintenanceTest : public testing::Test {
   ~MaintenanceTest() override {
     Failpoints::DisarmAll();
     maintenance_.Stop();
-  }
-  static uint64_t Passes(const std::string& failpoint) {
-    const std::vector<Failpoints::Count> counts = Failpoints::Counts();
-    const auto named = [&](const Failpoints::Count& count) { return count.name == failpoint; };
-    const auto found = std::find_if(counts.begin(), counts.end(), named);
-    return found == counts.end() ? 0 : found->passes;
   }
 
   SystemClock clock_;
@@ -50,10 +42,10 @@ TEST_F(MaintenanceTest, AFullCompactionWaitsForTheStepOfACollection) {
   for (int i = 0; i < 4; ++i) machine_.Do(apply::PutOf("key", "value"));
   machine_.Do(apply::CompactOf(4));
   Failpoints::CountPasses();
-  const uint64_t before = Passes("mvcc-collect");
+  const uint64_t before = CountOf("mvcc-collect").passes;
   ASSERT_TRUE(Failpoints::Parse("mvcc-collect=sleep(100)"));
   maintenance_.Tick(clock_.Now());
-  while (Passes("mvcc-collect") == before) std::this_thread::yield();
+  while (CountOf("mvcc-collect").passes == before) std::this_thread::yield();
   EXPECT_NE(machine_.state().mvcc().collected(), Revision(4)) << "the step is under way";
   std::promise<Revision> collected;
   ASSERT_TRUE(maintenance_.Defragment([&](const Status& status) {

@@ -5,6 +5,7 @@
 
 #include "store/base/failpoint.h"
 #include "tests/unit/apply/machine.h"
+#include "tests/unit/base/failpoint_count.h"
 #include "tests/unit/watch/hub_fixture.h"
 
 #include <fmt/format.h>
@@ -59,15 +60,9 @@ class SnapshotInstallerTest : public testing::Test {
   // A collection begins on its thread; true when it is at that failpoint.
   bool CollectUpTo(std::string_view failpoint) {
     Failpoints::CountPasses();
-    auto passes = [failpoint] {
-      for (const Failpoints::Count& count : Failpoints::Counts()) {
-        if (count.name == failpoint) return count.passes;
-      }
-      return uint64_t{0};
-    };
-    const uint64_t before = passes();
+    const uint64_t before = CountOf(failpoint).passes;
     maintenance_.Tick(clock_.Now());
-    return WaitFor([&] { return passes() > before; });
+    return WaitFor([&] { return CountOf(failpoint).passes > before; });
   }
   std::vector<std::string> Watched() {
     while (hub_.RunTurn()) {
