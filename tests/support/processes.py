@@ -31,19 +31,21 @@ def free_ports(count):
     """Ports of loopback that nobody listened on a moment ago, all different."""
     sockets = []
     try:
+        ports = []
         for port in random.sample(SERVER_PORTS, count + 1000):
-            if len(sockets) == count:
-                return [one.getsockname()[1] for one in sockets]
+            if len(ports) == count:
+                return ports
             one = socket.socket()
+            sockets.append(one)
             try:
                 one.bind(("127.0.0.1", port))
-                sockets.append(one)
+                ports.append(port)
             except OSError:
-                one.close()
+                pass  # somebody's
+        raise Failure(f"{count} ports of loopback are not free")
     finally:
         for one in sockets:
             one.close()
-    raise Failure(f"no {count} ports of loopback are free")
 
 
 def clean_environment(**more):
