@@ -87,10 +87,10 @@ void MemberMetrics::AddProgress() {
           "Batches of entries that took 100 ms or more to apply (likely overloaded disk).",
           [&gauges] { return Load(gauges.slow_applies); });
   Counter("etcd_server_slow_read_indexes_total",
-          "Rounds of linearizable reads that got no answer in time and were asked for again.",
+          "Questions for the read index, one a loop and round, that got no answer in time.",
           [&gauges] { return Load(gauges.slow_reads); });
   Counter("etcd_server_read_indexes_failed_total",
-          "Rounds of linearizable reads that failed because the leader changed.",
+          "Questions for the read index, one a loop and round, that failed with their leader.",
           [&gauges] { return Load(gauges.failed_reads); });
 }
 

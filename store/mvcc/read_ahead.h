@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReadAhead: the headers of an engine's whole history in batches, read by a thread of its own that
-// stays some batches ahead of the caller. To read rows out of the engine and to make an index of
-// them each costs a restart half of its time, so two processors halve it. A history of one batch
-// is read by the caller itself and starts no thread. Bounded: kBatchesAhead batches of kBatchRows
-// rows or kBatchBytes of keys. One caller, any thread; what was scanned is the engine's state when
+// stays some batches ahead of the caller: a restart reads rows out of the engine for about as long
+// as it makes an index of them (tests/bench has the figures). A history of one batch is read by the
+// caller itself and starts no thread. Bounded: kBatchesAhead batches and one in each one's hands,
+// of kBatchRows rows or kBatchBytes of keys. One caller, any thread; sees the engine as it was when
 // this was made.
 #pragma once
 

@@ -16,7 +16,8 @@
 
 namespace store::replica {
 
-// Tickets since the start: those asked for again because no answer came in time, those that failed.
+// Tickets since the start: asked for again because no answer came in time; failed with their
+// leader.
 struct ReadCounts {
   uint64_t slow = 0;
   uint64_t failed = 0;
