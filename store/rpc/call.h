@@ -126,6 +126,9 @@ class RawCall {
   // Each message once, in order; the next one is read (and its flow-control window opened) only
   // when the action has returned.
   virtual void OnMessage(absl::AnyInvocable<void(SharedBytes)> action) = 0;
+  // While held neither a message nor the half-close is delivered, and what the peer sends waits in
+  // its flow-control window.
+  virtual void HoldInput(bool held) = 0;
   virtual void OnHalfClose(Action action) = 0;
   virtual void OnCancel(Action action) = 0;   // not after Finish
   virtual void OnDrained(Action action) = 0;  // each time the buffer falls below half of the limit
@@ -195,6 +198,7 @@ class Stream {
           action(std::move(request));
         });
   }
+  void HoldInput(bool held) { raw_->HoldInput(held); }
   void OnHalfClose(Action action) { raw_->OnHalfClose(std::move(action)); }
   void OnCancel(Action action) { raw_->OnCancel(std::move(action)); }
   void OnDrained(Action action) { raw_->OnDrained(std::move(action)); }

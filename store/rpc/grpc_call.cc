@@ -162,7 +162,8 @@ void GrpcCall::Begin(SharedBytes message) {
 
 // A client that sends without reading its answers waits: else each of its messages would add one.
 bool GrpcCall::reading() const {
-  if (over_ || delivering_ || queued_cost() > limits_.send_buffer_bytes) return false;
+  if (over_ || delivering_ || input_held_) return false;
+  if (queued_cost() > limits_.send_buffer_bytes) return false;
   return method_->kind == MethodKind::kUnary ? !begun_ : static_cast<bool>(on_message_);
 }
 
@@ -171,22 +172,19 @@ void GrpcCall::OnData(std::string_view bytes) {
   if (dropped) {
     ConsumeInput(bytes.size());
   } else if (reading() && held_.empty()) {
-    Feed(bytes);
+    held_.append(Feed(bytes));
   } else {
     held_.append(bytes);
   }
 }
 
-void GrpcCall::Feed(std::string_view bytes) {
+std::string_view GrpcCall::Feed(std::string_view bytes) {
   while (!bytes.empty() && reading()) {
     if (!Take(&bytes)) break;
   }
-  if (bytes.empty()) return;
-  if (over_ || method_->kind == MethodKind::kUnary) {
-    ConsumeInput(bytes.size());
-  } else {
-    held_.append(bytes);
-  }
+  if (bytes.empty() || (!over_ && method_->kind != MethodKind::kUnary)) return bytes;
+  ConsumeInput(bytes.size());
+  return {};
 }
 
 // Reads one message, or a part of one. False: the call ended here.
@@ -249,7 +247,14 @@ void GrpcCall::Deliver(SharedBytes message) {
 
 void GrpcCall::FeedHeld() {
   std::string held = std::exchange(held_, {});
-  Feed(held);
+  const size_t from = std::exchange(held_from_, 0);
+  const std::string_view left = Feed(std::string_view(held).substr(from));
+  if (!left.empty()) {
+    held_from_ = held.size() - left.size();
+    held_ = std::move(held);
+    // Not at each message of a megabyte of them.
+    if (held_from_ > held_.size() / 2) held_.erase(0, std::exchange(held_from_, 0));
+  }
   CheckHalfClose();
 }
 
@@ -259,7 +264,7 @@ void GrpcCall::OnRemoteEnd() {
 }
 
 void GrpcCall::CheckHalfClose() {
-  if (over_ || !remote_ended_ || !held_.empty()) return;
+  if (over_ || !remote_ended_ || !held_.empty() || input_held_) return;
   if (reader_.in_message()) {
     Finish({GrpcCode::kInternal, "unexpected EOF"});
     return;
@@ -333,7 +338,7 @@ Action GrpcCall::EndWith(GrpcCode code) {
   if (deadline_timer_) loop_.Cancel(*deadline_timer_);
   deadline_timer_.reset();
   ReleasePartial();
-  ConsumeInput(std::exchange(held_, {}).size());
+  ConsumeInput(std::exchange(held_, {}).size() - std::exchange(held_from_, 0));
   // Callbacks hold handles of this call; keeping one would keep the call for ever.
   on_message_ = nullptr;
   on_half_close_ = nullptr;
@@ -375,6 +380,13 @@ void GrpcCall::OnMessage(absl::AnyInvocable<void(SharedBytes)> action) {
   if (over_) return;
   on_message_ = std::move(action);
   FeedHeldLater();
+}
+
+void GrpcCall::HoldInput(bool held) {
+  if (!std::exchange(input_held_, held) || held || over_) return;
+  loop_.Post([self = shared_from_this()] {
+    if (!self->over_) self->FeedHeld();
+  });
 }
 
 void GrpcCall::OnHalfClose(Action action) {

@@ -36,6 +36,7 @@ class GrpcCall final : public RawCall,
   void Finish(RpcStatus status) override;
   bool done() const override { return over_; }
   void OnMessage(absl::AnyInvocable<void(SharedBytes)> action) override;
+  void HoldInput(bool held) override;
   void OnHalfClose(Action action) override;
   void OnCancel(Action action) override;
   void OnDrained(Action action) override;
@@ -57,8 +58,8 @@ class GrpcCall final : public RawCall,
   void RefuseWithHttp(std::string_view status, std::string_view text);
   void StartDeadline();
   void Begin(SharedBytes message);
-  // Reads messages while the handler takes them; what is left over waits in held_.
-  void Feed(std::string_view bytes);
+  // Reads messages while the handler takes them; what is left over is to wait in held_.
+  std::string_view Feed(std::string_view bytes);
   bool Take(std::string_view* bytes);
   bool TakePart();
   void Deliver(SharedBytes message);
@@ -76,7 +77,8 @@ class GrpcCall final : public RawCall,
   const Method* method_ = nullptr;
   CallInfo info_;
   MessageReader reader_;
-  std::string held_;  // received, not yet read
+  std::string held_;  // received, not yet read from held_from_ on
+  size_t held_from_ = 0;
   size_t partial_reserved_ = 0;
 
   absl::AnyInvocable<void(SharedBytes)> on_message_;
@@ -91,6 +93,7 @@ class GrpcCall final : public RawCall,
   bool headers_sent_ = false;
   bool received_ = false;  // a whole message
   bool delivering_ = false;
+  bool input_held_ = false;  // by the handler
   bool remote_ended_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include "tests/interop/echo_server.h"
 #include "tests/interop/test_channel.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -117,6 +118,34 @@ TEST(Channel, TenThousandStreamsAtOnce) {
   EXPECT_EQ(answered, 2 * kStreams);
   EXPECT_TRUE(server.WaitFor([&] { return server.server().stats().streams_open == 0; }));
   client.Run([&] { calls.clear(); });
+}
+
+// More than a window of them: it opens as they are answered. The end of the client's half waits.
+TEST(Channel, AHandlerThatHoldsItsInputGetsMessagesOneByOne) {
+  ServerOptions options;
+  options.limits.stream_window = 64 << 10;
+  EchoServer server(options);
+  TestChannel client(server.address());
+  constexpr int kMessages = 3000;
+  std::vector<std::string> answers;
+  std::atomic<bool> finished = false;
+  RpcStatus ended;
+  ClientCallPtr call;
+  client.Run([&] {
+    call = client.channel().Start(kService + "OneByOne");
+    call->OnMessage([&answers](const SharedBytes& bytes) { answers.push_back(Text(bytes)); });
+    call->OnFinish([&](const RpcStatus& status) {
+      ended = status;
+      finished = true;
+    });
+    for (int i = 0; i < kMessages; ++i) call->Send(Body(fmt::format("{:0100}", i)));
+    call->CloseSend();
+  });
+  ASSERT_TRUE(server.WaitFor([&] { return finished.load(); }));
+  EXPECT_TRUE(ended.ok()) << ended.message;
+  ASSERT_EQ(answers.size(), static_cast<size_t>(kMessages));
+  for (int i = 0; i < kMessages; ++i) EXPECT_EQ(answers[i], fmt::format("{:0100}", i));
+  client.Run([&] { call.reset(); });
 }
 
 TEST(Channel, AStreamLimitMakesLaterCallsWait) {

@@ -38,6 +38,20 @@ void Bidi(EchoStream stream) {
   stream.OnHalfClose([stream]() mutable { stream.Finish(); });
 }
 
+void OneByOne(EchoStream stream) {
+  auto held = std::make_shared<bool>(false);
+  stream.OnMessage([stream, held](BytesValue&& message) mutable {
+    if (std::exchange(*held, true)) stream.Finish({GrpcCode::kInternal, "delivered while held"});
+    stream.HoldInput(true);
+    stream.info().executor->Post([stream, held, message]() mutable {
+      stream.Write(message);
+      *held = false;
+      stream.HoldInput(false);
+    });
+  });
+  stream.OnHalfClose([stream]() mutable { stream.Finish(); });
+}
+
 void Collect(EchoStream stream) {
   auto total = std::make_shared<size_t>(0);
   stream.OnMessage([total](BytesValue&& message) { *total += message.value().size(); });
@@ -101,6 +115,7 @@ void RegisterEcho(MethodTable* methods, EchoCounters* counters) {
       service + "Hang", [counters](EchoCall call) { Hang(std::move(call), counters); });
   methods->AddUnary<BytesValue, BytesValue>(service + "Later", Later);
   methods->AddStream<BytesValue, BytesValue>(service + "Bidi", Bidi);
+  methods->AddStream<BytesValue, BytesValue>(service + "OneByOne", OneByOne);
   methods->AddStream<BytesValue, BytesValue>(service + "Collect", Collect);
   methods->AddStream<BytesValue, BytesValue>(
       service + "Source", [counters](EchoStream stream) { Source(std::move(stream), counters); });
@@ -111,19 +126,20 @@ void RegisterEcho(MethodTable* methods, EchoCounters* counters) {
 }
 
 void RegisterEchoHttp(HttpRouter* router) {
-  router->Add("GET,HEAD", "/ping",
-              [](HttpExchangePtr exchange) { exchange->Reply(200, "text/plain", "pong\n"); });
-  router->Add("POST", "/echo", [](HttpExchangePtr exchange) {
+  router->Add("GET,HEAD", "/ping", [](const HttpExchangePtr& exchange) {
+    exchange->Reply(200, "text/plain", "pong\n");
+  });
+  router->Add("POST", "/echo", [](const HttpExchangePtr& exchange) {
     exchange->Reply(200, "application/octet-stream", exchange->request().body);
   });
-  router->Add("GET", "/stream", [](HttpExchangePtr exchange) {
+  router->Add("GET", "/stream", [](const HttpExchangePtr& exchange) {
     exchange->Begin(200, "text/plain");
     for (const char* piece : {"one\n", "two\n", "three\n"}) {
       exchange->Write(SharedBytes::Copy(piece));
     }
     exchange->End();
   });
-  router->Add("GET", "/later", [](HttpExchangePtr exchange) {
+  router->Add("GET", "/later", [](const HttpExchangePtr& exchange) {
     Executor* executor = exchange->request().executor;
     executor->After(std::chrono::milliseconds(20),
                     [exchange] { exchange->Reply(200, "text/plain", "late\n"); });

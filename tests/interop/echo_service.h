@@ -8,6 +8,7 @@
 //   /sluice.test.Echo/Hang     no answer; counts cancellations
 //   /sluice.test.Echo/Later    echoes 20 ms later, from a timer
 //   /sluice.test.Echo/Bidi     each message back; finishes at half-close
+//   /sluice.test.Echo/OneByOne the same, with its input held until a message is answered
 //   /sluice.test.Echo/Collect  sizes of all messages summed, answered at half-close
 //   /sluice.test.Echo/Source   "<count> <size>": that many messages, as the window allows
 //   /sluice.test.Echo/Lasting  nothing, until the server stops: UNAVAILABLE "stopped"

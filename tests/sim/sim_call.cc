@@ -57,6 +57,29 @@ void SimCall::SendToService(std::string bytes) {
 }
 
 void SimCall::Receive(std::string bytes) {
+  if (input_held_ || !held_.empty()) {
+    held_.push_back(std::move(bytes));
+    return;
+  }
+  Deliver(std::move(bytes));
+}
+
+void SimCall::HoldInput(bool held) {
+  if (!std::exchange(input_held_, held) || held) return;
+  loop_.Post([self = shared_from_this()] { self->ReceiveHeld(); });
+}
+
+void SimCall::ReceiveHeld() {
+  while (!done_ && !input_held_ && !held_.empty()) {
+    std::string bytes = std::move(held_.front());
+    held_.pop_front();
+    Deliver(std::move(bytes));
+  }
+  if (!half_closed_ || input_held_ || !held_.empty() || !on_half_close_) return;
+  std::exchange(on_half_close_, nullptr)();
+}
+
+void SimCall::Deliver(std::string bytes) {
   auto action = std::exchange(on_message_, nullptr);
   if (!action) return;
   action(SharedBytes::Of(std::move(bytes)));
@@ -65,7 +88,8 @@ void SimCall::Receive(std::string bytes) {
 
 void SimCall::HalfClose() {
   loop_.Post([self = shared_from_this()] {
-    if (self->on_half_close_) std::exchange(self->on_half_close_, nullptr)();
+    self->half_closed_ = true;
+    self->ReceiveHeld();
   });
 }
 

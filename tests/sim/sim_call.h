@@ -36,6 +36,7 @@ class SimCall final : public rpc::RawCall, public std::enable_shared_from_this<S
   void OnMessage(absl::AnyInvocable<void(SharedBytes)> action) override {
     if (!done_) on_message_ = std::move(action);
   }
+  void HoldInput(bool held) override;
   void OnHalfClose(Action action) override {
     if (!done_) on_half_close_ = std::move(action);
   }
@@ -59,6 +60,8 @@ class SimCall final : public rpc::RawCall, public std::enable_shared_from_this<S
   static constexpr size_t kSendLimit = 4 << 10;
 
   void Receive(std::string bytes);
+  void ReceiveHeld();
+  void Deliver(std::string bytes);
   void ReadNext();
   void ScheduleRead();
   void End();
@@ -73,6 +76,9 @@ class SimCall final : public rpc::RawCall, public std::enable_shared_from_this<S
   Action on_half_close_;
   Action on_cancel_;
   Action on_drained_;
+  bool input_held_ = false;
+  std::deque<std::string> held_;  // sent to the service, which holds its input
+  bool half_closed_ = false;      // behind what is held
   // On its way to the client.
   std::deque<std::string> unread_;
   size_t unread_bytes_ = 0;

@@ -110,6 +110,11 @@ class FakeCall final : public rpc::RawCall {
   void OnMessage(absl::AnyInvocable<void(SharedBytes)> action) override {
     if (!done_) on_message_ = std::move(action);
   }
+  void HoldInput(bool held) override {
+    if (std::exchange(input_held_, held) && !held) {
+      info_.executor->Post([this] { ReceiveHeld(); });
+    }
+  }
   void OnHalfClose(Action action) override {
     if (!done_) on_half_close_ = std::move(action);
   }
@@ -129,14 +134,14 @@ class FakeCall final : public rpc::RawCall {
     ReceiveBytes(message.SerializeAsString());
   }
   void ReceiveBytes(std::string bytes) {
-    auto action = std::move(on_message_);
-    on_message_ = nullptr;
-    if (!action) return;
-    action(SharedBytes::Of(std::move(bytes)));
-    if (!done_ && !on_message_) on_message_ = std::move(action);
+    held_.push_back(std::move(bytes));
+    ReceiveHeld();
   }
+  // Sent by the client, not yet given to the handler, which holds its input.
+  size_t held() const { return held_.size(); }
   void HalfClose() {
-    if (on_half_close_) std::exchange(on_half_close_, nullptr)();
+    half_closed_ = true;
+    ReceiveHeld();
   }
   // The adapter goes: callbacks are dropped, nobody is told.
   void Abandon() { End(); }
@@ -169,6 +174,22 @@ class FakeCall final : public rpc::RawCall {
   bool blocked = false;
 
  private:
+  void ReceiveHeld() {
+    while (!done_ && !input_held_ && !held_.empty()) {
+      std::string bytes = std::move(held_.front());
+      held_.pop_front();
+      Deliver(std::move(bytes));
+    }
+    if (!half_closed_ || input_held_ || !held_.empty() || !on_half_close_) return;
+    std::exchange(on_half_close_, nullptr)();
+  }
+  void Deliver(std::string bytes) {
+    auto action = std::move(on_message_);
+    on_message_ = nullptr;
+    if (!action) return;
+    action(SharedBytes::Of(std::move(bytes)));
+    if (!done_ && !on_message_) on_message_ = std::move(action);
+  }
   void End() {
     done_ = true;
     on_message_ = nullptr;
@@ -180,6 +201,9 @@ class FakeCall final : public rpc::RawCall {
 
   rpc::CallInfo info_;
   bool done_ = false;
+  bool input_held_ = false;
+  bool half_closed_ = false;
+  std::deque<std::string> held_;
   absl::AnyInvocable<void(SharedBytes)> on_message_;
   Action on_half_close_;
   Action on_cancel_;
