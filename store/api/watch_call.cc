@@ -12,8 +12,6 @@ namespace {
 using etcdserverpb::WatchCreateRequest;
 using etcdserverpb::WatchRequest;
 
-constexpr size_t kHeldBytesMax = 1 << 20;
-
 watch::WatchSpec SpecOf(const WatchCreateRequest& request) {
   watch::WatchSpec spec;
   spec.id = request.watch_id();
@@ -66,7 +64,8 @@ bool WatchOutlet::Return(size_t bytes) {
   MutexLock lock(mutex_);
   --responses_;
   bytes_ -= bytes;
-  return refused_ && responses_ < kWatchResponsesMax / 2 && bytes_ < kWatchBytesMax / 2;
+  const bool half_empty = responses_ < kWatchResponsesMax / 2 && bytes_ < kWatchBytesMax / 2;
+  return half_empty && std::exchange(refused_, false);
 }
 
 bool WatchOutlet::full() const {
@@ -86,33 +85,24 @@ WatchCall::WatchCall(watch::StreamId id, Stream stream, watch::WatchHub& hub,
 
 WatchCall::~WatchCall() { hub_.Close(id_); }
 
-bool WatchCall::OnRequest(WatchRequest&& request) {
-  // A full stream would make the hub keep the answers.
-  if (held_.empty() && !outlet_->full()) {
-    Pass(request);
-    return true;
-  }
-  held_bytes_ += request.ByteSizeLong() + sizeof(WatchRequest);
-  held_.push_back(std::move(request));
-  return held_bytes_ <= kHeldBytesMax;
-}
-
-void WatchCall::Pass(const WatchRequest& request) {
+void WatchCall::OnRequest(const WatchRequest& request) {
   if (request.has_create_request()) {
+    ++creating_;
     hub_.Create(id_, SpecOf(request.create_request()));
   } else if (request.has_cancel_request()) {
     hub_.Cancel(id_, request.cancel_request().watch_id());
   } else if (request.has_progress_request()) {
     hub_.RequestProgress(id_);
   }
+  HoldInput();
 }
 
-void WatchCall::PassHeld() {
-  for (const WatchRequest& request : std::exchange(held_, {})) Pass(request);
-  held_bytes_ = 0;
+void WatchCall::HoldInput() {
+  stream_.HoldInput(creating_ >= kWatchResponsesMax || outlet_->full());
 }
 
 void WatchCall::OnResponse(watch::WatchResponsePtr response) {
+  if (response->created) --creating_;
   responses_.push_back(std::move(response));
   Write();
 }
@@ -131,8 +121,8 @@ void WatchCall::Write() {
     room = outlet_->Return(response->bytes()) || room;
   }
   if (room) hub_.OnDrained(id_);
-  // Behind OnDrained in the hub's mailbox, so these find an open stream.
-  if (!held_.empty() && (room || !outlet_->full())) PassHeld();
+  // Behind OnDrained in the hub's mailbox, so the next requests find an open stream.
+  HoldInput();
 }
 
 }  // namespace store::api

@@ -9,9 +9,9 @@
 //   credit back for
 //                 each, and turns the client's messages into requests to the hub.
 //
-// The outlet never holds the call, so the last handle of a call goes on its loop. Requests that
-// arrive while the stream is full wait here, at most 1 MiB of them; a client that sends more
-// without reading is ended.
+// The outlet never holds the call, so the last handle of a call goes on its loop. While the stream
+// is full, or 128 watchers are asked for and not made yet, no request is read: its answer would be
+// the hub's to keep.
 #pragma once
 
 #include "store/api/gate.h"
@@ -56,9 +56,10 @@ class WatchOutlet final : public watch::WatchStream {
   WatchOutlet(watch::StreamId id, WatchMail& mail) : id_(id), mail_(mail) {}
 
   bool Offer(watch::WatchResponsePtr response) override;
-  // Loop: `bytes` of one response have been written. True: tell the hub that there is room.
+  // Loop: `bytes` of one response have been written. True, once a refusal: tell the hub that there
+  // is room.
   bool Return(size_t bytes);
-  // An offer was refused and none was taken since.
+  // An offer was refused, and the hub was not told yet that there is room.
   bool full() const;
 
  private:
@@ -82,8 +83,8 @@ class WatchCall {
   WatchCall(const WatchCall&) = delete;
   WatchCall& operator=(const WatchCall&) = delete;
 
-  // From the client. False: it sends without reading; the stream must be ended.
-  bool OnRequest(etcdserverpb::WatchRequest&& request);
+  // From the client.
+  void OnRequest(const etcdserverpb::WatchRequest& request);
   // From the hub.
   void OnResponse(watch::WatchResponsePtr response);
   void OnDrained();
@@ -92,8 +93,7 @@ class WatchCall {
 
  private:
   void Write();
-  void Pass(const etcdserverpb::WatchRequest& request);
-  void PassHeld();
+  void HoldInput();
 
   const watch::StreamId id_;
   Stream stream_;
@@ -101,9 +101,8 @@ class WatchCall {
   const HeaderSource& header_;
   std::shared_ptr<WatchOutlet> outlet_;
   std::deque<watch::WatchResponsePtr> responses_;  // bounded by the outlet's credit
-  std::deque<etcdserverpb::WatchRequest> held_;    // requests while full
-  size_t held_bytes_ = 0;
-  bool blocked_ = false;  // the transport wants no more
+  size_t creating_ = 0;                            // each gets one response with `created`
+  bool blocked_ = false;                           // the transport wants no more
 };
 
 }  // namespace store::api

@@ -31,7 +31,7 @@ class WatchService::Loop {
   };
 
   void Deliver();
-  void OnRequest(watch::StreamId id, etcdserverpb::WatchRequest&& request);
+  void OnRequest(watch::StreamId id, const etcdserverpb::WatchRequest& request);
   // The stream has ended; `status` only if it is ended from here.
   void Close(watch::StreamId id, std::optional<rpc::RpcStatus> status);
 
@@ -51,8 +51,7 @@ void WatchService::Loop::Open(WatchCall::Stream stream) {
     row.monitored = monitor_.Add([this, id] { Close(id, StatusOf(ErrorCode::kNoLeader)); });
   }
   streams_.emplace(id, std::move(row));
-  stream.OnMessage(
-      [this, id](etcdserverpb::WatchRequest&& request) { OnRequest(id, std::move(request)); });
+  stream.OnMessage([this, id](etcdserverpb::WatchRequest&& request) { OnRequest(id, request); });
   // A client that ends its half goes on to get events, as at etcd: no OnHalfClose.
   // The transport drops the callback when the call is over, also when it ended the call itself (a
   // message that is too large or malformed), of which handlers are not told.
@@ -63,11 +62,9 @@ void WatchService::Loop::Open(WatchCall::Stream stream) {
   });
 }
 
-void WatchService::Loop::OnRequest(watch::StreamId id, etcdserverpb::WatchRequest&& request) {
+void WatchService::Loop::OnRequest(watch::StreamId id, const etcdserverpb::WatchRequest& request) {
   auto found = streams_.find(id);
-  if (found == streams_.end()) return;
-  if (found->second.call->OnRequest(std::move(request))) return;
-  Close(id, StatusOf(ErrorCode::kTooManyRequests));
+  if (found != streams_.end()) found->second.call->OnRequest(request);
 }
 
 void WatchService::Loop::Deliver() {

@@ -80,11 +80,11 @@ using WatchResponsePtr = std::shared_ptr<const WatchResponse>;
 
 // The transport's side of one stream. Offer is called on the owner thread only: it counts (128
 // responses or 1 MiB; an empty stream takes any one response) and passes the response on to the
-// stream's loop. false: full, nothing was taken; from then on, each time credit comes back and the
-// stream is below half, it calls WatchHub::OnDrained, until an Offer is taken. The refusal and the
-// return of credit are decided under one lock, else the last credit can slip past the refusal and
-// nobody wakes the stream again. A transport reads no request from a client whose stream is full:
-// answers are kept in the hub meanwhile.
+// stream's loop. false: full, nothing was taken; once enough credit has come back that the stream
+// is below half, it calls WatchHub::OnDrained. The refusal and the return of credit are decided
+// under one lock, else the last credit can slip past the refusal and nobody wakes the stream again.
+// A transport reads no request from a client whose stream is full: answers are kept in the hub
+// meanwhile.
 class WatchStream {
  public:
   virtual bool Offer(WatchResponsePtr response) = 0;

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 namespace store::api {
 namespace {
@@ -234,6 +235,38 @@ TEST_F(WatchServiceTest, AStreamEndsWhenTheServerStops) {
   EXPECT_EQ(hub.stats().streams, 0u);
 }
 
+// What it would ask for, the hub would have to keep. Without an end, however much it sends.
+TEST_F(WatchServiceTest, AStreamThatIsNotReadIsNotReadFrom) {
+  auto call = member.Stream(kWatch);
+  call->Receive(Create("k"));
+  Turn();
+  call->blocked = true;
+  for (size_t i = 0; i < 2 * kWatchResponsesMax; ++i) {
+    Put("k", std::to_string(i));
+    Turn();
+  }
+  constexpr size_t kRequests = 20'000;
+  for (size_t i = 0; i < kRequests; ++i) call->Receive(Create("other"));
+  Turn();
+  EXPECT_FALSE(call->finished);
+  EXPECT_GE(call->held(), kRequests - 1);
+  EXPECT_LE(hub.stats().watchers, 2u);
+  call->Drain();
+  size_t before = 0;
+  while (call->sent.size() > std::exchange(before, call->sent.size())) {
+    const size_t held = call->held();
+    member.executor.Run();  // without the hub
+    EXPECT_LE(held - call->held(), kWatchResponsesMax);
+    Turn();
+  }
+  EXPECT_EQ(call->held(), 0u);
+  size_t created = 0;
+  for (size_t i = 0; i < call->sent.size(); ++i) {
+    created += call->Message<WatchResponse>(i).created() ? 1 : 0;
+  }
+  EXPECT_EQ(created, kRequests + 1);
+}
+
 TEST_F(WatchServiceTest, OutletTakesAnyOneResponseAndTellsWhenItIsHalfEmpty) {
   WatchMail mail(member.executor, [] {});
   WatchOutlet outlet(watch::StreamId(1), mail);
@@ -244,6 +277,9 @@ TEST_F(WatchServiceTest, OutletTakesAnyOneResponseAndTellsWhenItIsHalfEmpty) {
   EXPECT_FALSE(outlet.Offer(small));
   EXPECT_TRUE(outlet.full());
   EXPECT_TRUE(outlet.Return(huge->bytes()));
+  EXPECT_FALSE(outlet.full());
+  EXPECT_TRUE(outlet.Offer(small));
+  EXPECT_FALSE(outlet.Return(small->bytes())) << "it tells once";
   for (size_t i = 0; i < kWatchResponsesMax; ++i) EXPECT_TRUE(outlet.Offer(small));
   EXPECT_FALSE(outlet.Offer(small));
   size_t returned = 1;
