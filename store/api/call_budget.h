@@ -29,6 +29,8 @@ class CallBudget {
     bytes_.fetch_sub(bytes, std::memory_order_relaxed);
   }
 
+  bool full() const { return calls() >= calls_max_; }
+
   // Gauges.
   size_t calls() const { return calls_.load(std::memory_order_relaxed); }
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }

@@ -27,21 +27,53 @@ void KeepAliveCall::Start() {
 
 void KeepAliveCall::OnRequest(LeaseId lease) {
   if (stopping_) return;
-  uint64_t number = first_ + slots_.size();
   slots_.push_back({lease, context_.state.mvcc().current(), {}, std::nullopt});
+  ++unanswered_;
+  asked_at_ = context_.At(stream_.info().loop).executor().Now();
+  Ask();
+}
+
+void KeepAliveCall::Ask() {
+  const uint64_t number = first_ + slots_.size() - 1;
+  refused_ = false;
+  asking_ = true;
   CallHandle handle = context_.At(stream_.info().loop)
-                          .Lease(replica::LeaseRequest::Kind::kKeepAlive, lease,
+                          .Lease(replica::LeaseRequest::Kind::kKeepAlive, slots_.back().lease,
                                  [self = shared_from_this(), number](replica::LeaseAnswer answer) {
                                    self->OnAnswer(number, std::move(answer));
                                  });
+  asking_ = false;
+  if (refused_) return WaitForRoom();
   if (handle && number >= first_) slots_[number - first_].handle = handle;
+  HoldInput();
+}
+
+void KeepAliveCall::WaitForRoom() {
+  PendingCalls& pending = context_.At(stream_.info().loop);
+  if (pending.executor().Now() - asked_at_ >= pending.request_timeout()) {
+    return Finish(StatusOf(ErrorCode::kTooManyRequests));
+  }
+  HoldInput();
+  pending.WhenRoom(asked_at_, [weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (self != nullptr && self->refused_) self->Ask();
+  });
+}
+
+void KeepAliveCall::HoldInput() {
+  stream_.HoldInput(refused_ || unanswered_ >= kUnansweredMax || slots_.size() >= kSlotsMax);
 }
 
 void KeepAliveCall::OnAnswer(uint64_t number, replica::LeaseAnswer answer) {
+  if (asking_ && answer.error == ErrorCode::kTooManyRequests) {
+    refused_ = true;
+    return;
+  }
   if (number < first_ || number - first_ >= slots_.size()) return;
   Slot& slot = slots_[number - first_];
   slot.handle = {};
   slot.answer = std::move(answer);
+  --unanswered_;
   Write();
 }
 
@@ -52,6 +84,7 @@ void KeepAliveCall::Write() {
     ++first_;
     if (!WriteOne(slot)) return;
   }
+  HoldInput();
   if (!slots_.empty()) return;
   if (half_closed_) return Finish({});
   if (stopping_) Finish(StatusOf(ErrorCode::kStopped));
@@ -59,6 +92,10 @@ void KeepAliveCall::Write() {
 
 void KeepAliveCall::Stop() {
   stopping_ = true;
+  if (std::exchange(refused_, false)) {
+    slots_.pop_back();
+    --unanswered_;
+  }
   Write();
 }
 
@@ -86,6 +123,8 @@ void KeepAliveCall::Finish(rpc::RpcStatus status) {
 void KeepAliveCall::DropAll() {
   auto self = shared_from_this();
   monitor_.Remove(monitored_);
+  refused_ = false;
+  unanswered_ = 0;
   first_ += slots_.size();
   for (const Slot& slot : std::exchange(slots_, {})) {
     context_.At(stream_.info().loop).Drop(slot.handle);

@@ -149,6 +149,27 @@ CallHandle PendingCalls::Lease(replica::LeaseRequest::Kind kind, LeaseId lease, 
   return {WaitKind::kLease, id};
 }
 
+void PendingCalls::WhenRoom(TimePoint since, Action again) {
+  waiters_.push_back({since, std::move(again)});
+  if (room_timer_) return;
+  room_timer_ = executor_.After(options_.room_look, [this] {
+    room_timer_.reset();
+    LookForRoom();
+  });
+}
+
+// Who finds none after all was before the others and stays so.
+void PendingCalls::LookForRoom() {
+  const TimePoint expired = executor_.Now() - options_.request_timeout;
+  std::deque<Waiter> waiters = std::exchange(waiters_, {});
+  while (!waiters.empty() && (!budget_.full() || waiters.front().since <= expired)) {
+    Action again = std::move(waiters.front().again);
+    waiters.pop_front();
+    again();
+  }
+  for (Waiter& waiter : waiters) WhenRoom(waiter.since, std::move(waiter.again));
+}
+
 CallHandle PendingCalls::StartWork(WorkDone done) {
   if (!budget_.TryTake(kCallOverhead)) {
     done(Fail(ErrorCode::kTooManyRequests));

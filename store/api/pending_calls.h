@@ -55,9 +55,10 @@ struct PendingOptions {
   size_t request_bytes_max = 1'572'864;                // of an encoded command
   size_t bundle_bytes_max = 1 << 20;
   size_t bundle_proposals_max = 1000;
-  Duration retry = std::chrono::milliseconds(1);   // after a refusal of the replica
-  const peer::Connections* connections = nullptr;  // null: a member alone (tests)
-  Counter* proposals_failed = nullptr;             // null: not counted (tests)
+  Duration retry = std::chrono::milliseconds(1);      // after a refusal of the replica
+  Duration room_look = std::chrono::milliseconds(5);  // while streams wait for room
+  const peer::Connections* connections = nullptr;     // null: a member alone (tests)
+  Counter* proposals_failed = nullptr;                // null: not counted (tests)
 };
 
 enum class WaitKind : uint8_t { kNone, kWrite, kRead, kLease, kWork };
@@ -99,6 +100,9 @@ class PendingCalls final : public replica::Edge {
       absl::AnyInvocable<decltype(replica::AdminRequest::what)(const apply::RequestId& id) const>;
   CallHandle Admin(const MakeAdmin& make, std::optional<TimePoint> deadline, WriteDone done);
   CallHandle Lease(replica::LeaseRequest::Kind kind, LeaseId id, LeaseDone done);
+  // For a stream that rather waits than fails: when a call may find room again, or request_timeout
+  // after `since`, in the order of waiting. One action of each stream.
+  void WhenRoom(TimePoint since, Action again);
   // Room for a call whose answer another thread makes; the handle's id goes with the work. Without
   // room `done` gets kTooManyRequests.
   CallHandle StartWork(WorkDone done);
@@ -122,6 +126,7 @@ class PendingCalls final : public replica::Edge {
   void OnResults(std::vector<apply::CallResult> results) override;
 
   Executor& executor() const { return executor_; }
+  Duration request_timeout() const { return options_.request_timeout; }
   size_t waiting() const { return writes_.size() + reads_.size() + leases_.size() + work_.size(); }
 
  private:
@@ -152,6 +157,7 @@ class PendingCalls final : public replica::Edge {
   bool OfferAdmin();
   void PruneBundle(replica::ProposalBundle& bundle);
 
+  void LookForRoom();
   void ArmDeadline();
   void ExpireDue();
   template <class Done, class Fail>
@@ -185,6 +191,12 @@ class PendingCalls final : public replica::Edge {
   bool dropped_writes_ = false;  // a write was dropped while bundles_ may hold it
   bool flush_posted_ = false;
   bool raising_no_space_ = false;
+  struct Waiter {
+    TimePoint since;
+    Action again;
+  };
+  std::deque<Waiter> waiters_;
+  std::optional<Executor::TimerId> room_timer_;
   std::optional<Executor::TimerId> retry_timer_;
   std::optional<Executor::TimerId> deadline_timer_;
 };

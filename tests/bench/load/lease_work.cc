@@ -80,8 +80,10 @@ class LeaseWork final : public Work {
     stream.call = place_.channels[index % place_.channels.size()]->Start(
         "/etcdserverpb.Lease/LeaseKeepAlive");
     stream.call->OnMessage([this, &stream](const SharedBytes& bytes) { OnAnswer(stream, bytes); });
-    stream.call->OnFinish([this](const RpcStatus& status) {
+    stream.call->OnFinish([this, &stream](const RpcStatus& status) {
       if (!stopping_) tally_.Fail(status);
+      in_flight_ -= static_cast<int>(std::exchange(stream.open, {}).size());
+      if (stopping_) EndIfIdle();
     });
   }
 
@@ -114,8 +116,9 @@ class LeaseWork final : public Work {
 
   void EndIfIdle() {
     if (in_flight_ > 0 || !idle_) return;
+    store::Action idle = std::exchange(idle_, nullptr);
     for (Stream& stream : streams_) stream.call->Cancel();
-    std::exchange(idle_, nullptr)();
+    idle();
   }
 
   const LoadOptions& options_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/api/lease_service.h"
 
+#include "store/api/keep_alive_call.h"
 #include "store/api/kv_service.h"
 #include "tests/unit/api/member.h"
 
@@ -140,6 +141,120 @@ TEST_F(LeaseServiceTest, ACancelledKeepAliveLeavesNothing) {
   call->CancelByClient();
   EXPECT_EQ(member.pending.waiting(), 0u);
   EXPECT_EQ(member.budget.calls(), 0u);
+}
+
+// A client sends the keep-alives of all its leases at once: 20 000 of them were the room of all
+// calls, and those beyond it ended the stream.
+TEST_F(LeaseServiceTest, OneStreamLeavesRoomForTheCallsOfOthers) {
+  constexpr int kLeases = 1000;
+  auto call = member.Stream(kKeepAlive);
+  for (int i = 0; i < kLeases; ++i) call->Receive(Alive(i));
+  member.executor.Run();
+  EXPECT_EQ(member.budget.calls(), KeepAliveCall::kUnansweredMax);
+  EXPECT_EQ(call->held(), kLeases - KeepAliveCall::kUnansweredMax);
+  call->HalfClose();
+  for (size_t i = 0; i < kLeases; ++i) {
+    Answer(i, ErrorCode::kOk, 60);
+    member.executor.Run();
+    ASSERT_LE(member.budget.calls(), KeepAliveCall::kUnansweredMax);
+  }
+  ASSERT_EQ(call->sent.size(), static_cast<size_t>(kLeases));
+  EXPECT_EQ(call->Message<LeaseKeepAliveResponse>(kLeases - 1).id(), kLeases - 1);
+  EXPECT_TRUE(call->finished);
+  EXPECT_TRUE(call->status.ok());
+}
+
+TEST_F(LeaseServiceTest, ARenewalThatFindsNoRoomWaitsForIt) {
+  while (member.budget.TryTake(0)) {
+  }
+  auto call = member.Stream(kKeepAlive);
+  call->Receive(Alive(1));
+  call->Receive(Alive(2));
+  member.executor.Advance(std::chrono::seconds(1));
+  EXPECT_FALSE(call->finished);
+  EXPECT_EQ(call->held(), 1u);
+  EXPECT_TRUE(member.door.leases.empty());
+  member.budget.Give(0);
+  member.executor.Advance(std::chrono::milliseconds(10));
+  ASSERT_EQ(member.door.leases.size(), 1u);
+  Answer(0, ErrorCode::kOk, 60);  // and its room is there for the second
+  member.executor.Advance(std::chrono::milliseconds(10));
+  ASSERT_EQ(member.door.leases.size(), 2u);
+  Answer(1, ErrorCode::kOk, 60);
+  ASSERT_EQ(call->sent.size(), 2u);
+  EXPECT_EQ(call->Message<LeaseKeepAliveResponse>(1).id(), 2);
+  call->HalfClose();
+  EXPECT_TRUE(call->finished);
+  EXPECT_TRUE(call->status.ok());
+}
+
+// In the order in which they found none.
+TEST_F(LeaseServiceTest, StreamsWaitForRoomInTheirOrder) {
+  while (member.budget.TryTake(0)) {
+  }
+  std::vector<FakeCallPtr> calls;
+  for (int64_t i = 0; i < 3; ++i) {
+    calls.push_back(member.Stream(kKeepAlive));
+    calls.back()->Receive(Alive(i));
+  }
+  calls[0]->CancelByClient();
+  for (size_t i = 1; i < 3; ++i) {
+    member.budget.Give(0);
+    member.executor.Advance(std::chrono::milliseconds(10));
+    ASSERT_EQ(member.door.leases.size(), i);
+    EXPECT_EQ(member.door.leases.back().id, LeaseId(static_cast<int64_t>(i)));
+  }
+  for (size_t i = 1; i < 3; ++i) calls[i]->CancelByClient();
+}
+
+TEST_F(LeaseServiceTest, ARenewalWithoutRoomDoesNotHoldUpAStop) {
+  auto call = member.Stream(kKeepAlive);
+  call->Receive(Alive(1));
+  while (member.budget.TryTake(0)) {
+  }
+  call->Receive(Alive(2));
+  call->Stop();
+  EXPECT_FALSE(call->finished) << "what is under way is answered";
+  member.executor.Run();
+  Answer(0, ErrorCode::kOk, 60);
+  ASSERT_TRUE(call->finished);
+  EXPECT_EQ(call->status.message, "etcdserver: server stopped");
+  EXPECT_EQ(call->sent.size(), 1u);
+  member.executor.Advance(std::chrono::seconds(10));
+  EXPECT_EQ(member.door.leases.size(), 1u);
+}
+
+// At a leader the answer for an ending lease comes with its end.
+TEST_F(LeaseServiceTest, OneLateAnswerDoesNotHoldUpTheRenewalsBehindIt) {
+  auto call = member.Stream(kKeepAlive);
+  for (size_t i = 0; i < 2 * KeepAliveCall::kSlotsMax; ++i) {
+    call->Receive(Alive(static_cast<int64_t>(i)));
+  }
+  member.executor.Run();
+  for (size_t i = 1; i < member.door.leases.size(); ++i) {
+    Answer(i, ErrorCode::kOk, 60);
+    member.executor.Run();
+  }
+  EXPECT_EQ(member.door.leases.size(), KeepAliveCall::kSlotsMax);
+  EXPECT_EQ(member.budget.calls(), 1u);
+  EXPECT_TRUE(call->sent.empty());
+  Answer(0, ErrorCode::kLeaseNotFound);
+  EXPECT_EQ(call->sent.size(), KeepAliveCall::kSlotsMax);
+  member.executor.Run();
+  EXPECT_EQ(member.budget.calls(), KeepAliveCall::kUnansweredMax);
+  call->CancelByClient();
+}
+
+TEST_F(LeaseServiceTest, WithoutRoomForALongTimeAKeepAliveStreamEnds) {
+  while (member.budget.TryTake(0)) {
+  }
+  auto call = member.Stream(kKeepAlive);
+  call->Receive(Alive(1));
+  member.executor.Advance(member.pending.request_timeout() - std::chrono::milliseconds(10));
+  EXPECT_FALSE(call->finished);
+  member.executor.Advance(std::chrono::milliseconds(20));
+  ExpectStatus(call, GrpcCode::kUnknown, "etcdserver: too many requests");
+  EXPECT_EQ(member.pending.waiting(), 0u);
 }
 
 TEST_F(LeaseServiceTest, AKeepAliveStreamEndsWhenTheServerStops) {
