@@ -400,6 +400,7 @@ Status RocksEngine::CompactAll() {
     const rocksdb::Slice last(rows->second);
     RETURN_IF_ERROR(ToStatus(impl_->db().CompactRange(options, impl_->handle(table), &first, &last),
                              "engine compaction"));
+    FAILPOINT("engine-compacted");
   }
   return Ok();
 }

@@ -149,7 +149,7 @@ class Loop:
         if point and point.startswith("mvcc-"):
             self.clients.send("audit")
             self.waiting += 1
-        elif point and (point.startswith(("rocks-", "engine-flush", "replica-flushed", "file-"))):
+        elif point and point.startswith(("rocks-", "engine-flush", "engine-compacted", "replica-flushed", "file-")):
             self.clients.send("flush")
             self.waiting += 1
 
