@@ -40,6 +40,14 @@ class MasksTest(unittest.TestCase):
         for member in ("227cf3c947491b", "e27cf3c947491b02", "7cf3c947491b2"):
             self.assertIn("out| <HEX", masks.apply("first", "member list", f"out| {member}, started, one"))
 
+    def test_the_suite_knows_small_lease_ids_in_decimal(self):
+        # One in a thousand has sixteen digits or less, as many as an id in hexadecimal.
+        masks = Masks(os.path.join(os.path.dirname(os.path.abspath(__file__)), "masks.txt"))
+        for lease in ("7587869121345678901", "1234567890123456", "9876543210123"):
+            for command, text in (("lease grant 1 -w json", f'"ID":{lease},"TTL"'), ("lease grant 1 -w fields", f'"ID" : {lease}'),
+                                  ("get a -w json", f'"lease":{lease}}}'), ("get a -w fields", f'"Lease" : {lease}')):
+                self.assertIn("<LEASE", masks.apply("first", command, text))
+
     def test_a_rule_without_a_reason_is_refused(self):
         with rules_file((".", "a", "b", " ")) as file, self.assertRaises(SystemExit):
             Masks(file.name)
