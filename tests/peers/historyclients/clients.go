@@ -49,6 +49,9 @@ func newClient(l *load, number int) (*client, error) {
 	return &client{load: l, number: number + 1, member: member, etcd: etcd, random: rand.New(rand.NewSource(int64(number)))}, nil
 }
 
+// clientv3 sends a revoke again after a broken connection: the first one may have been done.
+func doneBefore(request string, err error) bool { return request == "revoke" && err == rpctypes.ErrLeaseNotFound }
+
 // Runs one operation and writes down how it ended; true if it was answered.
 func (c *client) record(op opRecord, call func(ctx context.Context, op *opRecord) error) bool {
 	r := c.load.recorder
@@ -66,7 +69,7 @@ func (c *client) record(op opRecord, call func(ctx context.Context, op *opRecord
 			op.Member, op.Life = c.member+1, life
 		}
 		atomic.AddInt64(&r.answered, 1)
-	case refusals[rpctypes.Error(err)]:
+	case refusals[rpctypes.Error(err)] && !doneBefore(op.Request, rpctypes.Error(err)):
 		op.Outcome, op.Ret, op.Error = "failed", &ret, err.Error()
 		atomic.AddInt64(&r.refused, 1)
 	default:
