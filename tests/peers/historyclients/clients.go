@@ -50,7 +50,9 @@ func newClient(l *load, number int) (*client, error) {
 }
 
 // clientv3 sends a revoke again after a broken connection: the first one may have been done.
-func doneBefore(request string, err error) bool { return request == "revoke" && err == rpctypes.ErrLeaseNotFound }
+func doneBefore(request string, err error) bool {
+	return request == "revoke" && err == rpctypes.ErrLeaseNotFound
+}
 
 // Runs one operation and writes down how it ended; true if it was answered.
 func (c *client) record(op opRecord, call func(ctx context.Context, op *opRecord) error) bool {
