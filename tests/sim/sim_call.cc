@@ -52,45 +52,12 @@ void SimCall::ReadNext() {
 
 void SimCall::SendToService(std::string bytes) {
   loop_.Post([self = shared_from_this(), bytes = std::move(bytes)]() mutable {
-    self->Receive(std::move(bytes));
+    self->input_.Arrive(std::move(bytes));
   });
-}
-
-void SimCall::Receive(std::string bytes) {
-  if (input_held_ || !held_.empty()) {
-    held_.push_back(std::move(bytes));
-    return;
-  }
-  Deliver(std::move(bytes));
-}
-
-void SimCall::HoldInput(bool held) {
-  if (!std::exchange(input_held_, held) || held) return;
-  loop_.Post([self = shared_from_this()] { self->ReceiveHeld(); });
-}
-
-void SimCall::ReceiveHeld() {
-  while (!done_ && !input_held_ && !held_.empty()) {
-    std::string bytes = std::move(held_.front());
-    held_.pop_front();
-    Deliver(std::move(bytes));
-  }
-  if (!half_closed_ || input_held_ || !held_.empty() || !on_half_close_) return;
-  std::exchange(on_half_close_, nullptr)();
-}
-
-void SimCall::Deliver(std::string bytes) {
-  auto action = std::exchange(on_message_, nullptr);
-  if (!action) return;
-  action(SharedBytes::Of(std::move(bytes)));
-  if (!done_ && !on_message_) on_message_ = std::move(action);
 }
 
 void SimCall::HalfClose() {
-  loop_.Post([self = shared_from_this()] {
-    self->half_closed_ = true;
-    self->ReceiveHeld();
-  });
+  loop_.Post([self = shared_from_this()] { self->input_.HalfClose(); });
 }
 
 void SimCall::CancelByClient() {
@@ -114,8 +81,7 @@ void SimCall::Sever() {
 void SimCall::End() {
   done_ = true;
   // They may hold the last handle of something that calls back.
-  auto message = std::exchange(on_message_, nullptr);
-  auto half_close = std::exchange(on_half_close_, nullptr);
+  input_.End();
   auto cancel = std::exchange(on_cancel_, nullptr);
   auto drained = std::exchange(on_drained_, nullptr);
 }

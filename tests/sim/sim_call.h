@@ -7,6 +7,7 @@
 
 #include "store/rpc/call.h"
 #include "tests/sim/host.h"
+#include "tests/support/held_input.h"
 
 #include <cstddef>
 #include <deque>
@@ -34,12 +35,12 @@ class SimCall final : public rpc::RawCall, public std::enable_shared_from_this<S
   void Finish(rpc::RpcStatus status) override;
   bool done() const override { return done_; }
   void OnMessage(absl::AnyInvocable<void(SharedBytes)> action) override {
-    if (!done_) on_message_ = std::move(action);
+    input_.OnMessage(std::move(action));
   }
-  void HoldInput(bool held) override;
-  void OnHalfClose(Action action) override {
-    if (!done_) on_half_close_ = std::move(action);
+  void HoldInput(bool held) override {
+    if (input_.Hold(held)) loop_.Post([self = shared_from_this()] { self->input_.Deliver(); });
   }
+  void OnHalfClose(Action action) override { input_.OnHalfClose(std::move(action)); }
   void OnCancel(Action action) override {
     if (!done_) on_cancel_ = std::move(action);
   }
@@ -59,9 +60,6 @@ class SimCall final : public rpc::RawCall, public std::enable_shared_from_this<S
  private:
   static constexpr size_t kSendLimit = 4 << 10;
 
-  void Receive(std::string bytes);
-  void ReceiveHeld();
-  void Deliver(std::string bytes);
   void ReadNext();
   void ScheduleRead();
   void End();
@@ -72,13 +70,9 @@ class SimCall final : public rpc::RawCall, public std::enable_shared_from_this<S
   Client client_;
   bool done_ = false;
   bool severed_ = false;
-  absl::AnyInvocable<void(SharedBytes)> on_message_;
-  Action on_half_close_;
+  rpc::test::HeldInput input_;
   Action on_cancel_;
   Action on_drained_;
-  bool input_held_ = false;
-  std::deque<std::string> held_;  // sent to the service, which holds its input
-  bool half_closed_ = false;      // behind what is held
   // On its way to the client.
   std::deque<std::string> unread_;
   size_t unread_bytes_ = 0;

@@ -11,6 +11,7 @@
 #include "store/engine/mem_engine.h"
 #include "store/raft/conf_change.h"
 #include "store/rpc/call.h"
+#include "tests/support/held_input.h"
 
 #include <etcd/rpc.pb.h>
 #include <gtest/gtest.h>
@@ -108,16 +109,12 @@ class FakeCall final : public rpc::RawCall {
   }
   bool done() const override { return done_; }
   void OnMessage(absl::AnyInvocable<void(SharedBytes)> action) override {
-    if (!done_) on_message_ = std::move(action);
+    input_.OnMessage(std::move(action));
   }
   void HoldInput(bool held) override {
-    if (std::exchange(input_held_, held) && !held) {
-      info_.executor->Post([this] { ReceiveHeld(); });
-    }
+    if (input_.Hold(held)) info_.executor->Post([this] { input_.Deliver(); });
   }
-  void OnHalfClose(Action action) override {
-    if (!done_) on_half_close_ = std::move(action);
-  }
+  void OnHalfClose(Action action) override { input_.OnHalfClose(std::move(action)); }
   void OnCancel(Action action) override {
     if (!done_) on_cancel_ = std::move(action);
   }
@@ -133,16 +130,10 @@ class FakeCall final : public rpc::RawCall {
   void Receive(const M& message) {
     ReceiveBytes(message.SerializeAsString());
   }
-  void ReceiveBytes(std::string bytes) {
-    held_.push_back(std::move(bytes));
-    ReceiveHeld();
-  }
+  void ReceiveBytes(std::string bytes) { input_.Arrive(std::move(bytes)); }
   // Sent by the client, not yet given to the handler, which holds its input.
-  size_t held() const { return held_.size(); }
-  void HalfClose() {
-    half_closed_ = true;
-    ReceiveHeld();
-  }
+  size_t held() const { return input_.waiting(); }
+  void HalfClose() { input_.HalfClose(); }
   // The adapter goes: callbacks are dropped, nobody is told.
   void Abandon() { End(); }
   void CancelByClient() {
@@ -174,26 +165,9 @@ class FakeCall final : public rpc::RawCall {
   bool blocked = false;
 
  private:
-  void ReceiveHeld() {
-    while (!done_ && !input_held_ && !held_.empty()) {
-      std::string bytes = std::move(held_.front());
-      held_.pop_front();
-      Deliver(std::move(bytes));
-    }
-    if (!half_closed_ || input_held_ || !held_.empty() || !on_half_close_) return;
-    std::exchange(on_half_close_, nullptr)();
-  }
-  void Deliver(std::string bytes) {
-    auto action = std::move(on_message_);
-    on_message_ = nullptr;
-    if (!action) return;
-    action(SharedBytes::Of(std::move(bytes)));
-    if (!done_ && !on_message_) on_message_ = std::move(action);
-  }
   void End() {
     done_ = true;
-    on_message_ = nullptr;
-    on_half_close_ = nullptr;
+    input_.End();
     on_cancel_ = nullptr;
     on_drained_ = nullptr;
     on_stop_ = nullptr;
@@ -201,11 +175,7 @@ class FakeCall final : public rpc::RawCall {
 
   rpc::CallInfo info_;
   bool done_ = false;
-  bool input_held_ = false;
-  bool half_closed_ = false;
-  std::deque<std::string> held_;
-  absl::AnyInvocable<void(SharedBytes)> on_message_;
-  Action on_half_close_;
+  rpc::test::HeldInput input_;
   Action on_cancel_;
   Action on_drained_;
   Action on_stop_;
