@@ -370,7 +370,7 @@ void GrpcCall::OnServerStops() {
 
 // Not from inside a call of the handler's, which may not be ready.
 void GrpcCall::FeedHeldLater() {
-  if (over_ || held_.empty()) return;
+  if (over_ || (held_.empty() && !remote_ended_)) return;
   loop_.Post([self = shared_from_this()] {
     if (!self->over_) self->FeedHeld();
   });
@@ -383,17 +383,13 @@ void GrpcCall::OnMessage(absl::AnyInvocable<void(SharedBytes)> action) {
 }
 
 void GrpcCall::HoldInput(bool held) {
-  if (!std::exchange(input_held_, held) || held || over_) return;
-  loop_.Post([self = shared_from_this()] {
-    if (!self->over_) self->FeedHeld();
-  });
+  if (std::exchange(input_held_, held) && !held) FeedHeldLater();
 }
 
 void GrpcCall::OnHalfClose(Action action) {
   if (over_) return;
   on_half_close_ = std::move(action);
-  if (!remote_ended_) return;
-  loop_.Post([self = shared_from_this()] { self->CheckHalfClose(); });
+  FeedHeldLater();
 }
 
 void GrpcCall::OnCancel(Action action) {
