@@ -29,46 +29,39 @@ void KeepAliveCall::OnRequest(LeaseId lease) {
   if (stopping_) return;
   slots_.push_back({lease, context_.state.mvcc().current(), {}, std::nullopt});
   ++unanswered_;
-  asked_at_ = context_.At(stream_.info().loop).executor().Now();
   Ask();
 }
 
 void KeepAliveCall::Ask() {
   const uint64_t number = first_ + slots_.size() - 1;
-  refused_ = false;
-  asking_ = true;
-  CallHandle handle = context_.At(stream_.info().loop)
-                          .Lease(replica::LeaseRequest::Kind::kKeepAlive, slots_.back().lease,
-                                 [self = shared_from_this(), number](replica::LeaseAnswer answer) {
-                                   self->OnAnswer(number, std::move(answer));
-                                 });
-  asking_ = false;
-  if (refused_) return WaitForRoom();
-  if (handle && number >= first_) slots_[number - first_].handle = handle;
+  PendingCalls& pending = context_.At(stream_.info().loop);
+  PendingCalls::LeaseDone done = [self = shared_from_this(), number](replica::LeaseAnswer answer) {
+    self->OnAnswer(number, std::move(answer));
+  };
+  Slot& slot = slots_.back();
+  slot.handle = pending.TryLease(replica::LeaseRequest::Kind::kKeepAlive, slot.lease, done);
+  if (slot.handle) {
+    refused_since_.reset();
+  } else {
+    if (!refused_since_) refused_since_ = pending.executor().Now();
+    pending.WhenRoom(*refused_since_, [weak = weak_from_this()](ErrorCode code) {
+      if (auto self = weak.lock()) self->OnRoom(code);
+    });
+  }
   HoldInput();
 }
 
-void KeepAliveCall::WaitForRoom() {
-  PendingCalls& pending = context_.At(stream_.info().loop);
-  if (pending.executor().Now() - asked_at_ >= pending.request_timeout()) {
-    return Finish(StatusOf(ErrorCode::kTooManyRequests));
-  }
-  HoldInput();
-  pending.WhenRoom(asked_at_, [weak = weak_from_this()] {
-    auto self = weak.lock();
-    if (self != nullptr && self->refused_) self->Ask();
-  });
+void KeepAliveCall::OnRoom(ErrorCode code) {
+  if (!refused_since_) return;
+  if (code != ErrorCode::kOk) return Finish(StatusOf(code));
+  Ask();
 }
 
 void KeepAliveCall::HoldInput() {
-  stream_.HoldInput(refused_ || unanswered_ >= kUnansweredMax || slots_.size() >= kSlotsMax);
+  stream_.HoldInput(refused_since_ || unanswered_ >= kUnansweredMax || slots_.size() >= kSlotsMax);
 }
 
 void KeepAliveCall::OnAnswer(uint64_t number, replica::LeaseAnswer answer) {
-  if (asking_ && answer.error == ErrorCode::kTooManyRequests) {
-    refused_ = true;
-    return;
-  }
   if (number < first_ || number - first_ >= slots_.size()) return;
   Slot& slot = slots_[number - first_];
   slot.handle = {};
@@ -92,7 +85,7 @@ void KeepAliveCall::Write() {
 
 void KeepAliveCall::Stop() {
   stopping_ = true;
-  if (std::exchange(refused_, false)) {
+  if (std::exchange(refused_since_, std::nullopt)) {
     slots_.pop_back();
     --unanswered_;
   }
@@ -123,7 +116,7 @@ void KeepAliveCall::Finish(rpc::RpcStatus status) {
 void KeepAliveCall::DropAll() {
   auto self = shared_from_this();
   monitor_.Remove(monitored_);
-  refused_ = false;
+  refused_since_.reset();
   unanswered_ = 0;
   first_ += slots_.size();
   for (const Slot& slot : std::exchange(slots_, {})) {

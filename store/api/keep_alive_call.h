@@ -18,7 +18,6 @@
 #include <deque>
 #include <memory>
 #include <optional>
-#include <utility>
 
 namespace store::api {
 
@@ -47,7 +46,7 @@ class KeepAliveCall : public std::enable_shared_from_this<KeepAliveCall> {
   void OnRequest(LeaseId lease);
   // The newest request, which finds room or waits for it.
   void Ask();
-  void WaitForRoom();
+  void OnRoom(ErrorCode code);
   void HoldInput();
   void OnAnswer(uint64_t number, replica::LeaseAnswer answer);
   // Answers from the front as far as they are there.
@@ -64,9 +63,7 @@ class KeepAliveCall : public std::enable_shared_from_this<KeepAliveCall> {
   uint64_t first_ = 0;     // number of slots_.front()
   size_t unanswered_ = 0;  // of slots_
   uint64_t monitored_ = 0;
-  bool asking_ = false;
-  bool refused_ = false;  // the newest request, of asked_at_, found no room
-  TimePoint asked_at_;
+  std::optional<TimePoint> refused_since_;  // the newest request found no room
   bool half_closed_ = false;
   bool stopping_ = false;  // no more requests; what is under way is answered
 };

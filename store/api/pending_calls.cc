@@ -136,12 +136,16 @@ CallHandle PendingCalls::Admin(const MakeAdmin& make, std::optional<TimePoint> d
 }
 
 CallHandle PendingCalls::Lease(replica::LeaseRequest::Kind kind, LeaseId lease, LeaseDone done) {
-  if (!budget_.TryTake(kCallOverhead)) {
-    replica::LeaseAnswer refused;
-    refused.error = ErrorCode::kTooManyRequests;
-    done(std::move(refused));
-    return {};
-  }
+  if (CallHandle handle = TryLease(kind, lease, done)) return handle;
+  replica::LeaseAnswer refused;
+  refused.error = ErrorCode::kTooManyRequests;
+  done(std::move(refused));
+  return {};
+}
+
+CallHandle PendingCalls::TryLease(replica::LeaseRequest::Kind kind, LeaseId lease,
+                                  LeaseDone& done) {
+  if (!budget_.TryTake(kCallOverhead)) return {};
   uint64_t id = Insert(leases_, std::move(done), kCallOverhead);
   lease_requests_.push_back({kind, id, lease, executor_.Now()});
   ScheduleFlush();
@@ -149,8 +153,8 @@ CallHandle PendingCalls::Lease(replica::LeaseRequest::Kind kind, LeaseId lease, 
   return {WaitKind::kLease, id};
 }
 
-void PendingCalls::WhenRoom(TimePoint since, Action again) {
-  waiters_.push_back({since, std::move(again)});
+void PendingCalls::WhenRoom(TimePoint since, RoomAction action) {
+  waiters_.push_back({since, std::move(action)});
   if (room_timer_) return;
   room_timer_ = executor_.After(options_.room_look, [this] {
     room_timer_.reset();
@@ -158,16 +162,17 @@ void PendingCalls::WhenRoom(TimePoint since, Action again) {
   });
 }
 
-// Who finds none after all was before the others and stays so.
+// Who finds none after all waits again before the others.
 void PendingCalls::LookForRoom() {
   const TimePoint expired = executor_.Now() - options_.request_timeout;
   std::deque<Waiter> waiters = std::exchange(waiters_, {});
-  while (!waiters.empty() && (!budget_.full() || waiters.front().since <= expired)) {
-    Action again = std::move(waiters.front().again);
-    waiters.pop_front();
-    again();
+  for (; !waiters.empty(); waiters.pop_front()) {
+    Waiter& first = waiters.front();
+    const bool full = budget_.full();
+    if (full && first.since > expired) break;
+    first.action(full ? ErrorCode::kTooManyRequests : ErrorCode::kOk);
   }
-  for (Waiter& waiter : waiters) WhenRoom(waiter.since, std::move(waiter.again));
+  for (Waiter& waiter : waiters) WhenRoom(waiter.since, std::move(waiter.action));
 }
 
 CallHandle PendingCalls::StartWork(WorkDone done) {

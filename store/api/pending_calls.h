@@ -100,9 +100,12 @@ class PendingCalls final : public replica::Edge {
       absl::AnyInvocable<decltype(replica::AdminRequest::what)(const apply::RequestId& id) const>;
   CallHandle Admin(const MakeAdmin& make, std::optional<TimePoint> deadline, WriteDone done);
   CallHandle Lease(replica::LeaseRequest::Kind kind, LeaseId id, LeaseDone done);
-  // For a stream that rather waits than fails: when a call may find room again, or request_timeout
-  // after `since`, in the order of waiting. One action of each stream.
-  void WhenRoom(TimePoint since, Action again);
+  // Without room: false, and `done` stays the caller's, who may wait for it.
+  CallHandle TryLease(replica::LeaseRequest::Kind kind, LeaseId id, LeaseDone& done);
+  // kOk: there may be room again. kTooManyRequests: there was none for request_timeout after
+  // `since`. In the order of waiting; one of each stream.
+  using RoomAction = absl::AnyInvocable<void(ErrorCode)>;
+  void WhenRoom(TimePoint since, RoomAction action);
   // Room for a call whose answer another thread makes; the handle's id goes with the work. Without
   // room `done` gets kTooManyRequests.
   CallHandle StartWork(WorkDone done);
@@ -126,7 +129,6 @@ class PendingCalls final : public replica::Edge {
   void OnResults(std::vector<apply::CallResult> results) override;
 
   Executor& executor() const { return executor_; }
-  Duration request_timeout() const { return options_.request_timeout; }
   size_t waiting() const { return writes_.size() + reads_.size() + leases_.size() + work_.size(); }
 
  private:
@@ -136,6 +138,10 @@ class PendingCalls final : public replica::Edge {
     size_t bytes = 0;
     TimePoint started;
     uint64_t leader_changes = 0;  // when it started
+  };
+  struct Waiter {
+    TimePoint since;
+    RoomAction action;
   };
   // By id, hence by deadline.
   template <class Done>
@@ -191,10 +197,6 @@ class PendingCalls final : public replica::Edge {
   bool dropped_writes_ = false;  // a write was dropped while bundles_ may hold it
   bool flush_posted_ = false;
   bool raising_no_space_ = false;
-  struct Waiter {
-    TimePoint since;
-    Action again;
-  };
   std::deque<Waiter> waiters_;
   std::optional<Executor::TimerId> room_timer_;
   std::optional<Executor::TimerId> retry_timer_;

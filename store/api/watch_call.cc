@@ -98,7 +98,8 @@ void WatchCall::OnRequest(const WatchRequest& request) {
 }
 
 void WatchCall::HoldInput() {
-  stream_.HoldInput(creating_ >= kWatchResponsesMax || outlet_->full());
+  holding_ = creating_ >= kWatchResponsesMax || outlet_->full();
+  stream_.HoldInput(holding_);
 }
 
 void WatchCall::OnResponse(watch::WatchResponsePtr response) {
@@ -122,7 +123,7 @@ void WatchCall::Write() {
   }
   if (room) hub_.OnDrained(id_);
   // Behind OnDrained in the hub's mailbox, so the next requests find an open stream.
-  HoldInput();
+  if (holding_) HoldInput();
 }
 
 }  // namespace store::api

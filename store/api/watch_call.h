@@ -103,6 +103,7 @@ class WatchCall {
   std::deque<watch::WatchResponsePtr> responses_;  // bounded by the outlet's credit
   size_t creating_ = 0;                            // each gets one response with `created`
   bool blocked_ = false;                           // the transport wants no more
+  bool holding_ = false;                           // its requests
 };
 
 }  // namespace store::api

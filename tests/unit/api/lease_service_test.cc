@@ -250,7 +250,7 @@ TEST_F(LeaseServiceTest, WithoutRoomForALongTimeAKeepAliveStreamEnds) {
   }
   auto call = member.Stream(kKeepAlive);
   call->Receive(Alive(1));
-  member.executor.Advance(member.pending.request_timeout() - std::chrono::milliseconds(10));
+  member.executor.Advance(PendingOptions().request_timeout - std::chrono::milliseconds(10));
   EXPECT_FALSE(call->finished);
   member.executor.Advance(std::chrono::milliseconds(20));
   ExpectStatus(call, GrpcCode::kUnknown, "etcdserver: too many requests");
