@@ -84,6 +84,7 @@ void Server::Parts::AddStateBounds() {
                [this] { return static_cast<double>(hub_->stats().watcher_bytes); });
   bounds_->AddLimit("watch_stream_bytes", static_cast<double>(api::kWatchBytesMax));
   bounds_->AddLimit("watch_stream_responses", static_cast<double>(api::kWatchResponsesMax));
+  bounds_->AddLimit("watch_kept_bytes", static_cast<double>(watch.kept_bytes_max));
   const mvcc::MvccStore& store = member_.machine->mvcc();
   bounds_->Add("index_bytes", static_cast<double>(IndexMemoryMax()),
                [&store] { return static_cast<double>(store.stats().index_bytes); });

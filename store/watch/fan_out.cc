@@ -73,9 +73,8 @@ size_t FanOut::FirstHit(const std::vector<uint32_t>& hits, Revision from) const 
   return static_cast<size_t>(std::partition_point(hits.begin(), hits.end(), below) - hits.begin());
 }
 
-std::vector<FanOut::Delivery> FanOut::Deliveries() {
-  std::vector<Delivery> deliveries;
-  deliveries.reserve(touched_.size());
+void FanOut::HandOut(absl::FunctionRef<bool(Watcher&)> wants,
+                     absl::FunctionRef<void(const Delivery&)> take) {
   Shares known;
   for (size_t i = 0; i < touched_.size(); ++i) {
     if (i + kGroupsAhead < touched_.size()) {
@@ -83,14 +82,13 @@ std::vector<FanOut::Delivery> FanOut::Deliveries() {
     }
     known.clear();
     for (const auto& [serial, watcher] : touched_[i]->watchers) {
+      if (!wants(*watcher)) continue;
       Share& share = *ShareFor(*touched_[i], *watcher, &known);
       const size_t count = share.events->events.size();
-      if (count > 0)
-        deliveries.push_back({watcher, &PiecesFor(share, *watcher), share.last, count});
+      if (count > 0) take({watcher, &PiecesFor(share, *watcher), share.last, count});
     }
   }
   Clear();
-  return deliveries;
 }
 
 FanOut::Share* FanOut::ShareFor(const RangeGroup& group, const Watcher& watcher, Shares* known) {

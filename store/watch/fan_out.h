@@ -5,8 +5,8 @@
 // share them.
 //
 // Lives for one batch on the owner thread: while it collects, it uses RangeGroup::hits of the
-// index, which must not change until Deliveries has returned. Holds encoded bytes and the events
-// given with AddOwned.
+// index, which must not change until HandOut has returned. Holds the events given with AddOwned,
+// and what was put together and encoded for those who took it.
 #pragma once
 
 #include "store/mvcc/event.h"
@@ -14,6 +14,7 @@
 #include "store/watch/watch_hub.h"
 
 #include <absl/container/inlined_vector.h>
+#include <absl/functional/function_ref.h>
 
 #include <compare>
 #include <cstddef>
@@ -50,9 +51,10 @@ class FanOut {
   // value included.
   size_t Add(const mvcc::Event& event);
   size_t AddOwned(mvcc::Event event) { return Add(owned_.emplace_back(std::move(event))); }
-  // For every watcher that gets something: its events from Watcher::next on. Ends the use of the
-  // index.
-  std::vector<Delivery> Deliveries();
+  // `take` for every watcher that gets something: its events from Watcher::next on. `wants` is
+  // asked before; for whom it refuses nothing is put together. Ends the use of the index.
+  void HandOut(absl::FunctionRef<bool(Watcher&)> wants,
+               absl::FunctionRef<void(const Delivery&)> take);
 
  private:
   struct Hit {

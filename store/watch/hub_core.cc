@@ -19,9 +19,11 @@ constexpr char kTooMany[] = "etcdserver: too many watchers";
 // How far the look-up of an event is prepared ahead.
 constexpr size_t kEventsAhead = 4;
 
-// What one watcher costs in the stream's map, its group and the indexes by key.
+// What one watcher costs in the stream's map, its group and the indexes by key, and the response
+// that its stream may keep for it.
 size_t CostOf(const WatchSpec& spec) {
-  return sizeof(Watcher) + 256 + 2 * (spec.range.from.size() + spec.range.to.size());
+  return sizeof(Watcher) + sizeof(WatchResponse) + 288 +
+         2 * (spec.range.from.size() + spec.range.to.size());
 }
 
 // What the id of a watcher that a compaction canceled costs until the client cancels it too.
@@ -48,8 +50,8 @@ StreamState* HubCore::Find(StreamId id) {
 }
 
 void HubCore::Open(StreamId id, std::shared_ptr<WatchStream> sink) {
-  const bool fresh =
-      streams_.emplace(id, std::make_unique<StreamState>(id, std::move(sink))).second;
+  auto stream = std::make_unique<StreamState>(id, std::move(sink), limits_.kept_bytes_max);
+  const bool fresh = streams_.emplace(id, std::move(stream)).second;
   CHECK(fresh, "watch stream {} opened twice", id);
 }
 
@@ -183,7 +185,8 @@ void HubCore::Batch(const mvcc::EventBatch& batch) {
     const mvcc::Event& event = batch.events[i];
     if (event.kv.mod >= first && out.Wanted(event.kv.key, event.type)) out.Add(event);
   }
-  for (const FanOut::Delivery& delivery : out.Deliveries()) Deliver(delivery, delivery.last);
+  out.HandOut(&HubCore::HasRoom,
+              [&](const FanOut::Delivery& delivery) { Deliver(delivery, delivery.last); });
   current_ = batch.last;
   ParkFilled(first);
 }
@@ -199,22 +202,22 @@ void HubCore::Reset(Revision installed) {
   current_ = installed;
 }
 
-bool HubCore::Deliver(const FanOut::Delivery& delivery, Revision header) {
+bool HubCore::HasRoom(Watcher& watcher) {
+  watcher.missed = !watcher.stream->outbox.open();
+  return !watcher.missed;
+}
+
+void HubCore::Deliver(const FanOut::Delivery& delivery, Revision header) {
   Watcher& watcher = *delivery.watcher;
   StreamState& stream = *watcher.stream;
-  if (!stream.outbox.full()) {
-    stream.told = std::max(stream.told, header);
-    const auto pieces = EventResponses(watcher.id, stream.told, *delivery.pieces);
-    const bool taken = stream.outbox.Events(pieces);
-    if (stream.outbox.full()) filled_.insert(stream.id);
-    if (taken) {
-      watcher.quiet = false;
-      events_sent_ += delivery.events;
-      return true;
-    }
-  }
-  watcher.missed = true;
-  return false;
+  const Revision told = std::max(stream.told, header);
+  const bool was_full = stream.outbox.full();
+  watcher.missed = !stream.outbox.Events(EventResponses(watcher.id, told, *delivery.pieces));
+  if (!was_full && stream.outbox.full()) filled_.insert(stream.id);
+  if (watcher.missed) return;
+  stream.told = told;
+  watcher.quiet = false;
+  events_sent_ += delivery.events;
 }
 
 void HubCore::ParkFilled(Revision missed_from) {
@@ -237,15 +240,13 @@ void HubCore::Slice() {
   if (!first) return;
   FanOut out(store_, encoder_, limits_.fragment_bytes_max, groups_.lagging());
   const Revision last = catch_up_.Read(*first, current_, &out);
-  const std::vector<FanOut::Delivery> deliveries = out.Deliveries();
   // Looked at after reading: below it the slice may have holes (etcd #17780, #18089).
   const Revision compacted = store_.compacted();
   auto in_slice = [&](const Watcher& watcher) {
     return watcher.next >= std::max(*first, compacted);
   };
-  for (const FanOut::Delivery& delivery : deliveries) {
-    if (in_slice(*delivery.watcher)) Deliver(delivery, current_);
-  }
+  out.HandOut([&](Watcher& watcher) { return in_slice(watcher) && HasRoom(watcher); },
+              [&](const FanOut::Delivery& delivery) { Deliver(delivery, current_); });
   for (Watcher* watcher : groups_.LaggingUpTo(last)) {
     if (in_slice(*watcher) && !watcher->missed) MoveTo(*watcher, last + 1);
   }

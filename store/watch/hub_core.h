@@ -65,9 +65,10 @@ class HubCore {
   void Remove(Watcher& watcher);
   void MoveTo(Watcher& watcher, Revision next);
 
-  // False: the stream is full and got nothing; the watcher is marked and its stream awaits
-  // ParkFilled.
-  bool Deliver(const FanOut::Delivery& delivery, Revision header);
+  // False: nothing more fits into its stream; the watcher is marked, its stream awaits ParkFilled.
+  static bool HasRoom(Watcher& watcher);
+  // The same if the stream refuses.
+  void Deliver(const FanOut::Delivery& delivery, Revision header);
   // Parks the watchers of streams that have become full; one that missed its events was last served
   // before `missed_from`.
   void ParkFilled(Revision missed_from);

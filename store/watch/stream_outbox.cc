@@ -17,9 +17,23 @@ void StreamOutbox::Answer(WatchResponsePtr response) {
 
 bool StreamOutbox::Events(std::span<const WatchResponsePtr> pieces) {
   CHECK(!pieces.empty());
-  if (!Offer(pieces.front())) return false;
+  if (!Offer(pieces.front())) return Keep(pieces);
   // The client has the beginning: the rest must reach it before anything else of this stream.
   for (const WatchResponsePtr& piece : pieces.subspan(1)) Answer(piece);
+  return true;
+}
+
+bool StreamOutbox::Keep(std::span<const WatchResponsePtr> pieces) {
+  size_t bytes = kept_bytes_;
+  const WatchEvents* last = kept_.empty() ? nullptr : kept_.back()->events.get();
+  for (const WatchResponsePtr& piece : pieces) {
+    if (piece->events.get() != last) bytes += piece->events->bytes;
+    last = piece->events.get();
+  }
+  open_ = open_ && bytes <= kept_bytes_max_;
+  if (!open_) return false;
+  kept_bytes_ = bytes;
+  kept_.insert(kept_.end(), pieces.begin(), pieces.end());
   return true;
 }
 
@@ -28,6 +42,9 @@ bool StreamOutbox::Notice(WatchResponsePtr response) { return Offer(response); }
 void StreamOutbox::Drained() {
   full_ = false;
   while (!kept_.empty() && Offer(kept_.front())) kept_.pop_front();
+  if (full_) return;
+  open_ = true;
+  kept_bytes_ = 0;
 }
 
 }  // namespace store::watch

@@ -20,8 +20,8 @@
 namespace store::watch {
 
 struct StreamState {
-  StreamState(StreamId stream, std::shared_ptr<WatchStream> sink)
-      : id(stream), outbox(std::move(sink)) {}
+  StreamState(StreamId stream, std::shared_ptr<WatchStream> sink, size_t kept_bytes_max)
+      : id(stream), outbox(std::move(sink), kept_bytes_max) {}
 
   const StreamId id;
   StreamOutbox outbox;

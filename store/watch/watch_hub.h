@@ -6,9 +6,9 @@
 //
 // Bounded by construction: the queue from apply holds Limits::queue_bytes_max; a batch that does
 // not fit is dropped and the hub reads those revisions from the store again. A stream that refuses
-// an Offer gets nothing buffered: its watchers become "lagging at revision r" and are caught up
-// from the store in slices once the stream has drained (etcd #17529). Apply never waits for
-// watchers.
+// an Offer gets what it missed of that one batch kept (Limits::kept_bytes_max) and nothing more
+// buffered: its watchers become "lagging at revision r" and are caught up from the store in slices
+// once the stream has drained (etcd #17529). Apply never waits for watchers.
 #pragma once
 
 #include "store/base/clock.h"
@@ -95,6 +95,7 @@ struct WatchLimits {
   size_t queue_bytes_max = 64 << 20;   // from apply
   size_t slice_revisions_max = 1000;   // one catch-up step
   size_t slice_bytes_max = 512 << 10;  // half a stream: one below half takes what a slice gives it
+  size_t kept_bytes_max = 256 << 10;   // events that a stream which has become full did not take
   Duration slice_time_max = std::chrono::milliseconds(5);
   size_t slice_revisions_min = 64;  // before the time is looked at: a busy machine has little
   size_t fragment_bytes_max = (1536 << 10) + (512 << 10);

@@ -38,6 +38,7 @@ void DrawLimits(Random random, StoreOptions* o) {
   o->request_timeout = OneOf<Duration, 2>(random, {milliseconds(1500), milliseconds(7000)});
   o->replica.leases.checkpoint_interval = OneOf<Duration, 4>(
       random, {milliseconds(0), milliseconds(0), milliseconds(300), milliseconds(1500)});
+  o->watch.kept_bytes_max = OneOf<size_t, 3>(random, {0, 500, 256 << 10});
 }
 
 void DrawSnapshots(Random random, StoreOptions* o) {
@@ -202,12 +203,14 @@ std::string ToString(const StoreOptions& o) {
       o.disk_stall, o.apply_mean, o.slice_entries_max, Ms(o.flush_every), Ms(o.collect_every),
       o.refuse, o.buggify);
   text += fmt::format(
-      " lag {} retention {}/{} batch {}/{} hub {} catch-up {}/{} fragment {} calls {} timeout {}ms "
+      " lag {} retention {}/{} batch {}/{} hub {} kept {} catch-up {}/{} fragment {} calls {} "
+      "timeout {}ms "
       "checkpoints {}ms",
       o.replica.proposals.apply_lag_entries, o.replica.retention.entries, o.replica.retention.bytes,
       o.apply.batch_entries_max, o.apply.batch_bytes_max, o.watch.queue_bytes_max,
-      o.watch.slice_revisions_max, o.watch.slice_bytes_max, o.watch.fragment_bytes_max,
-      o.pending_calls_max, o.request_timeout / std::chrono::milliseconds(1),
+      o.watch.kept_bytes_max, o.watch.slice_revisions_max, o.watch.slice_bytes_max,
+      o.watch.fragment_bytes_max, o.pending_calls_max,
+      o.request_timeout / std::chrono::milliseconds(1),
       o.replica.leases.checkpoint_interval / std::chrono::milliseconds(1));
   const replica::SnapshotLimits& s = o.replica.snapshots;
   text += fmt::format(

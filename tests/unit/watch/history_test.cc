@@ -25,6 +25,7 @@ WatchLimits TinyLimits(Random& random) {
   limits.slice_bytes_max = random.Between(50, 3000);
   limits.fragment_bytes_max = random.Between(100, 1000);
   limits.progress_interval = std::chrono::seconds(10);
+  limits.kept_bytes_max = random.Chance(0.3) ? 0 : random.Between(50, 3000);
   return limits;
 }
 

@@ -28,9 +28,16 @@ std::vector<std::string> Drain(FakeStream& stream) {
 }
 using Lines = std::vector<std::string>;
 
+// Refused events are read again from the store.
+WatchLimits NothingKept() {
+  WatchLimits limits;
+  limits.kept_bytes_max = 0;
+  return limits;
+}
+
 // etcd #17529: events of a starving stream were lost.
 TEST(SlowStream, IsDemotedAndCaughtUpFromTheStoreEtcd17529) {
-  HubFixture f;
+  HubFixture f(NothingKept());
   auto slow = f.Open(1);
   auto quick = f.Open(2);
   f.Watch(1, slow);
@@ -50,7 +57,7 @@ TEST(SlowStream, IsDemotedAndCaughtUpFromTheStoreEtcd17529) {
 }
 
 TEST(SlowStream, WatchersOfOneStreamAreIndependent) {
-  HubFixture f;
+  HubFixture f(NothingKept());
   auto stream = f.Open(1);
   f.Watch(1, stream, {.id = 1, .range = All()});
   f.Watch(1, stream, {.id = 2, .range = All()});
@@ -88,7 +95,7 @@ TEST(SlowStream, AnswersKeepTheirOrderAndComeBeforeEvents) {
 }
 
 TEST(SlowStream, IsCanceledIfCompactionOvertakesIt) {
-  HubFixture f;
+  HubFixture f(NothingKept());
   auto stream = f.Open(1);
   f.Watch(1, stream);
   stream->room = 0;
@@ -105,6 +112,79 @@ TEST(SlowStream, IsCanceledIfCompactionOvertakesIt) {
   EXPECT_TRUE(canceled->canceled);
   EXPECT_EQ(canceled->compacted, Revision(4));
   EXPECT_EQ(stream->Take(), nullptr);
+}
+
+// Else the history is read, and every watcher moved, once for as many as the stream takes.
+TEST(SlowStream, WhatItMissedOfABatchIsKept) {
+  constexpr size_t kWatchers = 1000;
+  HubFixture f;
+  auto stream = f.Open(1);
+  for (size_t i = 0; i < kWatchers; ++i) f.Create(1, {.range = KeyRange::Point("a")});
+  f.Run();
+  stream->got.clear();
+  stream->room = 10;
+  f.PutNow("a", "1");
+  f.Run();
+  f.PutNow("a", "2");
+  f.Run();
+  std::vector<Lines> lines(kWatchers);
+  for (size_t took = 10; took > 0; took = stream->got.size()) {
+    while (WatchResponsePtr response = stream->Take()) {
+      lines.at(static_cast<size_t>(response->id)).push_back(Text(*response));
+    }
+    f.Drained(1, *stream, 100);
+    f.Run();
+  }
+  for (const Lines& watcher : lines) ASSERT_EQ(watcher, (Lines{"put a=1@2", "put a=2@3"}));
+  EXPECT_EQ(f.encodings(), 2u);
+  EXPECT_EQ(f.hub().stats().lagging, 0u);
+}
+
+// What is not kept is not put together either.
+TEST(SlowStream, KeepsNoMoreThanItsLimit) {
+  WatchLimits limits;
+  limits.kept_bytes_max = 3000;
+  HubFixture f(limits);
+  auto stream = f.Open(1);
+  for (int i = 0; i < 100; ++i) {
+    f.Create(1, {.range = KeyRange::FromRequest(fmt::format("a{:03}", i), "b")});
+  }
+  f.Run();
+  stream->got.clear();
+  stream->room = 1;
+  f.PutNow("az", std::string(900, 'x'));
+  f.Run();
+  EXPECT_EQ(f.encodings(), 5u) << "one taken, three kept, one refused";
+  f.PutNow("az", "2");
+  f.Run();
+  EXPECT_EQ(f.encodings(), 5u) << "nothing is offered to a full stream";
+  f.Drained(1, *stream, 1 << 20);
+  f.Run();
+  std::map<WatchId, size_t> events;
+  while (WatchResponsePtr response = stream->Take()) {
+    events[response->id] += response->events->events.size();
+  }
+  EXPECT_EQ(events.size(), 100u);
+  for (const auto& [id, count] : events) EXPECT_EQ(count, 2u) << id;
+}
+
+TEST(SlowStream, KeptEventsComeBeforeTheEndOfTheirWatcher) {
+  HubFixture f;
+  auto stream = f.Open(1);
+  f.Watch(1, stream, {.id = 1, .range = All()});
+  f.Watch(1, stream, {.id = 2, .range = All()});
+  stream->room = 0;
+  for (const char* value : {"1", "2", "3", "4"}) f.PutNow("a", value);
+  f.Run();
+  f.hub().Cancel(StreamId(1), 2);
+  f.Run();
+  f.Compact(Revision(5));
+  f.Publish();
+  f.Collect();
+  f.Run();
+  f.Drained(1, *stream, 10);
+  f.Run();
+  EXPECT_EQ(Drain(*stream), (Lines{"1:put a=1@2", "2:put a=1@2", "2:canceled", "1:canceled"}));
 }
 
 TEST(SlowStream, SyncedWatcherIsNotTouchedByCompaction) {
