@@ -16,6 +16,9 @@
 namespace store::mvcc {
 namespace {
 
+// With a larger limit nothing is dropped.
+constexpr int64_t kLimitKeptMax = std::numeric_limits<int32_t>::max();
+
 bool HasFilter(const RangeQuery& query) {
   return query.min_mod || query.max_mod || query.min_create || query.max_create;
 }
@@ -35,6 +38,8 @@ RangeReader::RangeReader(const RangeQuery& query, Revision at)
   if (query.limit > 0 && (key_order || first_keys) &&
       query.limit < std::numeric_limits<int64_t>::max()) {
     wanted_ = query.limit + 1;  // one more tells that there is more
+  } else if (query.limit > 0 && query.limit < kLimitKeptMax && query.target != SortTarget::kValue) {
+    kept_ = static_cast<size_t>(query.limit) + 1;
   }
   if (query.count_only) wanted_ = 0;
 }
@@ -82,12 +87,42 @@ bool RangeReader::Visit(const KeyMeta& meta) {
   const std::optional<KeyFacts> facts = meta.LiveAt(at_);
   if (!facts) return true;
   if (counting_) ++count_;
-  if (!Enough() && Matches(*facts)) {
+  if (!Enough() && Matches(*facts) && MayStay(*facts)) {
     if (piece_ && !FitsPiece(meta, *facts)) return false;
     rows_.push_back({keys_.size(), meta.key().size(), *facts, {}});
     keys_.append(meta.key());
+    if (kept_ > 0 && rows_.size() >= std::max(2 * kept_, kRowsMin)) DropRows();
   }
   return counting_ || !Enough();
+}
+
+// Of equal rows the first by key comes first.
+bool RangeReader::MayStay(const KeyFacts& facts) const {
+  if (!last_) return true;
+  const int64_t number = Number(query_.target, facts);
+  return query_.order == SortOrder::kDescend ? number > *last_ : number < *last_;
+}
+
+void RangeReader::DropRows() {
+  if (query_.target == SortTarget::kKey) {  // descending
+    rows_.erase(rows_.begin(), rows_.end() - static_cast<ptrdiff_t>(kept_));
+  } else {
+    SortBy(query_.target, query_.order == SortOrder::kDescend);
+    rows_.resize(kept_);
+    last_ = Number(query_.target, rows_.back().facts);
+  }
+  DropKeys();
+}
+
+// Those of rows that are gone.
+void RangeReader::DropKeys() {
+  std::string kept;
+  for (RangeRow& row : rows_) {
+    const std::string_view key = KeyOf(row);
+    row.key_offset = kept.size();
+    kept.append(key);
+  }
+  keys_ = std::move(kept);
 }
 
 bool RangeReader::FitsPiece(const KeyMeta& meta, const KeyFacts& facts) {
@@ -169,16 +204,8 @@ void RangeReader::SortBy(SortTarget target, bool descend) {
 std::vector<KeyValue> RangeReader::TakeKeyValues() {
   size_t needed = 0;
   for (const RangeRow& row : rows_) needed += row.key_size;
-  if (needed * 2 < keys_.size()) {  // most was cut away: do not keep all keys alive for a few
-    std::string kept;
-    kept.reserve(needed);
-    for (RangeRow& row : rows_) {
-      const std::string_view key = KeyOf(row);
-      row.key_offset = kept.size();
-      kept.append(key);
-    }
-    keys_ = std::move(kept);
-  }
+  // Most was cut away: do not keep all keys alive for a few.
+  if (needed * 2 < keys_.size()) DropKeys();
   const SharedBytes keys = SharedBytes::Of(std::move(keys_));
   // As etcd 3.7: what comes from the index alone has no lease.
   const bool no_lease = query_.keys_only && query_.target != SortTarget::kValue;

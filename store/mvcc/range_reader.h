@@ -8,7 +8,8 @@
 //   another target, no   the first limit + 1 keys by key, sorted by the target, cut to limit (as
 //   etcd)
 //     order, no filter
-//   everything else      the whole range, filtered, sorted, cut
+//   everything else      the whole range, filtered, sorted, cut; with a limit no more rows are held
+//                        than twice that (or kRowsMin)
 //
 // Sorting by value is the only case that needs values of rows it does not return; they may take 64
 // MiB. One thread; nothing of a root is kept between calls.
@@ -25,6 +26,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +37,8 @@ class ValueCache;
 
 inline constexpr size_t kKeysPerStep = 64;
 inline constexpr size_t kValueSortBytesMax = 64 << 20;
+// So many rows are held before any is dropped.
+inline constexpr size_t kRowsMin = 1024;
 
 struct RangeRow {
   size_t key_offset = 0;  // in the reader's key bytes
@@ -74,6 +78,10 @@ class RangeReader {
   bool Visit(const KeyMeta& meta);
   void VisitPoint(const IndexNode* top);
   bool FitsPiece(const KeyMeta& meta, const KeyFacts& facts);
+  // May be among the first `kept_`.
+  bool MayStay(const KeyFacts& facts) const;
+  void DropRows();
+  void DropKeys();
   std::string_view KeyOf(const RangeRow& row) const {
     return std::string_view(keys_).substr(row.key_offset, row.key_size);
   }
@@ -84,8 +92,10 @@ class RangeReader {
 
   const RangeQuery query_;
   const Revision at_;
-  int64_t wanted_ = -1;    // rows to collect at most; -1: all
-  bool counting_ = false;  // count_ is found by walking
+  int64_t wanted_ = -1;          // rows to collect at most; -1: all
+  size_t kept_ = 0;              // first rows of the sorted range to hold at least; 0: all
+  std::optional<int64_t> last_;  // what the last of so many is sorted by
+  bool counting_ = false;        // count_ is found by walking
   int64_t count_ = 0;
   bool finished_ = false;
   bool piece_ = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Range: every combination of order, target, limit, filter and revision against the model.
+#include "store/mvcc/range_reader.h"
 #include "tests/unit/mvcc/model.h"
 
 #include <gtest/gtest.h>
@@ -66,6 +67,17 @@ class RangeOptions : public testing::Test {
     }
   }
 
+  // All rows, and those of a filter.
+  void CompareLargeLimits(RangeQuery query) {
+    for (int64_t limit : {1, 2, 1000, 2000}) {
+      query.limit = limit;
+      query.min_mod = Revision(0);
+      Compare(query);
+      query.min_mod = Revision(2500);
+      Compare(query);
+    }
+  }
+
   // The whole range, put together from pieces of `bytes`.
   Result<RangeResult> Streamed(const RangeQuery& query, size_t bytes) {
     auto held = fixture_.store().Hold(query.at);
@@ -123,6 +135,26 @@ TEST_F(RangeOptions, FiltersWithEveryOrder) {
         });
         if (HasFatalFailure()) return;
       }
+    }
+  }
+}
+
+// More keys than a sorted range with a limit holds.
+TEST_F(RangeOptions, ManyKeysWithALimit) {
+  constexpr int kKeys = 5 * static_cast<int>(kRowsMin);
+  for (int i = 0; i < kKeys + kKeys / 3; ++i) {
+    const std::string key = fmt::format("m{:05}", i * 2741 % kKeys);
+    fixture_.Put(key, "x", 0);
+    model_.Put(++model_.current, 0, key, "x", 0);
+  }
+  for (int order = 0; order < 3; ++order) {
+    for (int target = 0; target < 4; ++target) {
+      SCOPED_TRACE(fmt::format("order {} target {}", order, target));
+      RangeQuery query;
+      query.range = All();
+      query.order = static_cast<SortOrder>(order);
+      query.target = static_cast<SortTarget>(target);
+      CompareLargeLimits(query);
     }
   }
 }
