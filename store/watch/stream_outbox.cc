@@ -37,7 +37,7 @@ bool StreamOutbox::Keep(std::span<const WatchResponsePtr> pieces) {
   return true;
 }
 
-bool StreamOutbox::Notice(WatchResponsePtr response) { return Offer(response); }
+bool StreamOutbox::Notice(const WatchResponsePtr& response) { return Offer(response); }
 
 void StreamOutbox::Drained() {
   full_ = false;

@@ -34,7 +34,7 @@ class StreamOutbox {
   // more.
   bool Events(std::span<const WatchResponsePtr> pieces);
   // A notice that may be lost or repeated by the caller. False: not taken.
-  bool Notice(WatchResponsePtr response);
+  bool Notice(const WatchResponsePtr& response);
   // The transport has room again: what was kept goes first.
   void Drained();
 
