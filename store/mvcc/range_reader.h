@@ -5,11 +5,12 @@
 // RangeRequest:
 //
 //   key order            stops at limit + 1 matches
-//   another target, no   the first limit + 1 keys by key, sorted by the target, cut to limit (as
-//   etcd)
-//     order, no filter
-//   everything else      the whole range, filtered, sorted, cut; with a limit no more rows are held
-//                        than twice that (or kRowsMin)
+//   another target,      the first limit + 1 keys by key, sorted by the
+//     no order, no       target, cut to limit (as etcd)
+//     filter
+//   everything else      the whole range, filtered, sorted, cut; with a
+//                        limit no more rows are held than twice that (or
+//                        kRowsMin)
 //
 // Sorting by value is the only case that needs values of rows it does not return; they may take 64
 // MiB. One thread; nothing of a root is kept between calls.
