@@ -24,15 +24,12 @@ bool StreamOutbox::Events(std::span<const WatchResponsePtr> pieces) {
 }
 
 bool StreamOutbox::Keep(std::span<const WatchResponsePtr> pieces) {
-  size_t bytes = kept_bytes_;
   const WatchEvents* last = kept_.empty() ? nullptr : kept_.back()->events.get();
   for (const WatchResponsePtr& piece : pieces) {
-    if (piece->events.get() != last) bytes += piece->events->bytes;
+    if (piece->events.get() != last) kept_bytes_ += piece->events->bytes;
     last = piece->events.get();
   }
-  open_ = open_ && bytes <= kept_bytes_max_;
-  if (!open_) return false;
-  kept_bytes_ = bytes;
+  if (!open()) return false;
   kept_.insert(kept_.end(), pieces.begin(), pieces.end());
   return true;
 }
@@ -42,9 +39,7 @@ bool StreamOutbox::Notice(const WatchResponsePtr& response) { return Offer(respo
 void StreamOutbox::Drained() {
   full_ = false;
   while (!kept_.empty() && Offer(kept_.front())) kept_.pop_front();
-  if (full_) return;
-  open_ = true;
-  kept_bytes_ = 0;
+  if (!full_) kept_bytes_ = 0;
 }
 
 }  // namespace store::watch

@@ -26,7 +26,7 @@ class StreamOutbox {
 
   bool full() const { return full_; }
   // Events would be taken or kept.
-  bool open() const { return open_; }
+  bool open() const { return kept_bytes_ <= kept_bytes_max_; }
   // An answer: offered now, or kept in order behind what waits.
   void Answer(WatchResponsePtr response);
   // The pieces of one response to a watcher, all or nothing: taken, or kept behind what waits.
@@ -45,8 +45,7 @@ class StreamOutbox {
   const size_t kept_bytes_max_;
   std::shared_ptr<WatchStream> sink_;
   bool full_ = false;
-  bool open_ = true;
-  size_t kept_bytes_ = 0;              // of events
+  size_t kept_bytes_ = 0;              // of events that were kept, and of those refused
   std::deque<WatchResponsePtr> kept_;  // not empty only while full_
 };
 
