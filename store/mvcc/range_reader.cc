@@ -16,9 +16,6 @@
 namespace store::mvcc {
 namespace {
 
-// With a larger limit nothing is dropped.
-constexpr int64_t kLimitKeptMax = std::numeric_limits<int32_t>::max();
-
 bool HasFilter(const RangeQuery& query) {
   return query.min_mod || query.max_mod || query.min_create || query.max_create;
 }
@@ -35,10 +32,10 @@ RangeReader::RangeReader(const RangeQuery& query, Revision at)
     : query_(query), at_(at), next_(query.range.from) {
   const bool key_order = query.target == SortTarget::kKey && query.order != SortOrder::kDescend;
   const bool first_keys = query.order == SortOrder::kNone && !HasFilter(query);
-  if (query.limit > 0 && (key_order || first_keys) &&
-      query.limit < std::numeric_limits<int64_t>::max()) {
+  const bool limited = query.limit > 0 && query.limit < std::numeric_limits<int64_t>::max();
+  if (limited && (key_order || first_keys)) {
     wanted_ = query.limit + 1;  // one more tells that there is more
-  } else if (query.limit > 0 && query.limit < kLimitKeptMax && query.target != SortTarget::kValue) {
+  } else if (limited && query.target != SortTarget::kValue) {
     kept_ = static_cast<size_t>(query.limit) + 1;
   }
   if (query.count_only) wanted_ = 0;
@@ -91,7 +88,7 @@ bool RangeReader::Visit(const KeyMeta& meta) {
     if (piece_ && !FitsPiece(meta, *facts)) return false;
     rows_.push_back({keys_.size(), meta.key().size(), *facts, {}});
     keys_.append(meta.key());
-    if (kept_ > 0 && rows_.size() >= std::max(2 * kept_, kRowsMin)) DropRows();
+    if (kept_ > 0 && rows_.size() >= kRowsMin && rows_.size() / 2 >= kept_) DropRows();
   }
   return counting_ || !Enough();
 }
