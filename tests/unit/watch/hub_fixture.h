@@ -141,6 +141,14 @@ class HubFixture {
     }
   }
 
+  // Compacted, told to the hub, and removed.
+  void CompactAway(Revision at) {
+    Compact(at);
+    Publish();
+    Collect();
+    Run();
+  }
+
   std::shared_ptr<FakeStream> Open(uint64_t id) {
     auto stream = std::make_shared<FakeStream>();
     hub_->Open(StreamId(id), stream);

@@ -101,10 +101,7 @@ TEST(SlowStream, IsCanceledIfCompactionOvertakesIt) {
   stream->room = 0;
   for (const char* value : {"1", "2", "3", "4"}) f.PutNow("a", value);
   f.Run();
-  f.Compact(Revision(4));
-  f.Publish();
-  f.Collect();
-  f.Run();
+  f.CompactAway(Revision(4));
   f.Drained(1, *stream, 10);
   f.Run();
   WatchResponsePtr canceled = stream->Take();
@@ -178,10 +175,7 @@ TEST(SlowStream, KeptEventsComeBeforeTheEndOfTheirWatcher) {
   f.Run();
   f.hub().Cancel(StreamId(1), 2);
   f.Run();
-  f.Compact(Revision(5));
-  f.Publish();
-  f.Collect();
-  f.Run();
+  f.CompactAway(Revision(5));
   f.Drained(1, *stream, 10);
   f.Run();
   EXPECT_EQ(Drain(*stream), (Lines{"1:put a=1@2", "2:put a=1@2", "2:canceled", "1:canceled"}));

@@ -270,9 +270,7 @@ TEST(WatchHub, DeleteAtTheCompactedRevisionIsReplayedEtcd18089And19179) {
   f.Delete(KeyRange::Point("a"));
   f.Publish();
   f.PutNow("b", "2");
-  f.Compact(Revision(3));
-  f.Publish();
-  f.Collect();
+  f.CompactAway(Revision(3));
   auto stream = f.Open(1);
   f.Watch(1, stream, {.range = All(), .start = Revision(3)});
   EXPECT_EQ(Texts(*stream), Lines{"del a@3 put b=2@4"});
