@@ -204,8 +204,7 @@ std::string ToString(const StoreOptions& o) {
       o.refuse, o.buggify);
   text += fmt::format(
       " lag {} retention {}/{} batch {}/{} hub {} kept {} catch-up {}/{} fragment {} calls {} "
-      "timeout {}ms "
-      "checkpoints {}ms",
+      "timeout {}ms checkpoints {}ms",
       o.replica.proposals.apply_lag_entries, o.replica.retention.entries, o.replica.retention.bytes,
       o.apply.batch_entries_max, o.apply.batch_bytes_max, o.watch.queue_bytes_max,
       o.watch.kept_bytes_max, o.watch.slice_revisions_max, o.watch.slice_bytes_max,
