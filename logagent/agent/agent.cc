@@ -142,7 +142,7 @@ Status Agent::StartDelivery() {
                                              kDeadLetterBytesMax, clock_);
   auto kafka = KafkaConfigOf(settings);
   RETURN_IF_ERROR(kafka);
-  auto sink = KafkaSink::Make(*kafka, *spool_, clock_, log_);
+  auto sink = KafkaLanes::Make(*kafka, *spool_, clock_, log_);
   if (!sink) return Fail(sink.error().WithContext("kafka"));
   sink_ = std::move(*sink);
   budget_ = std::make_shared<Budget>(LineBudget(settings.memory_bytes_max), kShareBytesMin);

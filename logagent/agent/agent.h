@@ -20,7 +20,7 @@
 #include "logagent/checkpoint/checkpointer.h"
 #include "logagent/config/source.h"
 #include "logagent/deliver/dead_letter.h"
-#include "logagent/deliver/kafka_sink.h"
+#include "logagent/deliver/kafka_lanes.h"
 #include "logagent/model/entry_list.h"
 #include "store/base/log.h"
 #include "store/base/mailbox.h"
@@ -102,7 +102,7 @@ class Agent {
   std::shared_ptr<Budget> budget_;
   std::unique_ptr<Checkpointer> checkpointer_;
   std::unique_ptr<DeadLetterSpool> spool_;
-  std::unique_ptr<KafkaSink> sink_;
+  std::unique_ptr<KafkaLanes> sink_;
   std::unique_ptr<Shard> shard_;
   std::unique_ptr<Poller> poller_;
   std::unique_ptr<store::client::Client> list_client_;    // of source_

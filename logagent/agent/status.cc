@@ -315,6 +315,9 @@ std::string MetricsText(const AgentView& view) {
   AppendMetric(&out, "sluice_agent_stalled_topics", "gauge",
                "Topics with lines on their way of which Kafka acknowledged none for 10 s.",
                number(view.kafka.stalled.size()));
+  AppendMetric(&out, "sluice_agent_producers", "gauge",
+               "Producers of Kafka's library: three while there is a backlog.",
+               number(view.kafka.producers));
   AppendMetric(&out, "sluice_agent_producer_rebuilds_total", "counter",
                "Producers replaced after a fatal error.", number(view.kafka.rebuilds));
   AppendMetric(&out, "sluice_agent_checkpoint_failures_total", "counter", "Failed writes of state.",

@@ -43,6 +43,10 @@ void KafkaSink::OnLog(const rd_kafka_t* producer, int level, const char* facilit
   }
 }
 
+// The queue was empty and is not any more. A thread of the library's, which holds that queue's
+// lock.
+void KafkaSink::OnNews(rd_kafka_t* /*producer*/, void* woken) { static_cast<Sink*>(woken)->Wake(); }
+
 // The library's text is the same whatever is wrong with a certificate: that the authority is not
 // known, which this leaves to it.
 int KafkaSink::OnCertificate(rd_kafka_t* /*producer*/, const char* /*broker*/, int32_t /*id*/,
@@ -80,6 +84,9 @@ Status KafkaSink::Connect(bool plain) {
                        fmt::format("kafka.properties: {}", text.data()));
   }
   queue_ = rd_kafka_queue_get_main(producer_);
+  if (woken_by_news_ != nullptr) {
+    rd_kafka_queue_cb_event_enable(queue_, &KafkaSink::OnNews, woken_by_news_);
+  }
   const rd_kafka_conf_t* used = rd_kafka_conf(producer_);
   uint64_t requests = NumberOf(used, "max.in.flight.requests.per.connection");
   batch_bytes_ = NumberOf(used, "batch.size");
@@ -132,10 +139,10 @@ void KafkaSink::Reconnect(bool plain) {
 
 // The second try and those after it do without the care for the library's threads, for what a try
 // with it leaves when it fails cannot be freed.
-void KafkaSink::AwaitProducer() {
+void KafkaSink::AwaitProducer(bool wait) {
   {
     store::MutexLock lock(mutex_);
-    if (!woken_ && clock_.Now() < next_connect_) {
+    if (wait && !woken_ && clock_.Now() < next_connect_) {
       reconnect_.WaitUntil(mutex_, next_connect_);
     }
     woken_ = false;

@@ -20,19 +20,8 @@ constexpr int kPollMs = 1000;
 constexpr int kEventsPerPoll = 256;
 constexpr size_t kProduceBlock = 1024;
 constexpr uint64_t kLineFraming = 8;
-// A file in which little happens need not wait for those that are read at full speed: its batches
-// have a batch's room of their own.
-constexpr uint64_t kSmallBatchBytes = 64 << 10;
 constexpr store::Duration kStallCheckInterval = std::chrono::seconds(1);
 constexpr store::Duration kPurgeTimeout = std::chrono::seconds(5);
-
-uint64_t PayloadOf(const std::vector<Line>& lines) {
-  uint64_t bytes = 0;
-  for (const Line& line : lines) {
-    bytes += line.length;
-  }
-  return bytes;
-}
 
 }  // namespace
 
@@ -57,8 +46,9 @@ struct KafkaSink::InFlight {
 
 Result<std::unique_ptr<KafkaSink>> KafkaSink::Make(const KafkaConfig& config,
                                                    DeadLetterSpool& spool,
-                                                   const store::Clock& clock, store::Logger log) {
-  std::unique_ptr<KafkaSink> sink(new KafkaSink(config, spool, clock, std::move(log)));
+                                                   const store::Clock& clock, store::Logger log,
+                                                   Sink* woken) {
+  std::unique_ptr<KafkaSink> sink(new KafkaSink(config, spool, clock, std::move(log), woken));
   {
     std::unique_lock exclusive(sink->producer_mutex_);
     RETURN_IF_ERROR(sink->Connect(/*plain=*/false));
@@ -68,11 +58,12 @@ Result<std::unique_ptr<KafkaSink>> KafkaSink::Make(const KafkaConfig& config,
 }
 
 KafkaSink::KafkaSink(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
-                     store::Logger log)
+                     store::Logger log, Sink* woken)
     : config_(config),
       spool_(spool),
       clock_(clock),
       log_(std::move(log)),
+      woken_by_news_(woken),
       log_every_(clock),
       topics_(clock) {}
 
@@ -119,7 +110,7 @@ Sink::Offer KafkaSink::Produce(Batch& batch) {
   if (holding_.load()) {
     return Offer::kFull;
   }
-  uint64_t payload = PayloadOf(batch.lines);
+  uint64_t payload = batch.payload_bytes();
   uint64_t cost = payload + batch.lines.size() * kLineOverhead;
   uint64_t queued = payload + batch.lines.size() * kLineFraming;
   if (!HasRoom(cost, queued)) {
@@ -223,14 +214,22 @@ void KafkaSink::Enqueue(InFlight& range, rd_kafka_topic_t* topic, int32_t partit
   }
 }
 
-void KafkaSink::Poll(absl::FunctionRef<void(Delivery)> deliver) {
-  if (producer_ == nullptr) {
-    AwaitProducer();
-    return;
+void KafkaSink::Poll(absl::FunctionRef<void(Delivery)> deliver) { Serve(kPollMs, deliver); }
+
+void KafkaSink::PollNow(absl::FunctionRef<void(Delivery)> deliver) {
+  while (!Serve(0, deliver)) {
   }
-  int wait_ms = holding_.load() ? 0 : kPollMs;
-  for (int i = 0; i < kEventsPerPoll; ++i) {
-    rd_kafka_event_t* event = rd_kafka_queue_poll(queue_, i == 0 ? wait_ms : 0);
+}
+
+bool KafkaSink::Serve(int wait_ms, DeliverFn deliver) {
+  if (producer_ == nullptr) {
+    AwaitProducer(wait_ms > 0);
+    return true;
+  }
+  int events = 0;
+  for (; events < kEventsPerPoll; ++events) {
+    bool wait = events == 0 && !holding_.load();
+    rd_kafka_event_t* event = rd_kafka_queue_poll(queue_, wait ? wait_ms : 0);
     if (event == nullptr) {
       break;
     }
@@ -245,6 +244,7 @@ void KafkaSink::Poll(absl::FunctionRef<void(Delivery)> deliver) {
     Rebuild(deliver);
   }
   NoteStalled();
+  return events < kEventsPerPoll;
 }
 
 // The poll returns at least once a second, whatever happens.

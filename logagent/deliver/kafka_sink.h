@@ -32,11 +32,16 @@
 
 namespace logagent {
 
+// A batch of a file in which little happens: it need not wait for those that are read at full
+// speed. It has a batch's room of its own, and a producer (KafkaLanes).
+inline constexpr uint64_t kSmallBatchBytes = 64 << 10;
+
 struct KafkaStats {
   uint64_t lines_delivered = 0;
   uint64_t lines_dead = 0;
   uint64_t ranges_rejected = 0;
   uint64_t rebuilds = 0;
+  uint64_t producers = 1;  // more while there is a backlog (KafkaLanes)
   uint64_t in_flight_bytes = 0;
   uint64_t in_flight_ranges = 0;
   uint64_t queued_bytes = 0;  // of lines in flight, with what frames them
@@ -48,9 +53,11 @@ struct KafkaStats {
 
 class KafkaSink final : public Sink {
  public:
-  // The error of a bad option names its key. Does not wait for a broker.
+  // The error of a bad option names its key. Does not wait for a broker. `woken`, which outlives
+  // the sink, is woken whenever there is news: for one that is polled by PollNow.
   static Result<std::unique_ptr<KafkaSink>> Make(const KafkaConfig& config, DeadLetterSpool& spool,
-                                                 const store::Clock& clock, store::Logger log = {});
+                                                 const store::Clock& clock, store::Logger log = {},
+                                                 Sink* woken = nullptr);
   // Drops what is in flight, unanswered, as a kill would: drain first (Shard::Stop).
   ~KafkaSink() override;
 
@@ -59,8 +66,12 @@ class KafkaSink final : public Sink {
   TopicStatus Topic(std::string_view topic) const override;
   void Poll(absl::FunctionRef<void(Delivery)> deliver) override;
   void Wake() override;
+  // As Poll, without waiting: all that is there. The same thread.
+  void PollNow(absl::FunctionRef<void(Delivery)> deliver);
 
   KafkaStats Stats() const;
+  // So much waits that the next batch may not go with the next request.
+  bool Busy() const { return queued_bytes_.load() >= batch_bytes_.load(); }
   // Tests only: the library reports a fatal error, as a fenced producer would.
   void InjectFatalError();
 
@@ -74,8 +85,9 @@ class KafkaSink final : public Sink {
   using DeliverFn = absl::FunctionRef<void(Delivery)>;
 
   KafkaSink(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
-            store::Logger log);
+            store::Logger log, Sink* woken);
   static void OnLog(const rd_kafka_t* producer, int level, const char* facility, const char* text);
+  static void OnNews(rd_kafka_t* producer, void* woken);
   static int OnCertificate(rd_kafka_t* producer, const char* broker, int32_t id, int* error,
                            int depth, const char* der, size_t der_bytes, char* text,
                            size_t text_bytes, void* opaque);
@@ -93,6 +105,7 @@ class KafkaSink final : public Sink {
   void Probe();
   void ProbeTopic(KafkaTopic& topic);
 
+  bool Serve(int wait_ms, DeliverFn deliver);  // false: there may be more
   void OnEvent(rd_kafka_event_t* event, DeliverFn deliver);
   void CheckFatal();
   void OnReports(rd_kafka_event_t* event, DeliverFn deliver);
@@ -103,13 +116,14 @@ class KafkaSink final : public Sink {
   void SettleRefused(DeliverFn deliver);
   void Rebuild(DeliverFn deliver);
   void Reconnect(bool plain);
-  void AwaitProducer();
+  void AwaitProducer(bool wait);
   void NoteError(std::string text);
 
   const KafkaConfig config_;
   DeadLetterSpool& spool_;
   const store::Clock& clock_;
   const store::Logger log_;
+  Sink* const woken_by_news_;
   store::LogEvery log_every_;
 
   // Held shared while the library is used, exclusively while it is replaced. Taken before mutex_.

@@ -43,6 +43,15 @@ struct Batch {
   uint64_t chunk_offset = 0;  // file offset of the chunk's first byte
   ChunkPtr chunk;
   std::vector<Line> lines;
+
+  // Of all lines, without their newlines.
+  uint64_t payload_bytes() const {
+    uint64_t bytes = 0;
+    for (const Line& line : lines) {
+      bytes += line.length;
+    }
+    return bytes;
+  }
 };
 
 // What became of one range.

@@ -7,7 +7,7 @@
 #include "logagent/agent/poller.h"
 #include "logagent/agent/shard.h"
 #include "logagent/checkpoint/checkpointer.h"
-#include "logagent/deliver/kafka_sink.h"
+#include "logagent/deliver/kafka_lanes.h"
 #include "logagent/model/model.h"
 #include "tests/unit/shard/temp_dir.h"
 
@@ -60,7 +60,7 @@ class Consumer {
  public:
   Consumer(const std::string& brokers, const std::string& topic, int partitions) {
     rd_kafka_conf_t* conf = rd_kafka_conf_new();
-    for (auto [key, value] :
+    for (const auto& [key, value] :
          std::map<std::string, std::string>{{"bootstrap.servers", brokers},
                                             {"group.id", "test"},
                                             {"log_level", "0"},
@@ -133,6 +133,18 @@ class Consumer {
   std::vector<std::string> lines_;
 };
 
+// The system's, and what a test adds to it.
+class AdvancedClock final : public store::Clock {
+ public:
+  store::TimePoint Now() const override { return system_.Now() + ahead_.load(); }
+  int64_t WallMicros() const override { return system_.WallMicros(); }
+  void Advance(store::Duration by) { ahead_ = ahead_.load() + by; }
+
+ private:
+  store::SystemClock system_;
+  std::atomic<store::Duration> ahead_ = store::Duration(0);
+};
+
 // One life of the data path over a state directory.
 class DataPath {
  public:
@@ -146,7 +158,7 @@ class DataPath {
     checkpointer_ =
         std::make_unique<Checkpointer>(std::move(opened->store), CheckpointerOptions{}, clock_);
     EXPECT_TRUE(checkpointer_->Start().has_value());
-    auto sink = KafkaSink::Make(kafka, spool_, clock_, log_);
+    auto sink = KafkaLanes::Make(kafka, spool_, clock_, log_);
     EXPECT_TRUE(sink.has_value()) << sink.error().message();
     sink_ = std::move(*sink);
     shard_ = std::make_unique<Shard>(options, files_, *sink_, *checkpointer_, spool_, budget_,
@@ -217,14 +229,15 @@ class DataPath {
     return WaitUntil([&] { return Stats(id).id == id && Stats(id).state == state; });
   }
 
+  AdvancedClock& clock() { return clock_; }
   Shard& shard() { return *shard_; }
-  KafkaSink& sink() { return *sink_; }
+  KafkaLanes& sink() { return *sink_; }
   Checkpointer& checkpointer() { return *checkpointer_; }
   DeadLetterSpool& spool() { return spool_; }
   Budget& budget() { return *budget_; }
 
  private:
-  store::SystemClock clock_;
+  AdvancedClock clock_;
   // SLUICE_TEST_LOG=1 shows what the agent would log.
   store::Logger log_ = std::getenv("SLUICE_TEST_LOG") == nullptr
                            ? store::Logger()
@@ -233,7 +246,7 @@ class DataPath {
   DeadLetterSpool spool_;
   std::shared_ptr<Budget> budget_;
   std::unique_ptr<Checkpointer> checkpointer_;
-  std::unique_ptr<KafkaSink> sink_;
+  std::unique_ptr<KafkaLanes> sink_;
   std::unique_ptr<Shard> shard_;
   std::unique_ptr<Poller> poller_;
   uint64_t last_id_ = 0;

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "logagent/deliver/kafka_lanes.h"
+
+#include "tests/unit/shard/kafka_rig.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace logagent {
+namespace {
+
+constexpr int kLineBytes = 1000;  // of the hot file, with its newline
+
+// One partition, so that a consumer sees in which order the lines were written.
+class Lanes : public ::testing::Test {
+ protected:
+  Lanes() : hot_((dir_ / "hot.log").string()), quiet_((dir_ / "quiet.log").string()) {
+    cluster_.Create("one", 1);
+  }
+  ~Lanes() override { SetRoundTrip(0); }
+
+  void SetRoundTrip(int ms) { rd_kafka_mock_broker_set_rtt(cluster_.get(), 1, ms); }
+  static std::string HotLine(int i) {
+    std::string line = fmt::format("hot {} ", i);
+    line.resize(kLineBytes - 1, 'x');
+    return line;
+  }
+  void AppendHot(int lines) {
+    std::string bytes;
+    for (int i = 0; i < lines; ++i) {
+      bytes += HotLine(hot_lines_++) + "\n";
+    }
+    Append(hot_, bytes);
+  }
+  // All of `lines` that the entry ever had are read and answered.
+  static bool UntilDelivered(DataPath& agent, EntryId id, int lines) {
+    return WaitUntil([&] { return agent.Stats(id).lines == static_cast<uint64_t>(lines); }) &&
+           agent.UntilAcked(id);
+  }
+  void MakeBacklog(DataPath& agent) {
+    SetRoundTrip(100);
+    AppendHot(20'000);
+    ASSERT_TRUE(WaitUntil([&] { return agent.sink().Stats().producers == 1 + kBacklogLanes; }));
+  }
+
+  TempDir dir_;
+  MockCluster cluster_;
+  const std::string hot_;
+  const std::string quiet_;
+  int hot_lines_ = 0;
+};
+
+TEST_F(Lanes, LineOfAQuietFileIsWrittenBeforeWhatWaitsOfABacklog) {
+  DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20);
+  EntryId hot = agent.Start(hot_, "one");
+  EntryId quiet = agent.Start(quiet_, "one");
+  Append(quiet_, "first\n");
+  ASSERT_TRUE(UntilDelivered(agent, quiet, 1));
+  MakeBacklog(agent);
+  // What it had in flight by the live lane is answered, and a backlog lane has taken more.
+  uint64_t lines = agent.Stats(hot).lines;
+  ASSERT_TRUE(WaitUntil([&] { return agent.Stats(hot).lines >= lines + 5'000; }));
+  SetRoundTrip(1000);
+  lines = agent.Stats(hot).lines;
+  ASSERT_TRUE(WaitUntil([&] { return agent.Stats(hot).lines > lines; }));
+  Append(quiet_, "second\n");
+  EntryStats before = agent.Stats(hot);
+  uint64_t written = static_cast<uint64_t>(hot_lines_) - before.lag_bytes / kLineBytes;
+  ASSERT_TRUE(UntilDelivered(agent, quiet, 2));
+  SetRoundTrip(0);
+  Consumer consumer(cluster_.bootstraps(), "one", 1);
+  ASSERT_TRUE(consumer.UntilLines(static_cast<size_t>(hot_lines_) + 2));
+  auto at = std::ranges::find(consumer.lines(), "second");
+  ASSERT_NE(at, consumer.lines().end());
+  auto position = static_cast<uint64_t>(at - consumer.lines().begin());
+  // One batch on its way and one that may have gone meanwhile; by one producer it would be all that
+  // is queued for the partition, two batches and a half.
+  EXPECT_LT(position, written + 2'300) << "of " << hot_lines_;
+}
+
+TEST_F(Lanes, FileThatBecomesABacklogAndLiveAgainKeepsItsOrder) {
+  DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20);
+  EntryId hot = agent.Start(hot_, "one");
+  AppendHot(10);
+  ASSERT_TRUE(UntilDelivered(agent, hot, 10));
+  MakeBacklog(agent);
+  ASSERT_TRUE(WaitUntil([&] { return agent.Stats(hot).lines == 20'010; }));
+  // Now live, while what was read of the backlog is still on its way.
+  for (int i = 0; i < 50; ++i) {
+    AppendHot(1);
+    ASSERT_TRUE(
+        WaitUntil([&] { return agent.Stats(hot).lines == static_cast<uint64_t>(hot_lines_); }));
+  }
+  SetRoundTrip(0);
+  ASSERT_TRUE(UntilDelivered(agent, hot, hot_lines_));
+  Consumer consumer(cluster_.bootstraps(), "one", 1);
+  ASSERT_TRUE(consumer.UntilLines(static_cast<size_t>(hot_lines_)));
+  consumer.Settle();
+  ASSERT_EQ(consumer.lines().size(), static_cast<size_t>(hot_lines_));
+  for (int i = 0; i < hot_lines_; ++i) {
+    ASSERT_EQ(consumer.lines()[static_cast<size_t>(i)], HotLine(i));
+  }
+}
+
+TEST_F(Lanes, FatalErrorOfBacklogProducersIsSurvivedWithoutAGap) {
+  DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20);
+  EntryId hot = agent.Start(hot_, "one");
+  MakeBacklog(agent);
+  uint64_t lines = agent.Stats(hot).lines;
+  ASSERT_TRUE(WaitUntil([&] { return agent.Stats(hot).lines >= lines + 5'000; }));
+  agent.sink().InjectFatalError(/*backlog=*/true);
+  ASSERT_TRUE(WaitUntil([&] { return agent.sink().Stats().rebuilds == kBacklogLanes; }));
+  SetRoundTrip(0);
+  ASSERT_TRUE(agent.UntilAcked(hot));
+  Consumer consumer(cluster_.bootstraps(), "one", 1);
+  ASSERT_TRUE(consumer.Until([&] { return consumer.Counts().size() == 20'000; }));
+}
+
+TEST_F(Lanes, BacklogProducersGoWhenNothingNeedsThem) {
+  DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20);
+  EntryId hot = agent.Start(hot_, "one");
+  MakeBacklog(agent);
+  SetRoundTrip(0);
+  ASSERT_TRUE(UntilDelivered(agent, hot, 20'000));
+  EXPECT_EQ(agent.sink().Stats().producers, 1 + kBacklogLanes);
+  agent.clock().Advance(kLaneIdle);
+  ASSERT_TRUE(WaitUntil([&] { return agent.sink().Stats().producers == 1; }));
+  EXPECT_EQ(agent.sink().Stats().lines_delivered, 20'000U) << "its counters stay";
+  MakeBacklog(agent);
+  SetRoundTrip(0);
+  ASSERT_TRUE(UntilDelivered(agent, hot, 40'000));
+  EXPECT_EQ(agent.sink().Stats().lines_delivered, 40'000U);
+}
+
+}  // namespace
+}  // namespace logagent
