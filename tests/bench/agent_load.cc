@@ -133,14 +133,20 @@ int Latency(const Options& options) {
     return Refuse(run.error());
   }
   auto at = [](const std::vector<double>& sorted, double share) {
-    return sorted[std::min(sorted.size() - 1,
-                           static_cast<size_t>(share * static_cast<double>(sorted.size())))];
+    return sorted.empty()
+               ? 0.0
+               : sorted[std::min(sorted.size() - 1,
+                                 static_cast<size_t>(share * static_cast<double>(sorted.size())))];
   };
-  fmt::print(
-      "{{\"agent_p50\":{:.3f},\"agent_p99\":{:.3f},\"direct_p50\":{:.3f},\"direct_p99\":{:.3f},"
-      "\"lines\":{}}}\n",
-      at(run->agent_ms, 0.5), at(run->agent_ms, 0.99), at(run->direct_ms, 0.5),
-      at(run->direct_ms, 0.99), run->agent_ms.size());
+  auto print = [&](std::string_view what, const std::vector<double>& sorted) {
+    fmt::print("\"{0}_p50\":{1:.3f},\"{0}_p99\":{2:.3f},", what, at(sorted, 0.5), at(sorted, 0.99));
+  };
+  fmt::print("{{");
+  print("agent", run->agent.to_consumer_ms);
+  print("agent_broker", run->agent.to_broker_ms);
+  print("direct", run->direct.to_consumer_ms);
+  print("direct_broker", run->direct.to_broker_ms);
+  fmt::print("\"lines\":{}}}\n", run->agent.to_consumer_ms.size());
   return 0;
 }
 

@@ -27,6 +27,8 @@ using store::Status;
 
 constexpr auto kArrivalMax = std::chrono::seconds(20);
 constexpr int kPollMs = 50;
+// A consumer that falls behind the hot files beside the measured one would be what is measured.
+constexpr size_t kMessagesAtOnce = 10'000;
 
 int64_t NowNs() { return store::SystemClock().Now().time_since_epoch().count(); }
 
@@ -35,18 +37,24 @@ std::string Line(char kind) { return fmt::format("latency {} {}", kind, NowNs())
 // Reads the topic until both kinds are there.
 class Arrivals {
  public:
-  explicit Arrivals(rd_kafka_t* consumer) : consumer_(consumer) {}
+  explicit Arrivals(rd_kafka_t* consumer)
+      : consumer_(consumer), queue_(rd_kafka_queue_get_consumer(consumer)) {}
+  ~Arrivals() { rd_kafka_queue_destroy(queue_); }
+  Arrivals(const Arrivals&) = delete;
+  Arrivals& operator=(const Arrivals&) = delete;
 
   void Run() {
+    std::vector<rd_kafka_message_t*> messages(kMessagesAtOnce);
     while (!stop_.load()) {
-      rd_kafka_message_t* message = rd_kafka_consumer_poll(consumer_, kPollMs);
-      if (message == nullptr) {
+      rd_kafka_message_t* first = rd_kafka_consumer_poll(consumer_, kPollMs);
+      if (first == nullptr) {
         continue;
       }
-      if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        Take({static_cast<const char*>(message->payload), message->len});
+      Take(first);
+      ssize_t more = rd_kafka_consume_batch_queue(queue_, 0, messages.data(), messages.size());
+      for (ssize_t i = 0; i < more; ++i) {
+        Take(messages[static_cast<size_t>(i)]);
       }
-      rd_kafka_message_destroy(message);
     }
   }
   bool WaitFor(uint64_t count) const {
@@ -63,13 +71,25 @@ class Arrivals {
   void Stop() { stop_ = true; }
   uint64_t count() const { return count_.load(); }
   LatencyRun TakeRun() {
-    std::sort(run_.agent_ms.begin(), run_.agent_ms.end());
-    std::sort(run_.direct_ms.begin(), run_.direct_ms.end());
+    for (LatencyRun::Times* times : {&run_.agent, &run_.direct}) {
+      std::ranges::sort(times->to_consumer_ms);
+      std::ranges::sort(times->to_broker_ms);
+    }
     return std::move(run_);
   }
 
  private:
-  void Take(std::string_view line) {
+  void Take(rd_kafka_message_t* message) {
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      rd_kafka_timestamp_type_t type{};
+      int64_t stamp_ms = rd_kafka_message_timestamp(message, &type);
+      bool appended = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+      Note({static_cast<const char*>(message->payload), message->len}, appended ? stamp_ms : 0);
+    }
+    rd_kafka_message_destroy(message);
+  }
+  // `appended_ms`: since 1970, 0 when it is not known.
+  void Note(std::string_view line, int64_t appended_ms) {
     int64_t now = NowNs();
     constexpr std::string_view kPrefix = "latency ";
     if (!line.starts_with(kPrefix) || line.size() < kPrefix.size() + 3) {
@@ -78,11 +98,17 @@ class Arrivals {
     int64_t written = 0;
     std::from_chars(line.data() + kPrefix.size() + 2, line.data() + line.size(), written);
     double ms = static_cast<double>(now - written) / 1e6;
-    (line[kPrefix.size()] == 'a' ? run_.agent_ms : run_.direct_ms).push_back(ms);
+    LatencyRun::Times& times = line[kPrefix.size()] == 'a' ? run_.agent : run_.direct;
+    times.to_consumer_ms.push_back(ms);
+    if (appended_ms > 0) {
+      double now_ms = static_cast<double>(store::SystemClock().WallMicros()) / 1e3;
+      times.to_broker_ms.push_back(static_cast<double>(appended_ms) - (now_ms - ms));
+    }
     ++count_;
   }
 
   rd_kafka_t* consumer_;
+  rd_kafka_queue_t* queue_;
   LatencyRun run_;
   std::atomic<uint64_t> count_ = 0;
   std::atomic<bool> stop_ = false;
@@ -98,7 +124,7 @@ class DirectProducer {
     if (producer == nullptr) {
       return Fail(ErrorCode::kInvalidArgument, text.data());
     }
-    static_cast<void>(conf->release());
+    [[maybe_unused]] auto* given = conf->release();
     return std::unique_ptr<DirectProducer>(new DirectProducer(producer, options.topic));
   }
   ~DirectProducer() {

@@ -22,9 +22,13 @@ struct LatencyOptions {
 };
 
 struct LatencyRun {
-  // Sorted.
-  std::vector<double> agent_ms;
-  std::vector<double> direct_ms;
+  struct Times {
+    // Each sorted.
+    std::vector<double> to_consumer_ms;
+    std::vector<double> to_broker_ms;  // whole ones; none unless the topic keeps LogAppendTime
+  };
+  Times agent;
+  Times direct;
 };
 
 store::Result<LatencyRun> RunLatency(const LatencyOptions& options);
