@@ -236,14 +236,14 @@ TEST(RawFrames, ShutdownNamesTheLastStream) {
   RawClient client(server.address());
   client.SendPreface();
   client.Send(RawClient::Frame(RawClient::kHeaders, RawClient::kEndHeaders, 5,
-                               RawClient::Request("/sluice.test.Echo/Later")) +
-              RawClient::Frame(RawClient::kData, RawClient::kEndStream, 5, Message("")));
+                               RawClient::Request("/sluice.test.Echo/Bidi")));
   ASSERT_TRUE(server.WaitFor([&] { return server.server().stats().streams_opened == 1; }));
   std::thread stopper([&] { server.server().Stop(); });
   auto goaway = client.ReadUntil(RawClient::kGoaway);
   ASSERT_TRUE(goaway);
   EXPECT_EQ(goaway->payload.substr(0, 4), RawClient::Number(5));
   EXPECT_EQ(ErrorCodeOf(*goaway), 0u);
+  client.Send(RawClient::Frame(RawClient::kData, RawClient::kEndStream, 5, Message(Value("late"))));
   EXPECT_TRUE(client.ReadUntil(RawClient::kData)) << "the call under way is still answered";
   stopper.join();
   EXPECT_EQ(server.server().stats().connections_open, 0);
