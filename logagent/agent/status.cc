@@ -318,6 +318,8 @@ std::string MetricsText(const AgentView& view) {
   AppendMetric(&out, "sluice_agent_producers", "gauge",
                "Producers of Kafka's library: three while there is a backlog.",
                number(view.kafka.producers));
+  AppendMetric(&out, "sluice_agent_producers_busy", "gauge", "Producers with lines on their way.",
+               number(view.kafka.producers_busy));
   AppendMetric(&out, "sluice_agent_producer_rebuilds_total", "counter",
                "Producers replaced after a fatal error.", number(view.kafka.rebuilds));
   AppendMetric(&out, "sluice_agent_checkpoint_failures_total", "counter", "Failed writes of state.",

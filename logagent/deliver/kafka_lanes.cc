@@ -34,6 +34,7 @@ void AddCounters(const KafkaStats& from, KafkaStats* to) {
 void AddGauges(const KafkaStats& from, KafkaStats* to) {
   to->in_flight_bytes += from.in_flight_bytes;
   to->in_flight_ranges += from.in_flight_ranges;
+  to->producers_busy += from.producers_busy;
   to->queued_bytes += from.queued_bytes;
   to->queued_bytes_max += from.queued_bytes_max;
   if (to->error.empty()) {

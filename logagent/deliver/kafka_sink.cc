@@ -445,6 +445,7 @@ KafkaStats KafkaSink::Stats() const {
   stats.queued_bytes_max = QueueLimit();
   store::MutexLock lock(mutex_);
   stats.in_flight_ranges = in_flight_.size();
+  stats.producers_busy = in_flight_.empty() ? 0 : 1;
   stats.error = error_;
   stats.stalled = topics_.Stalled(error_);
   return stats;

@@ -41,7 +41,8 @@ struct KafkaStats {
   uint64_t lines_dead = 0;
   uint64_t ranges_rejected = 0;
   uint64_t rebuilds = 0;
-  uint64_t producers = 1;  // more while there is a backlog (KafkaLanes)
+  uint64_t producers = 1;       // more while there is a backlog (KafkaLanes)
+  uint64_t producers_busy = 0;  // with lines in flight
   uint64_t in_flight_bytes = 0;
   uint64_t in_flight_ranges = 0;
   uint64_t queued_bytes = 0;  // of lines in flight, with what frames them

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -104,6 +105,41 @@ TEST_F(Lanes, FileThatBecomesABacklogAndLiveAgainKeepsItsOrder) {
   ASSERT_EQ(consumer.lines().size(), static_cast<size_t>(hot_lines_));
   for (int i = 0; i < hot_lines_; ++i) {
     ASSERT_EQ(consumer.lines()[static_cast<size_t>(i)], HotLine(i));
+  }
+}
+
+TEST_F(Lanes, BacklogsShareAConnectionWhileThereAreNewLines) {
+  DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20);
+  cluster_.Create("two", 2);
+  PosixFileSystem files;
+  std::map<uint64_t, std::string> hot;  // by the backlog lane they have while nothing is new
+  for (int i = 0; hot.size() < kBacklogLanes; ++i) {
+    std::string path = (dir_ / fmt::format("hot{}.log", i)).string();
+    Append(path, "first\n");
+    hot.try_emplace(files.StatPath(path)->inode % kBacklogLanes, path);
+  }
+  std::vector<EntryId> entries;
+  entries.reserve(hot.size());
+  for (const auto& [lane, path] : hot) {
+    entries.push_back(agent.Start(path, "two"));
+  }
+  EntryId quiet = agent.Start(quiet_, "two");
+  SetRoundTrip(100);
+  std::string lines;
+  for (int i = 0; i < 40'000; ++i) {
+    lines += HotLine(i) + "\n";
+  }
+  for (const auto& [lane, path] : hot) {
+    Append(path, lines);
+  }
+  ASSERT_TRUE(WaitUntil([&] { return agent.sink().Stats().producers_busy == kBacklogLanes; }));
+  for (int i = 0; i < 8; ++i) {
+    Append(quiet_, "new\n");
+    ASSERT_TRUE(UntilDelivered(agent, quiet, i + 1));
+  }
+  EXPECT_TRUE(WaitUntil([&] { return agent.sink().Stats().producers_busy == 1; }));
+  for (EntryId id : entries) {
+    EXPECT_GT(agent.Stats(id).lag_bytes, 1'000'000U) << "it is not done";
   }
 }
 
