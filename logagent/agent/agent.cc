@@ -32,8 +32,9 @@ constexpr size_t kShareBytesMin = 512 << 10;
 constexpr uint64_t kDeadLetterBytesMax = uint64_t{1} << 30;
 // By then the store and Kafka were asked and the first lines were read.
 constexpr store::Duration kStartOver = std::chrono::seconds(5);
-// Connections, RocksDB, HTTP, events; seen: 21 when idle, a scrape and a broker more each.
-constexpr size_t kDescriptorsOfOthers = 40;
+// Connections, RocksDB, HTTP, events; seen: 29 when idle, 44 with a backlog, a scrape and a broker
+// more each. With less than twice as many there are no producers for backlogs.
+constexpr size_t kDescriptorsOfOthers = 60;
 constexpr store::Duration kBeatLimit = std::chrono::seconds(30);
 
 std::string Stripped(std::string text) {
@@ -142,11 +143,13 @@ Status Agent::StartDelivery() {
                                              kDeadLetterBytesMax, clock_);
   auto kafka = KafkaConfigOf(settings);
   RETURN_IF_ERROR(kafka);
-  auto sink = KafkaLanes::Make(*kafka, *spool_, clock_, log_);
+  size_t descriptors = DescriptorsMax();
+  auto sink = KafkaLanes::Make(*kafka, *spool_, clock_, log_,
+                               descriptors > 2 * kDescriptorsOfOthers ? kBacklogLanes : 0);
   if (!sink) return Fail(sink.error().WithContext("kafka"));
   sink_ = std::move(*sink);
   budget_ = std::make_shared<Budget>(LineBudget(settings.memory_bytes_max), kShareBytesMin);
-  ShardOptions reading = LimitDescriptors(ShardOptions(), DescriptorsMax());
+  ShardOptions reading = LimitDescriptors(ShardOptions(), descriptors);
   shard_ = std::make_unique<Shard>(reading, files_, *sink_, *checkpointer_, *spool_, budget_,
                                    clock_, log_);
   poller_ = std::make_unique<Poller>(*sink_, std::vector<Shard*>{shard_.get()});

@@ -316,7 +316,7 @@ std::string MetricsText(const AgentView& view) {
                "Topics with lines on their way of which Kafka acknowledged none for 10 s.",
                number(view.kafka.stalled.size()));
   AppendMetric(&out, "sluice_agent_producers", "gauge",
-               "Producers of Kafka's library: three while there is a backlog.",
+               "Producers of Kafka's library: more than one while there is a backlog.",
                number(view.kafka.producers));
   AppendMetric(&out, "sluice_agent_producers_busy", "gauge", "Producers with lines on their way.",
                number(view.kafka.producers_busy));

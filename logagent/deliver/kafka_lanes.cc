@@ -53,16 +53,22 @@ void AddGauges(const KafkaStats& from, KafkaStats* to) {
 
 Result<std::unique_ptr<KafkaLanes>> KafkaLanes::Make(const KafkaConfig& config,
                                                      DeadLetterSpool& spool,
-                                                     const store::Clock& clock, store::Logger log) {
+                                                     const store::Clock& clock, store::Logger log,
+                                                     size_t backlog_lanes) {
   auto live = KafkaSink::Make(config, spool, clock, log);
   RETURN_IF_ERROR(live);
   return std::unique_ptr<KafkaLanes>(
-      new KafkaLanes(config, spool, clock, std::move(log), std::move(*live)));
+      new KafkaLanes(config, spool, clock, std::move(log), std::move(*live), backlog_lanes));
 }
 
 KafkaLanes::KafkaLanes(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
-                       store::Logger log, std::unique_ptr<KafkaSink> live)
-    : config_(config), spool_(spool), clock_(clock), log_(std::move(log)), live_(std::move(live)) {}
+                       store::Logger log, std::unique_ptr<KafkaSink> live, size_t backlog_lanes)
+    : config_(config),
+      spool_(spool),
+      clock_(clock),
+      log_(std::move(log)),
+      live_(std::move(live)),
+      backlog_lanes_(backlog_lanes) {}
 
 void KafkaLanes::Prepare(std::string_view topic) { live_->Prepare(topic); }
 
@@ -87,10 +93,11 @@ Sink::Offer KafkaLanes::Produce(Batch& batch) {
   return offer;
 }
 
-// All lanes have to see the same partitions, for a file's lines go to one of them.
+// Asks for the lanes when there are none and they would help. All have to see the same partitions,
+// for a file's lines go to one of them.
 bool KafkaLanes::BacklogIsReady(std::string_view topic) {
   if (backlog_.empty()) {
-    if (live_->Busy() && !backlog_wanted_.exchange(true)) {
+    if (backlog_lanes_ > 0 && live_->Busy() && !backlog_wanted_.exchange(true)) {
       live_->Wake();
     }
     return false;
@@ -98,8 +105,10 @@ bool KafkaLanes::BacklogIsReady(std::string_view topic) {
   int32_t partitions = live_->Topic(topic).partitions;
   bool ready = true;
   for (const auto& lane : backlog_) {
-    lane->Prepare(topic);
     TopicStatus status = lane->Topic(topic);
+    if (status.state == TopicStatus::State::kWaiting) {
+      lane->Prepare(topic);
+    }
     ready = ready && status.state == TopicStatus::State::kReady && status.partitions == partitions;
   }
   return ready;
@@ -166,7 +175,7 @@ void KafkaLanes::MakeBacklog() {
     return;
   }
   std::vector<std::unique_ptr<KafkaSink>> lanes;
-  while (lanes.size() < kBacklogLanes) {
+  while (lanes.size() < backlog_lanes_) {
     auto made = KafkaSink::Make(config_, spool_, clock_, log_, live_.get());
     if (!made) {
       log_.Warn("no producers for backlogs: new lines wait behind them", {made.error()});

@@ -157,6 +157,17 @@ TEST_F(Lanes, FatalErrorOfBacklogProducersIsSurvivedWithoutAGap) {
   ASSERT_TRUE(consumer.Until([&] { return consumer.Counts().size() == 20'000; }));
 }
 
+TEST_F(Lanes, WithoutDescriptorsForThemAllGoesByTheFirstProducer) {
+  DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20,
+                 /*backlog_lanes=*/0);
+  EntryId hot = agent.Start(hot_, "one");
+  SetRoundTrip(50);
+  AppendHot(5'000);
+  ASSERT_TRUE(WaitUntil([&] { return agent.sink().Stats().queued_bytes > 1'000'000; }));
+  ASSERT_TRUE(UntilDelivered(agent, hot, 5'000));
+  EXPECT_EQ(agent.sink().Stats().producers, 1U);
+}
+
 TEST_F(Lanes, BacklogProducersGoWhenNothingNeedsThem) {
   DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20);
   EntryId hot = agent.Start(hot_, "one");

@@ -149,7 +149,8 @@ class AdvancedClock final : public store::Clock {
 class DataPath {
  public:
   DataPath(const Path& directory, const std::string& brokers, KafkaConfig kafka = {},
-           ShardOptions options = Quick(), size_t budget_bytes = 16 << 20)
+           ShardOptions options = Quick(), size_t budget_bytes = 16 << 20,
+           size_t backlog_lanes = kBacklogLanes)
       : spool_(directory / "dead-letter.log", 64 << 20, clock_),
         budget_(std::make_shared<Budget>(budget_bytes, 1 << 20)) {
     kafka.brokers = brokers;
@@ -158,7 +159,7 @@ class DataPath {
     checkpointer_ =
         std::make_unique<Checkpointer>(std::move(opened->store), CheckpointerOptions{}, clock_);
     EXPECT_TRUE(checkpointer_->Start().has_value());
-    auto sink = KafkaLanes::Make(kafka, spool_, clock_, log_);
+    auto sink = KafkaLanes::Make(kafka, spool_, clock_, log_, backlog_lanes);
     EXPECT_TRUE(sink.has_value()) << sink.error().message();
     sink_ = std::move(*sink);
     shard_ = std::make_unique<Shard>(options, files_, *sink_, *checkpointer_, spool_, budget_,
