@@ -3,7 +3,7 @@
 // were read into; the sink keeps the chunk alive until each line is decided and answers by ranges,
 // never by line. Prepare and Produce are called on shard threads; Poll on the sink's one poller
 // thread. What a sink holds is bounded by the budget the chunks were taken from and by its own
-// limit (Produce answers kFull). Sinks: KafkaSink, NullSink (bench), ModelSink (tests).
+// limit (Produce answers kFull). Sinks: KafkaSink, KafkaLanes, NullSink (bench), ModelSink (tests).
 #pragma once
 
 #include "logagent/tail/chunk.h"
