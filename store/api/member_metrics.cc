@@ -115,6 +115,14 @@ void MemberMetrics::AddStorage() {
           engine::EngineSizes sizes = store.engine()->Sizes();
           return static_cast<double>(sizes.disk_bytes + sizes.memtable_bytes);
         });
+  const auto engine_memory = [&](std::string_view use, uint64_t engine::EngineSizes::* bytes) {
+    handles_.push_back(registry_.AddCallbackGauge(
+        "sluice_engine_memory_bytes", "Memory of the engine by what it is used for.",
+        {{"use", std::string(use)}},
+        [&store, bytes] { return static_cast<double>(store.engine()->Sizes().*bytes); }));
+  };
+  engine_memory("cache", &engine::EngineSizes::cache_bytes);
+  engine_memory("memtables", &engine::EngineSizes::memtable_bytes);
   Gauge("etcd_mvcc_db_total_size_in_use_in_bytes",
         "Total size of the underlying database logically in use in bytes.",
         [this] { return static_cast<double>(context_.state.Read()->logical_bytes); });

@@ -28,6 +28,7 @@
 #include "store/rpc/event_loop.h"
 #include "store/rpc/http_router.h"
 #include "store/rpc/server.h"
+#include "store/server/allocator_metrics.h"
 #include "store/server/bootstrap.h"
 #include "store/server/config.h"
 #include "store/server/corruption.h"
@@ -138,6 +139,7 @@ class Server::Parts {
   std::unique_ptr<api::MemberMetrics> metrics_;
   std::unique_ptr<api::GrpcMetrics> grpc_metrics_;
   std::unique_ptr<ProcessMetrics> process_metrics_;
+  std::unique_ptr<AllocatorMetrics> allocator_metrics_;
   std::unique_ptr<api::BoundMetrics> bounds_;
   api::HealthService health_;
   std::unique_ptr<Publisher> publisher_;

@@ -387,6 +387,7 @@ void Server::Parts::AddServices() {
   metrics_ = std::make_unique<api::MemberMetrics>(registry_, *context_, *hub_, budget_);
   grpc_metrics_ = std::make_unique<api::GrpcMetrics>(registry_, methods_);
   process_metrics_ = std::make_unique<ProcessMetrics>(registry_);
+  allocator_metrics_ = std::make_unique<AllocatorMetrics>(registry_);
   AddBounds();
 }
 
