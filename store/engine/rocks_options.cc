@@ -80,12 +80,13 @@ rocksdb::ColumnFamilyOptions MakeTableOptions(Table table,
 
   rocksdb::BlockBasedTableOptions blocks;
   blocks.block_cache = cache;
-  // Indexes count as cache, so that the cache's size is the engine's read memory.
-  blocks.cache_index_and_filter_blocks = true;
-  blocks.cache_index_and_filter_blocks_with_high_priority = true;
-  // Every read needs the index of its file: it stays, and is not looked up in the cache each time.
-  // At the largest quota these are 50 MB.
-  blocks.metadata_cache_options.unpartitioned_pinning = rocksdb::PinningTier::kAll;
+  // Every read needs the index of its file, so it stays with the open file, at the largest quota
+  // 50 MB, and counts as cache, so that the cache's size is the engine's read memory. As an entry
+  // of the cache it would outlive its file: those of files long compacted away filled the cache
+  // within an hour of writes.
+  blocks.cache_index_and_filter_blocks = false;
+  blocks.cache_usage_options.options_overrides[rocksdb::CacheEntryRole::kBlockBasedTableReader] = {
+      .charged = rocksdb::CacheEntryRoleOptions::Decision::kEnabled};
   // Reads are scans, or of rows known to exist: a filter would only cost. Larger blocks compress
   // better; but values are read one by one, and each costs a block.
   blocks.block_size = table == Table::kVal ? 4 * kKiB : 16 * kKiB;
