@@ -476,7 +476,12 @@ FileTask* FileSet::Open(Entry& entry, const FoundFile& file, const SavedFile* ro
     }
   }
   // Its row is this task's again. `row` may be one of them: not used any more.
-  std::erase_if(entry.finished, [&](const SavedFile& former) { return former.file == key; });
+  std::erase_if(entry.finished, [&](const SavedFile& former) {
+    if (former.file.device != key.device || former.file.inode != key.inode) return false;
+    // Of what the inode held before: the next start would take the later generation for this file.
+    if (former.file != key) scanned.gone.push_back(former.file);
+    return true;
+  });
   CloseIdle();
   return &task;
 }

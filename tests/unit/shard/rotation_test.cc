@@ -452,6 +452,26 @@ TEST_F(Rotation, FileThatGoesOnUnderTheRowOfAFinishedOneKeepsIt) {
   EXPECT_EQ(std::count(sink_.lines.begin(), sink_.lines.end(), "one"), 1);
 }
 
+// Torture script 20273191: the row of the empty one stayed beside its own, of a later generation.
+TEST_F(Rotation, FileUnderTheInodeOfAFinishedTruncatedOneIsNotReadAgainAfterARestart) {
+  Start("/logs/a.log");
+  files_.Append("/logs/a.log", "zero\n");
+  Steps(20);
+  files_.Truncate("/logs/a.log");
+  Steps(20);
+  files_.Rename("/logs/a.log", "/logs/a.log.1");
+  Steps(200);
+  files_.Remove("/logs/a.log.1");
+  files_.Append("/logs/a.log", "one\n");  // has its inode
+  files_.Rename("/logs/a.log", "/logs/a.log.1");
+  files_.Append("/logs/a.log", "two\n");
+  Steps(200);
+  Restart();
+  Start("/logs/a.log");
+  Steps(200);
+  EXPECT_THAT(sink_.lines, UnorderedElementsAre("zero", "one", "two"));
+}
+
 // Torture script 270622132: it was looked for under the new file's name.
 TEST_F(Rotation, CopyOfAFileWhoseInodeAnotherNameHasIsReadOnce) {
   ReadAndClose("/logs/*.log*");
