@@ -477,10 +477,12 @@ FileTask* FileSet::Open(Entry& entry, const FoundFile& file, const SavedFile* ro
   }
   // Its row is this task's again. `row` may be one of them: not used any more.
   std::erase_if(entry.finished, [&](const SavedFile& former) {
-    if (former.file.device != key.device || former.file.inode != key.inode) return false;
-    // Of what the inode held before: the next start would take the later generation for this file.
-    if (former.file != key) scanned.gone.push_back(former.file);
-    return true;
+    bool same_inode = former.file.device == key.device && former.file.inode == key.inode;
+    if (same_inode && former.file != key) {
+      // Of what the inode held before. The next start would take the later generation.
+      scanned.gone.push_back(former.file);
+    }
+    return same_inode;
   });
   CloseIdle();
   return &task;
