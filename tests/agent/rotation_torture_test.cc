@@ -131,7 +131,8 @@ class Script {
         topics_(random_.Chance(0.3) ? std::vector<std::string>{"t", "u"}
                                     : std::vector<std::string>{"t"}),
         model_(clock, topics_),
-        files_(disk.files(), [this](uint64_t inode, uint64_t size) { OnShown(inode, size); }),
+        files_(disk.files(),
+               [this](uint64_t inode, uint64_t size, bool kept) { OnShown(inode, size, kept); }),
         sink_(model_, random_) {}
 
   std::string Run() {
@@ -153,12 +154,12 @@ class Script {
  private:
   std::string PathOf(const std::string& name) const { return disk_.Root() + "/" + name; }
 
-  void OnShown(uint64_t inode, uint64_t size) {
+  void OnShown(uint64_t inode, uint64_t size, bool kept) {
     auto at = content_by_inode_.find(inode);
     if (at != content_by_inode_.end()) {
       Content& content = model_.At(at->second);
       content.shown = std::max(content.shown, size);
-      content.shown_now = std::max(content.shown_now, size);
+      content.shown_now = std::max(content.shown_now, kept ? size : 0);
     }
   }
 

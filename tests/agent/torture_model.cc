@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
+#include <utility>
 
 namespace logagent::testing {
 namespace {
@@ -19,6 +21,8 @@ struct RecordedFile final : FileHandle {
   FileHandlePtr file;
   uint64_t inode;
   std::shared_ptr<std::map<uint64_t, int>> open;
+  mutable std::optional<uint64_t> first_size;  // until it is known what it was asked for
+  mutable bool asked = false;
 };
 
 const FileHandle& Inner(const FileHandle& file) {
@@ -227,15 +231,28 @@ Result<FileHandlePtr> RecordingFiles::Open(const Path& path) {
 
 Result<FileFacts> RecordingFiles::Stat(const FileHandle& file) const {
   auto facts = files_.Stat(Inner(file));
-  if (facts) {
-    shown_(facts->inode, facts->size);
+  if (!facts) {
+    return facts;
+  }
+  const auto& recorded = static_cast<const RecordedFile&>(file);
+  if (std::exchange(recorded.asked, true)) {
+    shown_(facts->inode, facts->size, true);
+  } else {
+    // A closed file that is opened again asks whether it is the same inode; what it knew then is of
+    // the content it read. Only who goes on to read keeps this size.
+    recorded.first_size = facts->size;
+    shown_(facts->inode, facts->size, false);
   }
   return facts;
 }
 
 Result<size_t> RecordingFiles::ReadAt(const FileHandle& file, uint64_t offset,
                                       std::span<char> into) {
-  return files_.ReadAt(Inner(file), offset, into);
+  const auto& recorded = static_cast<const RecordedFile&>(file);
+  if (auto size = std::exchange(recorded.first_size, std::nullopt)) {
+    shown_(recorded.inode, *size, true);
+  }
+  return files_.ReadAt(*recorded.file, offset, into);
 }
 
 Sink::Offer ModelSink::Produce(Batch& batch) {

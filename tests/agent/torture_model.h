@@ -47,7 +47,7 @@ struct Content {
   std::string partial;
   uint64_t size = 0;
   uint64_t shown = 0;       // largest size the agent was shown while it read
-  uint64_t shown_now = 0;   // in its present life
+  uint64_t shown_now = 0;   // in its present life, and kept
   uint64_t copied = 0;      // bytes in a copy of it that is there when it goes
   bool gone = false;        // truncated, or removed
   bool cut_before = false;  // followed another one in the same file
@@ -115,7 +115,8 @@ class TortureModel {
 // The agent's door to the disk, watched: which sizes it is shown, which inodes it holds open.
 class RecordingFiles final : public FileSystem {
  public:
-  using Shown = absl::AnyInvocable<void(uint64_t inode, uint64_t size)>;
+  // `kept`: it is certain that a reader keeps this size.
+  using Shown = absl::AnyInvocable<void(uint64_t inode, uint64_t size, bool kept)>;
   RecordingFiles(FileSystem& files, Shown shown) : files_(files), shown_(std::move(shown)) {}
   size_t Holds(uint64_t inode) const {
     auto at = open_->find(inode);
