@@ -109,7 +109,9 @@ TEST_F(MetricsPage, CountsAsEtcdDoes) {
         "# TYPE etcd_server_quota_backend_bytes gauge\n",
         "\netcd_server_quota_backend_bytes 2147483648\n",
         "# TYPE etcd_disk_defrag_inflight gauge\netcd_disk_defrag_inflight 0\n",
-        "# TYPE os_fd_used gauge\nos_fd_used ", "# TYPE os_fd_limit gauge\nos_fd_limit ",
+        "# TYPE sluice_engine_memory_bytes gauge\nsluice_engine_memory_bytes{use=\"cache\"} ",
+        "\nsluice_engine_memory_bytes{use=\"memtables\"} ", "# TYPE os_fd_used gauge\nos_fd_used ",
+        "# TYPE os_fd_limit gauge\nos_fd_limit ",
         "# TYPE process_virtual_memory_max_bytes gauge\nprocess_virtual_memory_max_bytes "}) {
     EXPECT_THAT(page, HasSubstr(line));
   }
