@@ -56,6 +56,7 @@ Result<KafkaConfig> KafkaConfigOf(const AgentSettings& settings) {
   if (settings.kafka.low_latency) {
     kafka.linger_ms = 0;
   }
+  kafka.compress_always = settings.kafka.compress_always;
   kafka.properties = settings.kafka.properties;
   for (const auto& [property, place] : settings.kafka.secrets) {
     auto secret = ReadSecret(place);

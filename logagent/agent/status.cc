@@ -320,6 +320,9 @@ std::string MetricsText(const AgentView& view) {
                number(view.kafka.producers));
   AppendMetric(&out, "sluice_agent_producers_busy", "gauge", "Producers with lines on their way.",
                number(view.kafka.producers_busy));
+  AppendMetric(&out, "sluice_agent_raw_bytes_total", "counter",
+               "Bytes handed over without compression, which would have saved nothing.",
+               number(view.kafka.raw_bytes));
   AppendMetric(&out, "sluice_agent_producer_rebuilds_total", "counter",
                "Producers replaced after a fatal error.", number(view.kafka.rebuilds));
   AppendMetric(&out, "sluice_agent_checkpoint_failures_total", "counter", "Failed writes of state.",

@@ -23,6 +23,7 @@ struct KafkaConfig {
   std::string brokers = "127.0.0.1:9092";  // host:port, separated by commas
   std::string client_id = "sluice-agent";
   std::string compression = "lz4";  // none gzip snappy lz4 zstd
+  bool compress_always = false;     // also where it does not pay (KafkaLanes)
   uint32_t linger_ms = 5;
   uint64_t max_line_bytes = 1 << 20;         // the largest of all entries
   uint64_t in_flight_bytes_max = 256 << 20;  // lines plus 256 each; Produce answers kFull above it

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/kafka_lanes.h"
 
+#include "logagent/deliver/compression_sample.h"
 #include "store/base/check.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 namespace logagent {
@@ -15,8 +15,8 @@ namespace {
 constexpr store::Duration kBacklogOver = std::chrono::milliseconds(20);
 // New lines are rather to be expected so long after the last ones.
 constexpr store::Duration kLiveRecent = std::chrono::seconds(1);
-// A producer that could not be made, for want of descriptors perhaps.
-constexpr store::Duration kMakeAgain = std::chrono::minutes(10);
+// What one sample speaks for: it costs a hundredth of sending that.
+constexpr uint64_t kSampleEvery = 16 << 20;
 
 // Whatever content it has: a truncated file's new lines follow the former ones.
 FileKey FileOf(FileKey key) {
@@ -24,29 +24,18 @@ FileKey FileOf(FileKey key) {
   return key;
 }
 
-void AddCounters(const KafkaStats& from, KafkaStats* to) {
-  to->lines_delivered += from.lines_delivered;
-  to->lines_dead += from.lines_dead;
-  to->ranges_rejected += from.ranges_rejected;
-  to->rebuilds += from.rebuilds;
+KafkaConfig WithoutCompression(KafkaConfig config) {
+  config.properties.erase("compression.type");
+  config.properties.erase("compression.codec");
+  config.compression = "none";
+  return config;
 }
 
-void AddGauges(const KafkaStats& from, KafkaStats* to) {
-  to->in_flight_bytes += from.in_flight_bytes;
-  to->in_flight_ranges += from.in_flight_ranges;
-  to->producers_busy += from.producers_busy;
-  to->queued_bytes += from.queued_bytes;
-  to->queued_bytes_max += from.queued_bytes_max;
-  if (to->error.empty()) {
-    to->error = from.error;
-  }
-  for (const auto& row : from.stalled) {
-    bool known = std::ranges::any_of(to->stalled,
-                                     [&](const auto& other) { return other.first == row.first; });
-    if (!known) {
-      to->stalled.push_back(row);
-    }
-  }
+// From the first line to the end of the last, with the newlines between them.
+std::string_view LinesOf(const Batch& batch) {
+  const Line& last = batch.lines.back();
+  const size_t begin = batch.lines.front().begin;
+  return {batch.chunk->data() + begin, last.begin + last.length - begin};
 }
 
 }  // namespace
@@ -55,20 +44,23 @@ Result<std::unique_ptr<KafkaLanes>> KafkaLanes::Make(const KafkaConfig& config,
                                                      DeadLetterSpool& spool,
                                                      const store::Clock& clock, store::Logger log,
                                                      size_t backlog_lanes) {
+  auto conf = MakePlainKafkaConf(config);
+  RETURN_IF_ERROR(conf);
+  const bool samples =
+      !config.compress_always && OnlyFindsRepetitions(PropertyOf(conf->get(), "compression.codec"));
   auto live = KafkaSink::Make(config, spool, clock, log);
   RETURN_IF_ERROR(live);
   return std::unique_ptr<KafkaLanes>(
-      new KafkaLanes(config, spool, clock, std::move(log), std::move(*live), backlog_lanes));
+      new KafkaLanes(config, spool, clock, log, std::move(*live), backlog_lanes, samples));
 }
 
 KafkaLanes::KafkaLanes(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
-                       store::Logger log, std::unique_ptr<KafkaSink> live, size_t backlog_lanes)
-    : config_(config),
-      spool_(spool),
-      clock_(clock),
-      log_(std::move(log)),
+                       const store::Logger& log, std::unique_ptr<KafkaSink> live,
+                       size_t backlog_lanes, bool samples)
+    : clock_(clock),
       live_(std::move(live)),
-      backlog_lanes_(backlog_lanes) {}
+      compressed_(config, spool, clock, log, *live_, backlog_lanes),
+      raw_(WithoutCompression(config), spool, clock, log, *live_, samples ? backlog_lanes : 0) {}
 
 void KafkaLanes::Prepare(std::string_view topic) { live_->Prepare(topic); }
 
@@ -77,67 +69,92 @@ TopicStatus KafkaLanes::Topic(std::string_view topic) const { return live_->Topi
 void KafkaLanes::Wake() { live_->Wake(); }
 
 Sink::Offer KafkaLanes::Produce(Batch& batch) {
-  std::shared_lock shared(backlog_mutex_);
-  bool small = batch.payload_bytes() <= kSmallBatchBytes;
+  BacklogLanes::Hold hold_compressed = compressed_.HoldLanes();
+  BacklogLanes::Hold hold_raw = raw_.HoldLanes();
+  const uint64_t payload = batch.payload_bytes();
+  const bool small = payload <= kSmallBatchBytes;
   const FileKey file = FileOf(batch.file);
-  KafkaSink* lane = TakeWay(file, !small && BacklogIsReady(batch.topic), small);
-  if (lane == nullptr) {
+  BacklogLanes* backlog = small ? nullptr : BacklogFor(batch, file, payload);
+  const std::optional<Lane> lane = TakeWay(file, backlog, small);
+  if (!lane) {
     return Offer::kFull;
   }
-  Offer offer = lane->Produce(batch);
+  Offer offer = lane->sink->Produce(batch);
   if (offer != Offer::kTaken) {
     LeaveWay(file);
-  } else if (lane != live_.get()) {
-    backlog_used_ns_ = clock_.Now().time_since_epoch().count();
+    return offer;
+  }
+  if (lane->of != nullptr) {
+    lane->of->NoteUsed();
+  }
+  if (lane->of == &raw_) {
+    raw_bytes_ += payload;
   }
   return offer;
 }
 
-// Asks for the lanes when there are none and they would help. All have to see the same partitions,
-// for a file's lines go to one of them.
-bool KafkaLanes::BacklogIsReady(std::string_view topic) {
-  if (backlog_.empty()) {
-    if (backlog_lanes_ > 0 && live_->Busy() && !backlog_wanted_.exchange(true)) {
-      live_->Wake();
-    }
-    return false;
+// Asks for the lanes when they are not there and would help. Null: the live lane.
+BacklogLanes* KafkaLanes::BacklogFor(const Batch& batch, const FileKey& file, uint64_t payload) {
+  if (compressed_.empty() && raw_.empty() && !live_->Busy()) {
+    return nullptr;
   }
-  int32_t partitions = live_->Topic(topic).partitions;
-  bool ready = true;
-  for (const auto& lane : backlog_) {
-    TopicStatus status = lane->Topic(topic);
-    if (status.state == TopicStatus::State::kWaiting) {
-      lane->Prepare(topic);
+  if (raw_.enabled() && IsRaw(batch, file, payload)) {
+    raw_.Want();
+    if (raw_.IsReady(batch.topic)) {
+      return &raw_;
     }
-    ready = ready && status.state == TopicStatus::State::kReady && status.partitions == partitions;
+  } else {
+    compressed_.Want();
   }
-  return ready;
+  return compressed_.IsReady(batch.topic) ? &compressed_ : nullptr;
+}
+
+// The sample is taken outside of the mutex. Its row stays: the way is taken next.
+bool KafkaLanes::IsRaw(const Batch& batch, const FileKey& file, uint64_t payload) {
+  {
+    store::MutexLock lock(mutex_);
+    Way& way = ways_[file];
+    if (way.sampled_bytes > 0) {
+      way.sampled_bytes -= std::min(way.sampled_bytes, payload);
+      return way.raw;
+    }
+  }
+  const bool raw = !CompressionPays(LinesOf(batch));
+  store::MutexLock lock(mutex_);
+  Way& way = ways_[file];
+  way.raw = raw;
+  way.sampled_bytes = kSampleEvery;
+  return raw;
 }
 
 // Two connections with a backlog each are what a broker is busiest with: while there are new lines
 // that may wait for it, there is one.
-KafkaSink* KafkaLanes::BacklogOf(const FileKey& file, store::TimePoint now) const {
-  return backlog_[now - live_at_ < kLiveRecent ? 0 : file.inode % backlog_.size()].get();
+KafkaLanes::Lane KafkaLanes::LaneOf(const FileKey& file, BacklogLanes* backlog,
+                                    store::TimePoint now) const {
+  if (backlog == nullptr) {
+    return {live_.get(), nullptr};
+  }
+  return {backlog->LaneOf(file, /*first=*/now - live_at_ < kLiveRecent), backlog};
 }
 
-// Null: first what it has in flight by another lane. A small batch goes by the lane its file has,
-// for a file that is read at full speed has one now and then, but not for ever.
-KafkaSink* KafkaLanes::TakeWay(const FileKey& file, bool backlog, bool small) {
+// Nothing: first what it has in flight by another lane. A small batch goes by the lane its file
+// has, for a file that is read at full speed has one now and then, but not for ever.
+std::optional<KafkaLanes::Lane> KafkaLanes::TakeWay(const FileKey& file, BacklogLanes* backlog,
+                                                    bool small) {
   store::MutexLock lock(mutex_);
-  auto [at, added] = ways_.try_emplace(file);
-  Way& way = at->second;
+  Way& way = ways_[file];
   store::TimePoint now = clock_.Now();
-  KafkaSink* wanted = backlog ? BacklogOf(file, now) : live_.get();
-  if (added) {
+  const Lane wanted = LaneOf(file, backlog, now);
+  if (way.ranges == 0) {
     way.lane = wanted;
   }
   if (!small) {
     way.large_at = now;
   }
-  if (way.lane != wanted && (!small || now - way.large_at >= kBacklogOver)) {
-    return nullptr;
+  if (way.lane.sink != wanted.sink && (!small || now - way.large_at >= kBacklogOver)) {
+    return std::nullopt;
   }
-  if (small && way.lane == live_.get()) {
+  if (small && way.lane.of == nullptr) {
     live_at_ = now;
   }
   ++way.ranges;
@@ -160,65 +177,15 @@ void KafkaLanes::Poll(absl::FunctionRef<void(Delivery)> deliver) {
     deliver(std::move(delivery));
   };
   live_->Poll(answer);
-  for (const auto& lane : backlog_) {
-    lane->PollNow(answer);
-  }
-  if (!backlog_.empty()) {
-    GiveUpIdleBacklog();
-  } else if (backlog_wanted_.load()) {
-    MakeBacklog();
-  }
-}
-
-void KafkaLanes::MakeBacklog() {
-  if (clock_.Now() < next_make_) {
-    return;
-  }
-  std::vector<std::unique_ptr<KafkaSink>> lanes;
-  while (lanes.size() < backlog_lanes_) {
-    auto made = KafkaSink::Make(config_, spool_, clock_, log_, live_.get());
-    if (!made) {
-      log_.Warn("no producers for backlogs: new lines wait behind them", {made.error()});
-      next_make_ = clock_.Now() + kMakeAgain;
-      return;
-    }
-    lanes.push_back(std::move(*made));
-  }
-  backlog_used_ns_ = clock_.Now().time_since_epoch().count();
-  std::unique_lock exclusive(backlog_mutex_);
-  backlog_ = std::move(lanes);
-}
-
-void KafkaLanes::GiveUpIdleBacklog() {
-  store::Duration idle = clock_.Now().time_since_epoch() - store::Duration(backlog_used_ns_.load());
-  if (idle < kLaneIdle) {
-    return;
-  }
-  std::vector<std::unique_ptr<KafkaSink>> lanes;  // go when nobody waits for the mutex any more
-  std::unique_lock exclusive(backlog_mutex_);
-  KafkaStats stats = given_up_;
-  for (const auto& lane : backlog_) {
-    KafkaStats of_lane = lane->Stats();
-    if (of_lane.in_flight_ranges > 0) {
-      return;
-    }
-    AddCounters(of_lane, &stats);
-  }
-  given_up_ = stats;
-  lanes.swap(backlog_);
-  backlog_wanted_ = false;
+  compressed_.Poll(answer);
+  raw_.Poll(answer);
 }
 
 KafkaStats KafkaLanes::Stats() const {
   KafkaStats stats = live_->Stats();
-  std::shared_lock shared(backlog_mutex_);
-  AddCounters(given_up_, &stats);
-  stats.producers += backlog_.size();
-  for (const auto& lane : backlog_) {
-    KafkaStats of_lane = lane->Stats();
-    AddCounters(of_lane, &stats);
-    AddGauges(of_lane, &stats);
-  }
+  compressed_.AddTo(&stats);
+  raw_.AddTo(&stats);
+  stats.raw_bytes = raw_bytes_.load();
   return stats;
 }
 
@@ -227,10 +194,8 @@ void KafkaLanes::InjectFatalError(bool backlog) {
     live_->InjectFatalError();
     return;
   }
-  std::shared_lock shared(backlog_mutex_);
-  for (const auto& lane : backlog_) {
-    lane->InjectFatalError();
-  }
+  compressed_.InjectFatalError();
+  raw_.InjectFatalError();
 }
 
 }  // namespace logagent

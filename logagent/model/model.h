@@ -75,7 +75,8 @@ struct KafkaSettings {
   std::map<std::string, std::string> properties;
   // Properties whose value is not written here: "file:PATH" or "env:NAME".
   std::map<std::string, std::string> secrets;
-  bool low_latency = false;  // no lingering: each line is sent at once
+  bool low_latency = false;      // no lingering: each line is sent at once
+  bool compress_always = false;  // also lines on which compression saves nothing
 };
 
 struct LogSettings {

@@ -153,6 +153,17 @@ class Section {
       return Ok();
     });
   }
+  // One of two words.
+  void Choice(std::string_view key, std::string_view no, std::string_view yes, bool* out) {
+    Read(key, [no, yes, out](const YAML::Node& value) -> Status {
+      const std::string text = value.IsScalar() ? value.Scalar() : "";
+      if (text != no && text != yes) {
+        return Fail(ErrorCode::kInvalidArgument, fmt::format("this must be {} or {}", yes, no));
+      }
+      *out = text == yes;
+      return Ok();
+    });
+  }
   void Time(std::string_view key, std::chrono::milliseconds* out) {
     Read(key, [out](const YAML::Node& value) -> Status {
       auto duration = ParseDuration(value.IsScalar() ? value.Scalar() : "");
@@ -229,14 +240,8 @@ Status ReadKafka(const YAML::Node& node, KafkaSettings* settings) {
   kafka.Texts("brokers", &settings->brokers);
   kafka.Pairs("properties", &settings->properties);
   kafka.Pairs("secrets", &settings->secrets);
-  kafka.Read("latency", [settings](const YAML::Node& value) -> Status {
-    std::string text = value.IsScalar() ? value.Scalar() : "";
-    if (text != "low" && text != "normal") {
-      return Fail(ErrorCode::kInvalidArgument, "this must be low or normal");
-    }
-    settings->low_latency = text == "low";
-    return Ok();
-  });
+  kafka.Choice("latency", "normal", "low", &settings->low_latency);
+  kafka.Choice("compress", "if_it_pays", "always", &settings->compress_always);
   return kafka.Finish();
 }
 

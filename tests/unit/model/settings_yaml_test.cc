@@ -31,6 +31,8 @@ store:
 kafka:
   brokers: c:3,d:4
   properties: {compression.codec: zstd, linger.ms: 20}
+  latency: low
+  compress: always
 entries_file: /etc/list.json
 entries:
   - {path: /a.log, topic: t, module: m, service: s, strip_cr: true}
@@ -53,6 +55,8 @@ entries:
   EXPECT_EQ(settings.store.password, "p");
   EXPECT_THAT(settings.kafka.brokers, ::testing::ElementsAre("c:3", "d:4"));
   EXPECT_EQ(settings.kafka.properties.at("linger.ms"), "20");
+  EXPECT_TRUE(settings.kafka.low_latency);
+  EXPECT_TRUE(settings.kafka.compress_always);
   EXPECT_EQ(settings.entries_file, "/etc/list.json");
   ASSERT_EQ(config->entries.size(), 1U);
   EXPECT_TRUE(config->entries[0].strip_cr);
@@ -97,6 +101,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadYaml{"store:\n  endpoints: []\n", "store.endpoints: at least one"},
         BadYaml{"kafka:\n  brokers: a:b\n", "kafka.brokers: a:b: \"b\" is not a port"},
         BadYaml{"kafka:\n  properties: x\n", "2:15: kafka.properties: this must be a mapping"},
+        BadYaml{"kafka:\n  compress: never\n",
+                "2:13: kafka.compress: this must be always or if_it_pays"},
+        BadYaml{"kafka: {latency: [low]}\n", "1:18: kafka.latency: this must be low or normal"},
         BadYaml{"log:\n  level: loud\n", "log.level: \"loud\" is none of"},
         BadYaml{"agent: {ip: 300.1.1.1}", "agent.ip: \"300.1.1.1\" is no IP address"},
         BadYaml{"store: {endpoints: [10.0.0.1]}", "store.endpoints: 10.0.0.1: the port is missing"},

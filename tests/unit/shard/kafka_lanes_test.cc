@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logagent/deliver/kafka_lanes.h"
 
+#include "store/base/random.h"
+#include "tests/unit/base/seed.h"
 #include "tests/unit/shard/kafka_rig.h"
 
 #include <fmt/format.h>
@@ -10,6 +12,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace logagent {
@@ -182,6 +185,87 @@ TEST_F(Lanes, BacklogProducersGoWhenNothingNeedsThem) {
   SetRoundTrip(0);
   ASSERT_TRUE(UntilDelivered(agent, hot, 40'000));
   EXPECT_EQ(agent.sink().Stats().lines_delivered, 40'000U);
+}
+
+// Lines as something encoded has them: they do not compress.
+class RawLanes : public Lanes {
+ protected:
+  void AppendEncoded(int lines) {
+    constexpr std::string_view kLetters =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string bytes;
+    for (int i = 0; i < lines; ++i) {
+      std::string line = fmt::format("hot {} ", hot_lines_++);
+      while (line.size() < kLineBytes - 1) {
+        line.push_back(kLetters[random_.Below(kLetters.size())]);
+      }
+      written_.push_back(line);
+      bytes += line + "\n";
+    }
+    Append(hot_, bytes);
+  }
+  void AppendText(int lines) {
+    for (int i = 0; i < lines; ++i) {
+      written_.push_back(HotLine(hot_lines_ + i));
+    }
+    AppendHot(lines);
+  }
+  // One large batch after the other, until one has gone by a lane that does not compress. The mock
+  // keeps 5 MiB of a partition, so not more than that.
+  bool UntilRaw(DataPath& agent) {
+    const uint64_t before = agent.sink().Stats().raw_bytes;
+    for (int i = 0; i < 20 && agent.sink().Stats().raw_bytes == before; ++i) {
+      AppendEncoded(200);
+      const uint64_t lines = static_cast<uint64_t>(hot_lines_);
+      WaitUntil([&] { return agent.sink().Stats().lines_delivered == lines; });
+    }
+    return agent.sink().Stats().raw_bytes > before;
+  }
+
+  store::Random random_ = store::SeededRandom("encoded lines");
+  std::vector<std::string> written_;
+};
+
+TEST_F(RawLanes, LinesThatDoNotCompressGoAsTheyAreAndInTheirOrder) {
+  DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20);
+  EntryId hot = agent.Start(hot_, "one");
+  SetRoundTrip(50);
+  AppendText(20'000);
+  ASSERT_TRUE(WaitUntil([&] { return agent.sink().Stats().producers == 1 + kBacklogLanes; }));
+  ASSERT_TRUE(UntilDelivered(agent, hot, 20'000));
+  EXPECT_EQ(agent.sink().Stats().raw_bytes, 0U) << "text compresses";
+  ASSERT_TRUE(UntilRaw(agent));
+  EXPECT_EQ(agent.sink().Stats().producers, 1 + 2 * kBacklogLanes);
+  const uint64_t raw = agent.sink().Stats().raw_bytes;
+  AppendText(1'000);
+  ASSERT_TRUE(UntilDelivered(agent, hot, hot_lines_));
+  EXPECT_EQ(agent.sink().Stats().raw_bytes, raw) << "text again";
+  SetRoundTrip(0);
+  Consumer consumer(cluster_.bootstraps(), "one", 1);
+  ASSERT_TRUE(consumer.UntilLines(written_.size()));
+  consumer.Settle();
+  EXPECT_TRUE(consumer.lines() == written_) << consumer.lines().size();
+}
+
+TEST_F(RawLanes, AreNotUsedWhereCompressionIsWantedAlwaysOrIsNone) {
+  KafkaConfig always;
+  always.compress_always = true;
+  KafkaConfig none;
+  none.properties["compression.codec"] = "none";
+  KafkaConfig entropy;
+  entropy.properties["compression.codec"] = "gzip";
+  for (const KafkaConfig& config : {always, none, entropy}) {
+    const TempDir state;
+    DataPath agent(state.path(), cluster_.bootstraps(), config, DataPath::Quick(), 64 << 20);
+    EntryId hot = agent.Start(hot_, "one");
+    SetRoundTrip(50);
+    const int before = hot_lines_;
+    AppendEncoded(4'000);
+    ASSERT_TRUE(UntilDelivered(agent, hot, hot_lines_ - before));
+    EXPECT_LE(agent.sink().Stats().producers, 1 + kBacklogLanes);
+    EXPECT_EQ(agent.sink().Stats().raw_bytes, 0U);
+    SetRoundTrip(0);
+  }
 }
 
 }  // namespace
