@@ -29,6 +29,7 @@ struct Options {
   uint32_t stream = 0;
   uint64_t lines = 0;
   size_t line_bytes = 100;
+  bool text = false;
   uint64_t records = 0;
   uint32_t seconds = 600;
   uint32_t linger_ms = 5;
@@ -41,8 +42,9 @@ int Refuse(const store::Error& error) {
 }
 
 int Generate(const Options& options) {
-  auto written = bench::WriteLineFile(options.files.front(), options.stream, options.lines,
-                                      options.line_bytes);
+  auto written =
+      bench::WriteLineFile(options.files.front(), options.stream, options.lines, options.line_bytes,
+                           options.text ? bench::Content::kText : bench::Content::kEncoded);
   return written ? 0 : Refuse(written.error());
 }
 
@@ -161,6 +163,7 @@ int main(int argc, char** argv) {
   generate->add_option("--stream", options.stream);
   generate->add_option("--lines", options.lines)->required();
   generate->add_option("--line-bytes", options.line_bytes);
+  generate->add_flag("--text", options.text, "text that compresses");
   auto broker = [&options](CLI::App* command) {
     command->add_option("--brokers", options.brokers)->required();
     command->add_option("--topic", options.topic)->required();

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <fcntl.h>
 #include <iterator>
@@ -15,13 +16,40 @@ namespace {
 
 constexpr std::string_view kLetters =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr std::array<std::string_view, 16> kNames = {"level=info component=http.server method",
+                                                     "level=info component=db.pool connections",
+                                                     "level=warn component=cache evicted",
+                                                     "msg=\"request served from upstream\" took_us",
+                                                     "msg=\"retry after timeout\" attempt",
+                                                     "user_agent=\"Mozilla/5.0 (X11; Linux)\" user",
+                                                     "path=/api/v1/items/list item",
+                                                     "path=/api/v1/orders/create order",
+                                                     "status=200 bytes",
+                                                     "status=404 bytes",
+                                                     "remote=10.0.0.0 port",
+                                                     "trace",
+                                                     "span",
+                                                     "tenant",
+                                                     "session",
+                                                     "latency_us"};
+constexpr uint64_t kValues = 1'000'000;
 constexpr size_t kWriteBytes = size_t{4} << 20;
 
 // A xorshift generator: the store's seeded one would cost more than the writing.
 class Filler {
  public:
-  explicit Filler(uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15U + 1) {}
+  Filler(uint64_t seed, Content content)
+      : content_(content), state_(seed * 0x9E3779B97F4A7C15U + 1) {}
   void Append(size_t count, std::string* out) {
+    if (content_ == Content::kEncoded) {
+      AppendEncoded(count, out);
+    } else {
+      AppendText(count, out);
+    }
+  }
+
+ private:
+  void AppendEncoded(size_t count, std::string* out) {
     for (size_t i = 0; i < count; ++i) {
       if (i % 10 == 0) {
         Step();
@@ -30,14 +58,22 @@ class Filler {
       bits_ >>= 6;
     }
   }
-
- private:
+  void AppendText(size_t count, std::string* out) {
+    const size_t end = out->size() + count;
+    while (out->size() < end) {
+      Step();
+      fmt::format_to(std::back_inserter(*out), "{}={} ", kNames[state_ % kNames.size()],
+                     (state_ >> 32) % kValues);
+    }
+    out->resize(end);
+  }
   void Step() {
     state_ ^= state_ << 13;
     state_ ^= state_ >> 7;
     state_ ^= state_ << 17;
     bits_ = state_;
   }
+  const Content content_;
   uint64_t state_;
   uint64_t bits_ = 0;
 };
@@ -51,11 +87,11 @@ bool ParsePart(std::string_view text, T* value) {
 }  // namespace
 
 store::Status WriteLineFile(const std::string& path, uint32_t stream, uint64_t lines,
-                            size_t line_bytes) {
+                            size_t line_bytes, Content content) {
   CHECK(line_bytes > kLineNameBytes && stream < 100, "{} bytes, stream {}", line_bytes, stream);
   auto file = store::OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
   RETURN_IF_ERROR(file);
-  Filler filler(stream + 1);
+  Filler filler(stream + 1, content);
   std::string buffer;
   for (uint64_t i = 0; i < lines; ++i) {
     fmt::format_to(std::back_inserter(buffer), "{:02} {:010} ", stream, i);
