@@ -66,7 +66,6 @@ class CowBtree {
   CowBtree& operator=(const CowBtree&) = delete;
 
   // --- Writer
-  // ---------------------------------------------------------------------------------------
   const Node* root() const { return root_; }
   void NextEpoch() { ++epoch_; }
   uint64_t epoch() const { return epoch_; }
@@ -125,14 +124,15 @@ class CowBtree {
   }
 
   // --- Any root
-  // -------------------------------------------------------------------------------------
   static Item* Find(const Node* node, std::string_view key) {
+    const KeyTag tag = TagOf(key);
     while (!node->leaf) {
       auto* inner = static_cast<const Inner*>(node);
       node = inner->children[ChildOf(inner, key)];
+      Prefetch(node, kSearchedBytes);
     }
     auto* leaf = static_cast<const Leaf*>(node);
-    const uint32_t i = PlaceOf(leaf, key, TagOf(key));
+    const uint32_t i = PlaceOf(leaf, key, tag);
     return i < leaf->count ? leaf->items[i] : nullptr;
   }
 
@@ -226,20 +226,30 @@ class CowBtree {
     KeyTag tags[kFanOut];
     Item* items[kFanOut];
   };
+  static constexpr size_t kBeginsMax = 44;  // up to the end of the node's first cache line
   struct Inner : Node {
     uint32_t common;          // bytes that all separators begin with
+    char begins[kBeginsMax];  // these, if they are not more
     uint64_t heads[kFanOut];  // of what stands behind these in low[i]
     Node* children[kFanOut];
     Separator* low[kFanOut];  // least key of children[i]; [0] is null: no lower bound
     uint32_t live[kFanOut];
   };
 
+  static constexpr size_t kItemBytes = 128;  // an item and its key, if that is not long
+  // Of either kind of node: all of a leaf, the heads of an inner one.
+  static constexpr size_t kSearchedBytes = sizeof(Leaf);
+
   static void Count(size_t* touched) {
     if (touched != nullptr) ++*touched;
   }
+  static std::string_view CommonOf(const Inner* inner) {
+    if (inner->common <= kBeginsMax) return {inner->begins, inner->common};
+    return inner->low[1]->view().substr(0, inner->common);
+  }
   static uint32_t ChildOf(const Inner* inner, std::string_view key) {
     if (inner->count == 1) return 0;
-    const std::string_view common = inner->low[1]->view().substr(0, inner->common);
+    const std::string_view common = CommonOf(inner);
     const int order = key.substr(0, common.size()).compare(common);
     if (order != 0) return order < 0 ? 0 : inner->count - 1;
     const uint64_t head = HeadOf(key.substr(common.size()));
@@ -256,6 +266,7 @@ class CowBtree {
     // They are in order: what the first and the last begin with, all do.
     inner->common = static_cast<uint32_t>(
         CommonPrefix(inner->low[1]->view(), inner->low[inner->count - 1]->view()));
+    inner->low[1]->view().copy(inner->begins, std::min<size_t>(inner->common, kBeginsMax));
     for (uint32_t i = 1; i < inner->count; ++i) {
       inner->heads[i] = HeadOf(inner->low[i]->view().substr(inner->common));
     }
@@ -266,6 +277,7 @@ class CowBtree {
     if (leaf->count < kFanOut) places &= (uint64_t{1} << leaf->count) - 1;
     for (; places != 0; places &= places - 1) {
       const auto i = static_cast<uint32_t>(std::countr_zero(places));
+      Prefetch(leaf->items[i], kItemBytes);
       if (leaf->items[i]->key() == key) return i;
     }
     return kFanOut;
@@ -380,10 +392,9 @@ class CowBtree {
     Inner* inner = NewInner();
     inner->count = from->count;
     inner->common = from->common;
+    std::copy_n(from->begins, kBeginsMax, inner->begins);
     std::copy_n(from->heads, from->count, inner->heads);
-    std::copy_n(from->children, from->count, inner->children);
-    std::copy_n(from->low, from->count, inner->low);
-    std::copy_n(from->live, from->count, inner->live);
+    CopyChildren(from, 0, from->count, inner, 0);
     return inner;
   }
 
@@ -404,6 +415,12 @@ class CowBtree {
     leaf->live = item->live() ? leaf->live | bit : leaf->live & ~bit;
   }
 
+  // `count` children, within a node too; its count and heads are the caller's.
+  static void CopyChildren(const Inner* from, uint32_t at, uint32_t count, Inner* to, uint32_t i) {
+    std::memmove(to->children + i, from->children + at, count * sizeof(Node*));
+    std::memmove(to->low + i, from->low + at, count * sizeof(Separator*));
+    std::memmove(to->live + i, from->live + at, count * sizeof(uint32_t));
+  }
   void GrowRoot(std::string_view key) {
     Inner* inner = NewInner();
     inner->count = 1;
@@ -432,12 +449,7 @@ class CowBtree {
       separator = left->low[keep];
       right = SplitInner(left, keep);
     }
-    std::copy_backward(parent->children + i + 1, parent->children + parent->count,
-                       parent->children + parent->count + 1);
-    std::copy_backward(parent->low + i + 1, parent->low + parent->count,
-                       parent->low + parent->count + 1);
-    std::copy_backward(parent->live + i + 1, parent->live + parent->count,
-                       parent->live + parent->count + 1);
+    CopyChildren(parent, i + 1, parent->count - i - 1, parent, i + 2);
     ++parent->count;
     parent->children[i + 1] = right;
     parent->low[i + 1] = separator;
@@ -458,9 +470,7 @@ class CowBtree {
   Inner* SplitInner(Inner* left, uint32_t keep) {
     Inner* right = NewInner();
     right->count = left->count - keep;
-    std::copy_n(left->children + keep, right->count, right->children);
-    std::copy_n(left->low + keep, right->count, right->low);
-    std::copy_n(left->live + keep, right->count, right->live);
+    CopyChildren(left, keep, right->count, right, 0);
     right->low[0] = nullptr;  // moved up into the parent
     left->count = keep;
     SetHeads(left);
@@ -501,9 +511,7 @@ class CowBtree {
       Discard(inner->low[1]);
       inner->low[1] = nullptr;
     }
-    std::copy(inner->children + i + 1, inner->children + inner->count, inner->children + i);
-    std::copy(inner->low + i + 1, inner->low + inner->count, inner->low + i);
-    std::copy(inner->live + i + 1, inner->live + inner->count, inner->live + i);
+    CopyChildren(inner, i + 1, inner->count - i - 1, inner, i);
     --inner->count;
     SetHeads(inner);
   }
@@ -519,9 +527,7 @@ class CowBtree {
       AppendInner(static_cast<Inner*>(left), static_cast<const Inner*>(right), inner->low[i + 1]);
     }
     inner->live[i] += inner->live[i + 1];
-    std::copy(inner->children + i + 2, inner->children + inner->count, inner->children + i + 1);
-    std::copy(inner->low + i + 2, inner->low + inner->count, inner->low + i + 1);
-    std::copy(inner->live + i + 2, inner->live + inner->count, inner->live + i + 1);
+    CopyChildren(inner, i + 2, inner->count - i - 2, inner, i + 1);
     --inner->count;
     SetHeads(inner);
     Discard(right);
@@ -534,9 +540,7 @@ class CowBtree {
     left->count += right->count;
   }
   static void AppendInner(Inner* left, const Inner* right, Separator* between) {
-    std::copy_n(right->children, right->count, left->children + left->count);
-    std::copy_n(right->low, right->count, left->low + left->count);
-    std::copy_n(right->live, right->count, left->live + left->count);
+    CopyChildren(right, 0, right->count, left, left->count);
     left->low[left->count] = between;
     left->count += right->count;
     SetHeads(left);
@@ -576,8 +580,7 @@ class CowBtree {
       bytes += CheckNode(inner->children[i], from, i + 1 < inner->count ? &to : high);
       if (i > 0) {
         bytes += sizeof(Separator) + inner->low[i]->size;
-        CHECK(inner->low[i]->view().substr(0, inner->common) ==
-              inner->low[1]->view().substr(0, inner->common));
+        CHECK(inner->low[i]->view().substr(0, inner->common) == CommonOf(inner));
         CHECK(inner->heads[i] == HeadOf(inner->low[i]->view().substr(inner->common)));
       }
       CHECK(inner->live[i] == Live(inner->children[i]));
