@@ -33,18 +33,18 @@ uint64_t Mix(RecordId id) {
 
 ValueCache::ValueCache(size_t bytes_max)
     : shard_bytes_max_(bytes_max / kShards),
-      shard_slots_(std::bit_ceil(std::max<size_t>(shard_bytes_max_ / kUsualBytes, kWays))) {}
+      shard_sets_(std::bit_ceil(std::max<size_t>(shard_bytes_max_ / kUsualBytes, kWays)) / kWays) {}
 
 SharedBytes ValueCache::Find(RecordId id) {
   const uint64_t hash = Mix(id);
   Shard& shard = shards_[hash >> 60];
   MutexLock lock(shard.mutex);
-  if (shard.slots.empty()) return {};
-  const size_t set = (hash & (shard_slots_ - 1)) & ~(kWays - 1);
-  for (size_t i = set; i < set + kWays; ++i) {
-    if (shard.slots[i].id != id) continue;
+  if (shard.sets.empty()) return {};
+  const Set& set = shard.sets[hash & (shard_sets_ - 1)];
+  for (size_t way = 0; way < kWays; ++way) {
+    if (set.ids[way] != id) continue;
     ++shard.hits;
-    return shard.slots[i].value;
+    return set.values[way];
   }
   if (++shard.misses + shard.hits > kLooksMax) {
     shard.misses /= 2;
@@ -58,37 +58,42 @@ void ValueCache::Add(RecordId id, const SharedBytes& value) {
   const uint64_t hash = Mix(id);
   Shard& shard = shards_[hash >> 60];
   MutexLock lock(shard.mutex);
-  if (shard.slots.empty()) shard.slots.resize(shard_slots_);
-  const size_t set = (hash & (shard_slots_ - 1)) & ~(kWays - 1);
-  Slot* place = &shard.slots[set + shard.way++ % kWays];
-  for (size_t i = set; i < set + kWays; ++i) {
-    if (shard.slots[i].id == id) return;
-    if (shard.slots[i].value.empty()) place = &shard.slots[i];
+  if (shard.sets.empty()) shard.sets.resize(shard_sets_);
+  Set& set = shard.sets[hash & (shard_sets_ - 1)];
+  size_t place = shard.way++ % kWays;
+  for (size_t way = 0; way < kWays; ++way) {
+    if (set.ids[way] == id) return;
+    if (!set.ids[way].valid()) place = way;
   }
-  const bool full = !place->value.empty() || shard.bytes + CostOf(value) > shard_bytes_max_;
+  const bool full = set.ids[place].valid() || shard.bytes + CostOf(value) > shard_bytes_max_;
   const bool read_once = shard.hits < shard.misses / kMissesForHit;
   if (full && read_once && shard.offered++ % kOneOf != 0) return;
-  Drop(shard, *place);
+  Drop(shard, set, place);
   while (shard.bytes + CostOf(value) > shard_bytes_max_) {
-    Drop(shard, shard.slots[shard.hand++ % shard_slots_]);
+    const size_t slot = shard.hand++ % (shard_sets_ * kWays);
+    Drop(shard, shard.sets[slot / kWays], slot % kWays);
   }
-  *place = {id, value};
+  set.ids[place] = id;
+  set.values[place] = value;
   shard.bytes += CostOf(value);
   bytes_.fetch_add(CostOf(value), std::memory_order_relaxed);
 }
 
-void ValueCache::Drop(Shard& shard, Slot& slot) {
-  if (slot.value.empty()) return;
-  const size_t cost = CostOf(slot.value);
+void ValueCache::Drop(Shard& shard, Set& set, size_t way) {
+  if (!set.ids[way].valid()) return;
+  const size_t cost = CostOf(set.values[way]);
   shard.bytes -= cost;
   bytes_.fetch_sub(cost, std::memory_order_relaxed);
-  slot = {};
+  set.ids[way] = {};
+  set.values[way] = {};
 }
 
 void ValueCache::Clear() {
   for (Shard& shard : shards_) {
     MutexLock lock(shard.mutex);
-    for (Slot& slot : shard.slots) Drop(shard, slot);
+    for (Set& set : shard.sets) {
+      for (size_t way = 0; way < kWays; ++way) Drop(shard, set, way);
+    }
   }
 }
 
