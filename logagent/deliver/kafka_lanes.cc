@@ -42,7 +42,8 @@ std::string_view LinesOf(const Batch& batch) {
 
 Result<std::unique_ptr<KafkaLanes>> KafkaLanes::Make(const KafkaConfig& config,
                                                      DeadLetterSpool& spool,
-                                                     const store::Clock& clock, store::Logger log,
+                                                     const store::Clock& clock,
+                                                     const store::Logger& log,
                                                      size_t backlog_lanes) {
   auto conf = MakePlainKafkaConf(config);
   RETURN_IF_ERROR(conf);

@@ -31,7 +31,8 @@ class KafkaLanes final : public Sink {
   // As KafkaSink::Make. No backlog lanes where there are no descriptors for them: some eight each,
   // and three for each further broker; of each of the two kinds.
   static Result<std::unique_ptr<KafkaLanes>> Make(const KafkaConfig& config, DeadLetterSpool& spool,
-                                                  const store::Clock& clock, store::Logger log = {},
+                                                  const store::Clock& clock,
+                                                  const store::Logger& log = {},
                                                   size_t backlog_lanes = kBacklogLanes);
 
   void Prepare(std::string_view topic) override;
