@@ -323,6 +323,9 @@ std::string MetricsText(const AgentView& view) {
   AppendMetric(&out, "sluice_agent_raw_bytes_total", "counter",
                "Bytes handed over without compression, which would have saved nothing.",
                number(view.kafka.raw_bytes));
+  AppendMetric(&out, "sluice_agent_compression_samples_total", "counter",
+               "Samples that told whether compressing a file's lines pays.",
+               number(view.kafka.samples));
   AppendMetric(&out, "sluice_agent_producer_rebuilds_total", "counter",
                "Producers replaced after a fatal error.", number(view.kafka.rebuilds));
   AppendMetric(&out, "sluice_agent_checkpoint_failures_total", "counter", "Failed writes of state.",

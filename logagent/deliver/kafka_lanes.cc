@@ -75,7 +75,7 @@ Sink::Offer KafkaLanes::Produce(Batch& batch) {
   const uint64_t payload = batch.payload_bytes();
   const bool small = payload <= kSmallBatchBytes;
   const FileKey file = FileOf(batch.file);
-  BacklogLanes* backlog = small ? nullptr : BacklogFor(batch, file, payload);
+  BacklogLanes* backlog = small ? nullptr : BacklogFor(batch, file);
   const std::optional<Lane> lane = TakeWay(file, backlog, small);
   if (!lane) {
     return Offer::kFull;
@@ -87,6 +87,7 @@ Sink::Offer KafkaLanes::Produce(Batch& batch) {
   }
   if (lane->of != nullptr) {
     lane->of->NoteUsed();
+    SpendSample(file, payload);
   }
   if (lane->of == &raw_) {
     raw_bytes_ += payload;
@@ -95,11 +96,11 @@ Sink::Offer KafkaLanes::Produce(Batch& batch) {
 }
 
 // Asks for the lanes when they are not there and would help. Null: the live lane.
-BacklogLanes* KafkaLanes::BacklogFor(const Batch& batch, const FileKey& file, uint64_t payload) {
+BacklogLanes* KafkaLanes::BacklogFor(const Batch& batch, const FileKey& file) {
   if (compressed_.empty() && raw_.empty() && !live_->Busy()) {
     return nullptr;
   }
-  if (raw_.enabled() && IsRaw(batch, file, payload)) {
+  if (raw_.enabled() && IsRaw(batch, file)) {
     raw_.Want();
     if (raw_.IsReady(batch.topic)) {
       return &raw_;
@@ -110,22 +111,31 @@ BacklogLanes* KafkaLanes::BacklogFor(const Batch& batch, const FileKey& file, ui
   return compressed_.IsReady(batch.topic) ? &compressed_ : nullptr;
 }
 
-// The sample is taken outside of the mutex. Its row stays: the way is taken next.
-bool KafkaLanes::IsRaw(const Batch& batch, const FileKey& file, uint64_t payload) {
+// The sample is taken outside of the mutex.
+bool KafkaLanes::IsRaw(const Batch& batch, const FileKey& file) {
   {
     store::MutexLock lock(mutex_);
-    Way& way = ways_[file];
-    if (way.sampled_bytes > 0) {
-      way.sampled_bytes -= std::min(way.sampled_bytes, payload);
-      return way.raw;
+    auto at = samples_.find(file);
+    if (at != samples_.end() && at->second.bytes_left > 0) {
+      return at->second.raw;
     }
   }
   const bool raw = !CompressionPays(LinesOf(batch));
+  ++samples_taken_;
   store::MutexLock lock(mutex_);
-  Way& way = ways_[file];
-  way.raw = raw;
-  way.sampled_bytes = kSampleEvery;
+  if (samples_.size() >= kSamplesMax) {
+    samples_.clear();
+  }
+  samples_[file] = {raw, kSampleEvery};
   return raw;
+}
+
+void KafkaLanes::SpendSample(const FileKey& file, uint64_t bytes) {
+  store::MutexLock lock(mutex_);
+  auto at = samples_.find(file);
+  if (at != samples_.end()) {
+    at->second.bytes_left -= std::min(at->second.bytes_left, bytes);
+  }
 }
 
 // Two connections with a backlog each are what a broker is busiest with: while there are new lines
@@ -187,6 +197,7 @@ KafkaStats KafkaLanes::Stats() const {
   compressed_.AddTo(&stats);
   raw_.AddTo(&stats);
   stats.raw_bytes = raw_bytes_.load();
+  stats.samples = samples_taken_.load();
   return stats;
 }
 

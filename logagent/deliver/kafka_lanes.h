@@ -9,8 +9,8 @@
 // file changes lanes only when all it has in flight is answered (kFull until then), so its order
 // stays. Whether a topic can take lines is the live lane's to say; what the backlog lanes are not
 // ready for goes by the live one. Threads as KafkaSink: Prepare, Produce, Topic by any shard, Poll
-// by one thread. Bounded: KafkaSink's limits for each lane, and a row for each file with something
-// in flight.
+// by one thread. Bounded: KafkaSink's limits for each lane, a row for each file with something in
+// flight, and the samples of kSamplesMax files.
 #pragma once
 
 #include "logagent/deliver/backlog_lanes.h"
@@ -25,6 +25,7 @@ namespace logagent {
 
 // What two give and one does not: tests/bench/README.md.
 inline constexpr size_t kBacklogLanes = 2;
+inline constexpr size_t kSamplesMax = 4096;
 
 class KafkaLanes final : public Sink {
  public:
@@ -55,16 +56,20 @@ class KafkaLanes final : public Sink {
   struct Way {
     Lane lane;
     uint32_t ranges = 0;
-    store::TimePoint large_at;   // when the last large batch of them came
-    bool raw = false;            // compressing them would not pay, says the last sample
-    uint64_t sampled_bytes = 0;  // it speaks for so many more
+    store::TimePoint large_at;  // when the last large batch of them came
+  };
+  // Outlives what is in flight: a file that waits is offered again with each answer.
+  struct Sample {
+    bool raw = false;         // compressing the file's lines would not pay
+    uint64_t bytes_left = 0;  // it speaks for so many more
   };
 
   KafkaLanes(const KafkaConfig& config, DeadLetterSpool& spool, const store::Clock& clock,
              const store::Logger& log, std::unique_ptr<KafkaSink> live, size_t backlog_lanes,
              bool samples);
-  BacklogLanes* BacklogFor(const Batch& batch, const FileKey& file, uint64_t payload);
-  bool IsRaw(const Batch& batch, const FileKey& file, uint64_t payload);
+  BacklogLanes* BacklogFor(const Batch& batch, const FileKey& file);
+  bool IsRaw(const Batch& batch, const FileKey& file);
+  void SpendSample(const FileKey& file, uint64_t bytes);
   Lane LaneOf(const FileKey& file, BacklogLanes* backlog, store::TimePoint now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Lane> TakeWay(const FileKey& file, BacklogLanes* backlog, bool small);
@@ -75,8 +80,10 @@ class KafkaLanes final : public Sink {
   BacklogLanes compressed_;  // as it is configured
   BacklogLanes raw_;
   std::atomic<uint64_t> raw_bytes_ = 0;
+  std::atomic<uint64_t> samples_taken_ = 0;
   store::Mutex mutex_;
   absl::flat_hash_map<FileKey, Way> ways_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<FileKey, Sample> samples_ ABSL_GUARDED_BY(mutex_);
   store::TimePoint live_at_ ABSL_GUARDED_BY(mutex_);  // when a small batch went by the live lane
 };
 

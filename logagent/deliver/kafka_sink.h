@@ -48,6 +48,7 @@ struct KafkaStats {
   uint64_t queued_bytes = 0;  // of lines in flight, with what frames them
   uint64_t queued_bytes_max = 0;
   uint64_t raw_bytes = 0;  // not compressed because it would not pay (KafkaLanes)
+  uint64_t samples = 0;    // taken to find that out
   std::string error;  // the last thing the library complained about, e.g. a broker that is down
   // Topics with lines in flight of which none was answered for kStalledAfter, and why.
   std::vector<std::pair<std::string, std::string>> stalled;

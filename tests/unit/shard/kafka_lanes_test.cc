@@ -234,17 +234,43 @@ TEST_F(RawLanes, LinesThatDoNotCompressGoAsTheyAreAndInTheirOrder) {
   ASSERT_TRUE(WaitUntil([&] { return agent.sink().Stats().producers == 1 + kBacklogLanes; }));
   ASSERT_TRUE(UntilDelivered(agent, hot, 20'000));
   EXPECT_EQ(agent.sink().Stats().raw_bytes, 0U) << "text compresses";
+  Consumer consumer(cluster_.bootstraps(), "one", 1);
   ASSERT_TRUE(UntilRaw(agent));
+  ASSERT_TRUE(consumer.UntilLines(written_.size()));
   EXPECT_EQ(agent.sink().Stats().producers, 1 + 2 * kBacklogLanes);
+  // The sample speaks for 16 MiB; they are read as they come, for the mock keeps 5 of them.
+  for (int i = 0; i < 20; ++i) {
+    AppendText(1'000);
+    ASSERT_TRUE(UntilDelivered(agent, hot, hot_lines_));
+    ASSERT_TRUE(consumer.UntilLines(written_.size()));
+  }
   const uint64_t raw = agent.sink().Stats().raw_bytes;
   AppendText(1'000);
   ASSERT_TRUE(UntilDelivered(agent, hot, hot_lines_));
   EXPECT_EQ(agent.sink().Stats().raw_bytes, raw) << "text again";
   SetRoundTrip(0);
-  Consumer consumer(cluster_.bootstraps(), "one", 1);
   ASSERT_TRUE(consumer.UntilLines(written_.size()));
   consumer.Settle();
   EXPECT_TRUE(consumer.lines() == written_) << consumer.lines().size();
+}
+
+// All files wait for one partition, most of them with nothing in flight, and are offered again with
+// each answer.
+TEST_F(RawLanes, AFileThatWaitsIsNotSampledAgain) {
+  constexpr int kFiles = 20;
+  DataPath agent(dir_.path(), cluster_.bootstraps(), {}, DataPath::Quick(), 64 << 20);
+  EntryId all = agent.Start((dir_ / "many*.log").string(), "one");
+  SetRoundTrip(50);
+  std::string bytes;
+  for (int i = 0; i < 1'000; ++i) {
+    bytes += HotLine(i) + "\n";
+  }
+  for (int i = 0; i < kFiles; ++i) {
+    Append((dir_ / fmt::format("many{}.log", i)).string(), bytes);
+  }
+  ASSERT_TRUE(UntilDelivered(agent, all, kFiles * 1'000));
+  EXPECT_GT(agent.sink().Stats().samples, 0U);
+  EXPECT_LE(agent.sink().Stats().samples, uint64_t{kFiles});
 }
 
 TEST_F(RawLanes, AreNotUsedWhereCompressionIsWantedAlwaysOrIsNone) {
