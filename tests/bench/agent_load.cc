@@ -22,6 +22,7 @@ struct Options {
   std::string brokers;
   std::string topic;
   std::vector<std::string> files;
+  std::vector<std::string> beside;
   std::string action;
   std::vector<std::string> settings;
   std::string codec = "lz4";
@@ -129,6 +130,7 @@ int Latency(const Options& options) {
   wanted.config.linger_ms = options.linger_ms;
   wanted.topic = options.topic;
   wanted.file = options.files.front();
+  wanted.beside = options.beside;
   wanted.lines = options.lines;
   auto run = bench::RunLatency(wanted);
   if (!run) {
@@ -148,7 +150,8 @@ int Latency(const Options& options) {
   print("agent_broker", run->agent.to_broker_ms);
   print("direct", run->direct.to_consumer_ms);
   print("direct_broker", run->direct.to_broker_ms);
-  fmt::print("\"lines\":{}}}\n", run->agent.to_consumer_ms.size());
+  fmt::print("\"beside_in_partition\":{},\"lines\":{}}}\n", run->beside_in_partition,
+             run->agent.to_consumer_ms.size());
   return 0;
 }
 
@@ -183,6 +186,7 @@ int main(int argc, char** argv) {
   latency->add_option("file", options.files)->required()->expected(1);
   latency->add_option("--lines", options.lines)->required();
   latency->add_option("--linger", options.linger_ms);
+  latency->add_option("--beside", options.beside, "a hot file of the same entry");
   auto* admin =
       broker(app.add_subcommand("admin", "create, alter, drop a topic; deny, allow writes"));
   admin->add_option("action", options.action)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/latency.h"
 
+#include "logagent/deliver/partition.h"
+#include "logagent/tail/file_system.h"
 #include "store/base/clock.h"
 #include "store/base/file.h"
 #include "tests/bench/topic_reader.h"
@@ -27,7 +29,7 @@ using store::Status;
 
 constexpr auto kArrivalMax = std::chrono::seconds(20);
 constexpr int kPollMs = 50;
-// A consumer that falls behind the hot files beside the measured one would be what is measured.
+// A hot file may share the partition; a consumer that falls behind would be what is measured.
 constexpr size_t kMessagesAtOnce = 10'000;
 
 int64_t NowNs() { return store::SystemClock().Now().time_since_epoch().count(); }
@@ -116,7 +118,8 @@ class Arrivals {
 
 class DirectProducer {
  public:
-  static Result<std::unique_ptr<DirectProducer>> Make(const LatencyOptions& options) {
+  static Result<std::unique_ptr<DirectProducer>> Make(const LatencyOptions& options,
+                                                      int32_t partition) {
     auto conf = logagent::MakeKafkaConf(options.config);
     RETURN_IF_ERROR(conf);
     std::array<char, 512> text{};
@@ -125,7 +128,7 @@ class DirectProducer {
       return Fail(ErrorCode::kInvalidArgument, text.data());
     }
     [[maybe_unused]] auto* given = conf->release();
-    return std::unique_ptr<DirectProducer>(new DirectProducer(producer, options.topic));
+    return std::unique_ptr<DirectProducer>(new DirectProducer(producer, options.topic, partition));
   }
   ~DirectProducer() {
     rd_kafka_flush(producer_, 10'000);
@@ -136,16 +139,27 @@ class DirectProducer {
   DirectProducer& operator=(const DirectProducer&) = delete;
 
   void Send(std::string line) {
-    rd_kafka_produce(topic_, 0, RD_KAFKA_MSG_F_COPY, line.data(), line.size(), nullptr, 0, nullptr);
+    rd_kafka_produce(topic_, partition_, RD_KAFKA_MSG_F_COPY, line.data(), line.size(), nullptr, 0,
+                     nullptr);
     rd_kafka_poll(producer_, 0);
   }
 
  private:
-  DirectProducer(rd_kafka_t* producer, const std::string& topic)
-      : producer_(producer), topic_(rd_kafka_topic_new(producer, topic.c_str(), nullptr)) {}
+  DirectProducer(rd_kafka_t* producer, const std::string& topic, int32_t partition)
+      : producer_(producer),
+        topic_(rd_kafka_topic_new(producer, topic.c_str(), nullptr)),
+        partition_(partition) {}
   rd_kafka_t* producer_;
   rd_kafka_topic_t* topic_;
+  int32_t partition_;
 };
+
+// Where the agent sends the file's lines.
+Result<int32_t> PartitionOfFile(const std::string& path, int32_t partitions) {
+  auto facts = logagent::PosixFileSystem().StatPath(path);
+  RETURN_IF_ERROR(facts);
+  return logagent::PartitionOf({facts->device, facts->inode}, partitions);
+}
 
 // Absolute deadlines: a late line does not push the following ones.
 void WaitUntil(store::TimePoint due) {
@@ -157,7 +171,7 @@ void WaitUntil(store::TimePoint due) {
 
 // Connections and partitions are known, the file is open: not part of the figure.
 Status WarmUp(DirectProducer& direct, const std::string& path, Arrivals& arrivals) {
-  auto out = store::OpenFile(path, O_WRONLY | O_APPEND | O_CREAT, 0644);
+  auto out = store::OpenFile(path, O_WRONLY | O_APPEND);
   RETURN_IF_ERROR(out);
   RETURN_IF_ERROR(store::WriteAll(out->get(), "warm up\n" + Line('a') + "\n", path));
   direct.Send(Line('d'));
@@ -193,8 +207,11 @@ Status WriteLines(const LatencyOptions& options, DirectProducer& direct, Arrival
 Result<LatencyRun> RunLatency(const LatencyOptions& options) {
   auto reader = TopicReader::Open(options.config.brokers, options.topic);
   RETURN_IF_ERROR(reader);
-  RETURN_IF_ERROR((*reader)->FollowFromEnd());
-  auto direct = DirectProducer::Make(options);
+  RETURN_IF_ERROR(store::OpenFile(options.file, O_WRONLY | O_APPEND | O_CREAT, 0644));
+  auto partition = PartitionOfFile(options.file, (*reader)->partitions());
+  RETURN_IF_ERROR(partition);
+  RETURN_IF_ERROR((*reader)->FollowFromEnd(*partition));
+  auto direct = DirectProducer::Make(options, *partition);
   RETURN_IF_ERROR(direct);
   Arrivals arrivals((*reader)->consumer());
   std::thread thread([&arrivals] { arrivals.Run(); });
@@ -202,7 +219,13 @@ Result<LatencyRun> RunLatency(const LatencyOptions& options) {
   arrivals.Stop();
   thread.join();
   RETURN_IF_ERROR(written);
-  return arrivals.TakeRun();
+  LatencyRun run = arrivals.TakeRun();
+  for (const std::string& path : options.beside) {
+    auto other = PartitionOfFile(path, (*reader)->partitions());
+    RETURN_IF_ERROR(other);
+    run.beside_in_partition += *other == *partition ? 1 : 0;
+  }
+  return run;
 }
 
 }  // namespace bench

@@ -167,16 +167,14 @@ Result<bool> TopicReader::WaitWritten(uint64_t records, std::chrono::seconds dea
   }
 }
 
-store::Status TopicReader::FollowFromEnd() {
+store::Status TopicReader::FollowFromEnd(int32_t partition) {
   auto offsets = Offsets();
   RETURN_IF_ERROR(offsets);
-  rd_kafka_topic_partition_list_t* all = rd_kafka_topic_partition_list_new(partitions_);
-  for (int32_t i = 0; i < partitions_; ++i) {
-    rd_kafka_topic_partition_list_add(all, topic_.c_str(), i)->offset =
-        (*offsets)[static_cast<size_t>(i)].second;
-  }
-  rd_kafka_assign(consumer_, all);
-  rd_kafka_topic_partition_list_destroy(all);
+  rd_kafka_topic_partition_list_t* one = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(one, topic_.c_str(), partition)->offset =
+      (*offsets)[static_cast<size_t>(partition)].second;
+  rd_kafka_assign(consumer_, one);
+  rd_kafka_topic_partition_list_destroy(one);
   return store::Ok();
 }
 

@@ -41,8 +41,9 @@ class TopicReader {
   store::Result<uint64_t> Written();
   // False when the deadline passed.
   store::Result<bool> WaitWritten(uint64_t records, std::chrono::seconds deadline);
-  // The consumer stands at the end of each partition.
-  store::Status FollowFromEnd();
+  // The consumer stands at the end of that partition.
+  store::Status FollowFromEnd(int32_t partition);
+  int32_t partitions() const { return partitions_; }
   rd_kafka_t* consumer() { return consumer_; }
   // Reads all that is held now.
   store::Result<TopicContents> ReadAll();
