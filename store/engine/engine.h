@@ -96,10 +96,9 @@ class Engine {
   virtual Status Write(WriteBatch& batch) = 0;
   virtual Result<std::optional<SharedBytes>> Get(Table table, Key key,
                                                  Tier tier = Tier::kAll) const = 0;
-  // out[i] belongs to keys[i]; an absent key is nullopt. `fill_cache`: false for who keeps what it
-  // reads itself.
+  // out[i] belongs to keys[i]; an absent key is nullopt.
   virtual Status MultiGet(Table table, std::span<const Key> keys,
-                          std::span<std::optional<SharedBytes>> out, bool fill_cache) const = 0;
+                          std::span<std::optional<SharedBytes>> out) const = 0;
   // Rows with from <= key < to, ascending; an empty `to` is "to the end".
   virtual std::unique_ptr<Cursor> Scan(Table table, Key from, Key to,
                                        const ScanOptions& options) const = 0;

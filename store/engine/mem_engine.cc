@@ -273,7 +273,7 @@ Result<std::optional<SharedBytes>> MemEngine::Get(Table table, Key key, Tier tie
 }
 
 Status MemEngine::MultiGet(Table table, std::span<const Key> keys,
-                           std::span<std::optional<SharedBytes>> out, bool /*fill_cache*/) const {
+                           std::span<std::optional<SharedBytes>> out) const {
   CHECK(keys.size() == out.size());
   for (size_t i = 0; i < keys.size(); ++i) out[i] = tables_->Get(table, keys[i], Tier::kAll);
   return Ok();

@@ -287,13 +287,7 @@ Status RocksEngine::Write(WriteBatch& batch) {
 }
 
 Result<std::optional<SharedBytes>> RocksEngine::Get(Table table, Key key, Tier tier) const {
-  return GetOne(table, key, tier, /*fill_cache=*/true);
-}
-
-Result<std::optional<SharedBytes>> RocksEngine::GetOne(Table table, Key key, Tier tier,
-                                                       bool fill_cache) const {
   rocksdb::ReadOptions options;
-  options.fill_cache = fill_cache;
   if (tier == Tier::kPersisted) options.read_tier = rocksdb::kPersistedTier;
   rocksdb::PinnableSlice value;
   const rocksdb::Status status =
@@ -304,10 +298,10 @@ Result<std::optional<SharedBytes>> RocksEngine::GetOne(Table table, Key key, Tie
 }
 
 Status RocksEngine::MultiGet(Table table, std::span<const Key> keys,
-                             std::span<std::optional<SharedBytes>> out, bool fill_cache) const {
+                             std::span<std::optional<SharedBytes>> out) const {
   CHECK(keys.size() == out.size());
   if (keys.size() == 1) {  // without the sorting and the vectors
-    auto value = GetOne(table, keys[0], Tier::kAll, fill_cache);
+    auto value = Get(table, keys[0], Tier::kAll);
     RETURN_IF_ERROR(value);
     out[0] = std::move(*value);
     return Ok();
@@ -317,10 +311,8 @@ Status RocksEngine::MultiGet(Table table, std::span<const Key> keys,
   for (Key key : keys) slices.push_back(ToSlice(key));
   std::vector<rocksdb::PinnableSlice> values(keys.size());
   std::vector<rocksdb::Status> statuses(keys.size());
-  rocksdb::ReadOptions options;
-  options.fill_cache = fill_cache;
-  impl_->db().MultiGet(options, impl_->handle(table), keys.size(), slices.data(), values.data(),
-                       statuses.data());
+  impl_->db().MultiGet(rocksdb::ReadOptions(), impl_->handle(table), keys.size(), slices.data(),
+                       values.data(), statuses.data());
   for (size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].IsNotFound()) {
       out[i].reset();
@@ -420,6 +412,11 @@ EngineSizes RocksEngine::Sizes() const {
     }
   }
   sizes.cache_bytes = impl_->cache().GetUsage();
+  uint64_t indexes = 0;  // those of the other tables count as cache
+  if (impl_->db().GetIntProperty(impl_->handle(Table::kVal),
+                                 rocksdb::DB::Properties::kEstimateTableReadersMem, &indexes)) {
+    sizes.cache_bytes += indexes;
+  }
   return sizes;
 }
 

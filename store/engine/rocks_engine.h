@@ -45,8 +45,8 @@ class RocksEngine final : public Engine {
   std::unique_ptr<WriteBatch> NewBatch() override;
   Status Write(WriteBatch& batch) override;
   Result<std::optional<SharedBytes>> Get(Table table, Key key, Tier tier) const override;
-  Status MultiGet(Table table, std::span<const Key> keys, std::span<std::optional<SharedBytes>> out,
-                  bool fill_cache) const override;
+  Status MultiGet(Table table, std::span<const Key> keys,
+                  std::span<std::optional<SharedBytes>> out) const override;
   std::unique_ptr<Cursor> Scan(Table table, Key from, Key to,
                                const ScanOptions& options) const override;
   Status Flush() override;
@@ -61,8 +61,6 @@ class RocksEngine final : public Engine {
 
  private:
   class Impl;
-
-  Result<std::optional<SharedBytes>> GetOne(Table table, Key key, Tier tier, bool fill_cache) const;
 
   explicit RocksEngine(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 

@@ -79,14 +79,20 @@ rocksdb::ColumnFamilyOptions MakeTableOptions(Table table,
   options.level_compaction_dynamic_level_bytes = true;
 
   rocksdb::BlockBasedTableOptions blocks;
-  blocks.block_cache = cache;
   // Every read needs the index of its file, so it stays with the open file, at the largest quota
-  // 50 MB, and counts as cache, so that the cache's size is the engine's read memory. As an entry
-  // of the cache it would outlive its file: those of files long compacted away filled the cache
-  // within an hour of writes.
+  // 50 MB. As an entry of the cache it would outlive its file: those of files long compacted away
+  // filled the cache within an hour of writes.
   blocks.cache_index_and_filter_blocks = false;
-  blocks.cache_usage_options.options_overrides[rocksdb::CacheEntryRole::kBlockBasedTableReader] = {
-      .charged = rocksdb::CacheEntryRoleOptions::Decision::kEnabled};
+  if (table == Table::kVal) {
+    // Values that are read again are in the value cache, their files in the kernel's: looking for
+    // the block of one that is read once cost a twelfth of a range.
+    blocks.no_block_cache = true;
+  } else {
+    // With its indexes, so that the cache's size is what reading takes.
+    blocks.block_cache = cache;
+    blocks.cache_usage_options.options_overrides[rocksdb::CacheEntryRole::kBlockBasedTableReader] =
+        {.charged = rocksdb::CacheEntryRoleOptions::Decision::kEnabled};
+  }
   // Reads are scans, or of rows known to exist: a filter would only cost. Larger blocks compress
   // better; but values are read one by one, and each costs a block.
   blocks.block_size = table == Table::kVal ? 4 * kKiB : 16 * kKiB;

@@ -227,13 +227,10 @@ Status LoadFromEngine(const engine::Engine& engine, ValueCache* cache, std::span
   std::array<RangeRow*, kKeysPerStep> targets;
   std::array<std::optional<SharedBytes>, kKeysPerStep> values;
   size_t count = 0;
-  // Of what the value cache keeps, the engine's would keep the same with its twelve neighbours.
-  bool fill_cache = cache == nullptr;
   for (RangeRow& row : rows) {
     if (row.facts.value_size == 0 || !row.value.empty()) continue;
     if (cache != nullptr) row.value = cache->Find(row.facts.mod);
     if (!row.value.empty()) continue;
-    fill_cache = fill_cache || row.facts.value_size > ValueCache::kValueBytesMax;
     char* key = bytes.data() + count * kRecordKeySize;
     StoreBigEndian64(static_cast<uint64_t>(row.facts.mod.main.value()), key);
     StoreBigEndian32(row.facts.mod.sub, key + 8);
@@ -242,7 +239,7 @@ Status LoadFromEngine(const engine::Engine& engine, ValueCache* cache, std::span
   }
   if (count == 0) return Ok();
   RETURN_IF_ERROR(engine.MultiGet(engine::Table::kVal, std::span(keys).first(count),
-                                  std::span(values).first(count), fill_cache));
+                                  std::span(values).first(count)));
   for (size_t i = 0; i < count; ++i) {
     if (!values[i]) return Fail(ErrorCode::kCompacted);
     if (values[i]->size() != targets[i]->facts.value_size) {

@@ -3,8 +3,8 @@
 // changes, so nothing is ever invalidated; what was compacted is refused before anybody looks here.
 // It saves the engine's search (a skip list or a block, 3-5 µs a value) for keys that are read
 // again and again. Any thread, but apply does not use it: readers share no lock with the writer.
-// Bounded by `bytes_max`, overhead included; values above kValueBytesMax are left to the engine's
-// block cache. Memory is taken as it fills.
+// Bounded by `bytes_max`, overhead included; a value above kValueBytesMax is not kept. Memory is
+// taken as it fills.
 #pragma once
 
 #include "store/base/bytes.h"
@@ -21,7 +21,7 @@ namespace store::mvcc {
 
 class ValueCache {
  public:
-  static constexpr size_t kValueBytesMax = 64 << 10;
+  static constexpr size_t kValueBytesMax = 2 << 20;
 
   explicit ValueCache(size_t bytes_max);
   ValueCache(const ValueCache&) = delete;

@@ -31,9 +31,9 @@ class HookedEngine final : public engine::Engine {
     return rows_.Get(table, key, tier);
   }
   Status MultiGet(engine::Table table, std::span<const engine::Key> keys,
-                  std::span<std::optional<SharedBytes>> out, bool fill_cache) const override {
+                  std::span<std::optional<SharedBytes>> out) const override {
     RunOnce(multi_get_, table);
-    return rows_.MultiGet(table, keys, out, fill_cache);
+    return rows_.MultiGet(table, keys, out);
   }
   std::unique_ptr<engine::Cursor> Scan(engine::Table table, engine::Key from, engine::Key to,
                                        const engine::ScanOptions& options) const override {
