@@ -20,6 +20,10 @@ namespace {
 
 using sluice::store::Command;
 
+// Ranges of single keys whose look-ups wait for memory together; more would push each other out of
+// the caches.
+constexpr size_t kRangesTogether = 64;
+
 // How often a physical compaction looks whether its revision is collected.
 constexpr Duration kCollectedPoll = std::chrono::milliseconds(10);
 
@@ -88,7 +92,7 @@ bool IsLong(const mvcc::ReadView& view, const etcdserverpb::TxnRequest& txn, int
 
 }  // namespace
 
-void KvService::Register(rpc::MethodTable& table) const {
+void KvService::Register(rpc::MethodTable& table) {
   using namespace etcdserverpb;
   table.AddUnary<RangeRequest, RangeResponse>("/etcdserverpb.KV/Range",
                                               [this](RangeCall call) { Range(std::move(call)); });
@@ -105,7 +109,7 @@ void KvService::Register(rpc::MethodTable& table) const {
       rpc::MethodKind::kServerStream);
 }
 
-void KvService::Range(RangeCall call) const {
+void KvService::Range(RangeCall call) {
   if (context_.gate != nullptr) {
     auto refused = context_.gate->CheckRange(call.info(), call.request().serializable());
     if (refused) return call.Fail(std::move(*refused));
@@ -115,7 +119,33 @@ void KvService::Range(RangeCall call) const {
   }
   bool serializable = call.request().serializable();
   AwaitRead(context_, std::move(call), serializable,
-            [this](RangeCall granted) { AnswerRange(std::move(granted)); });
+            [this](RangeCall granted) { AddReady(std::move(granted)); });
+}
+
+void KvService::AddReady(RangeCall call) {
+  LoopId loop = call.info().loop;
+  Ranges*& ready = ready_[loop.value()];
+  if (ready == nullptr) {
+    auto calls = std::make_unique<Ranges>();
+    ready = calls.get();
+    // The loop's: it drops the calls with its other actions when it ends.
+    context_.At(loop).executor().Post([this, &ready, calls = std::move(calls)] {
+      if (ready == calls.get()) ready = nullptr;
+      AnswerRanges(*calls);
+    });
+  }
+  ready->push_back(std::move(call));
+  if (ready->size() == kRangesTogether) ready = nullptr;
+}
+
+void KvService::AnswerRanges(Ranges& calls) const {
+  std::vector<std::string_view> keys;
+  keys.reserve(calls.size());
+  for (const RangeCall& call : calls) {
+    if (call.request().range_end().empty()) keys.push_back(call.request().key());
+  }
+  if (keys.size() > 1) context_.state.mvcc().View().PrefetchKeys(keys);
+  for (RangeCall& call : calls) AnswerRange(std::move(call));
 }
 
 void KvService::AnswerRange(RangeCall call) const {

@@ -14,6 +14,7 @@
 
 #include "store/base/check.h"
 #include "store/base/key_range.h"
+#include "store/mvcc/epoch.h"
 #include "store/mvcc/node_search.h"
 
 #include <algorithm>
@@ -23,19 +24,13 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <numeric>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace store::mvcc {
-
-// What was unlinked from the tree and is freed when no reader can see it.
-struct Garbage {
-  void* object;
-  void (*deleter)(void*);
-  size_t bytes;
-};
 
 template <class T>
 concept TreeItem = requires(const T& item) {
@@ -124,15 +119,25 @@ class CowBtree {
   }
 
   // --- Any root
-  static Item* Find(const Node* node, std::string_view key) {
-    const KeyTag tag = TagOf(key);
-    while (!node->leaf) {
+  // A step of one of many searches side by side: the child towards `key`, or the leaf itself; what
+  // is looked at next is asked for.
+  static const Node* Approach(const Node* node, std::string_view key) {
+    if (!node->leaf) {
       auto* inner = static_cast<const Inner*>(node);
       node = inner->children[ChildOf(inner, key)];
       Prefetch(node, kSearchedBytes);
+      return node;
     }
     auto* leaf = static_cast<const Leaf*>(node);
-    const uint32_t i = PlaceOf(leaf, key, tag);
+    for (uint64_t places = PlacesOf(leaf, TagOf(key)); places != 0; places &= places - 1) {
+      Prefetch(leaf->items[std::countr_zero(places)], kItemBytes);
+    }
+    return node;
+  }
+  static Item* Find(const Node* node, std::string_view key) {
+    while (!node->leaf) node = Approach(node, key);
+    auto* leaf = static_cast<const Leaf*>(node);
+    const uint32_t i = PlaceOf(leaf, key, TagOf(key));
     return i < leaf->count ? leaf->items[i] : nullptr;
   }
 
@@ -154,9 +159,7 @@ class CowBtree {
   static int64_t Live(const Node* node) {
     if (node->leaf) return std::popcount(static_cast<const Leaf*>(node)->live);
     auto* inner = static_cast<const Inner*>(node);
-    int64_t live = 0;
-    for (uint32_t i = 0; i < inner->count; ++i) live += inner->live[i];
-    return live;
+    return std::accumulate(inner->live, inner->live + inner->count, int64_t{0});
   }
   static int64_t CountLive(const Node* node, const KeyRange& range, size_t* touched = nullptr) {
     if (range.Empty()) return 0;
@@ -271,11 +274,14 @@ class CowBtree {
       inner->heads[i] = HeadOf(inner->low[i]->view().substr(inner->common));
     }
   }
+  // Bit i: items[i] may have the key with that tag.
+  static uint64_t PlacesOf(const Leaf* leaf, KeyTag tag) {
+    const uint64_t all = leaf->count < kFanOut ? (uint64_t{1} << leaf->count) - 1 : ~uint64_t{0};
+    return MatchingTags(leaf->tags, tag) & all;
+  }
   // kFanOut: not there.
   static uint32_t PlaceOf(const Leaf* leaf, std::string_view key, KeyTag tag) {
-    uint64_t places = MatchingTags(leaf->tags, tag);
-    if (leaf->count < kFanOut) places &= (uint64_t{1} << leaf->count) - 1;
-    for (; places != 0; places &= places - 1) {
+    for (uint64_t places = PlacesOf(leaf, tag); places != 0; places &= places - 1) {
       const auto i = static_cast<uint32_t>(std::countr_zero(places));
       Prefetch(leaf->items[i], kItemBytes);
       if (leaf->items[i]->key() == key) return i;
@@ -310,11 +316,9 @@ class CowBtree {
   }
   // The shortest string above `left` and not above `right`.
   Separator* NewSeparator(std::string_view left, std::string_view right) {
-    size_t size = 0;
-    while (size < left.size() && left[size] == right[size]) ++size;
-    ++size;
-    void* memory = ::operator new(sizeof(Separator) + size);
-    auto* separator = new (memory) Separator{static_cast<uint32_t>(size)};
+    const size_t size = CommonPrefix(left, right) + 1;
+    auto* separator =
+        new (::operator new(sizeof(Separator) + size)) Separator{static_cast<uint32_t>(size)};
     std::memcpy(reinterpret_cast<char*>(separator + 1), right.data(), size);
     bytes_ += sizeof(Separator) + size;
     return separator;
@@ -431,8 +435,7 @@ class CowBtree {
     SplitChild(inner, 0, key);
   }
 
-  // Splits the full, mutable child i in two. Keys that arrive in ascending order leave full nodes
-  // behind.
+  // Splits the full, mutable child i. Keys that arrive in ascending order leave full nodes behind.
   void SplitChild(Inner* parent, uint32_t i, std::string_view key) {
     Node* right = nullptr;
     Separator* separator = nullptr;

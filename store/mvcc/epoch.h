@@ -29,6 +29,13 @@
 
 namespace store::mvcc {
 
+// What was unlinked and is freed when no reader can see it.
+struct Garbage {
+  void* object;
+  void (*deleter)(void*);
+  size_t bytes;
+};
+
 class EpochDomain {
  public:
   static constexpr size_t kSlots = 256;

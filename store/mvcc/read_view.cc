@@ -5,13 +5,21 @@
 #include "store/mvcc/mvcc_store.h"
 #include "store/mvcc/range_reader.h"
 #include "store/mvcc/revision_scan.h"
+#include "store/mvcc/value_cache.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace store::mvcc {
 namespace {
+
+// About what a core can wait for at once.
+constexpr size_t kPrefetchedTogether = 16;
+// The index of so many keys is in the caches anyway: asking costs 0.1 us a key and saves nothing.
+constexpr int64_t kPrefetchAboveKeys = 50'000;
 
 // A value can only be missing because collection removed it, and collection goes no further than
 // the compacted revision; above that, bytes were lost.
@@ -71,6 +79,24 @@ Result<std::optional<KeyValue>> ReadView::Get(std::string_view key, Revision at)
   if (!result) return Fail(std::move(result).error());
   if (result->kvs.empty()) return std::optional<KeyValue>();
   return std::optional<KeyValue>(std::move(result->kvs.front()));
+}
+
+void ReadView::PrefetchKeys(std::span<const std::string_view> keys) const {
+  if (KeyTree::Live(root_->top) < kPrefetchAboveKeys) return;
+  while (!keys.empty()) {
+    const auto some = keys.first(std::min(kPrefetchedTogether, keys.size()));
+    std::array<const IndexNode*, kPrefetchedTogether> nodes;
+    nodes.fill(root_->top);
+    for (bool at_leaf = false; !at_leaf;) {
+      at_leaf = nodes[0]->leaf;  // all leaves are equally deep
+      for (size_t i = 0; i < some.size(); ++i) nodes[i] = KeyTree::Approach(nodes[i], some[i]);
+    }
+    for (size_t i = 0; i < some.size(); ++i) {
+      const KeyMeta* meta = KeyTree::Find(nodes[i], some[i]);
+      if (meta != nullptr) root_->store->values().Prefetch(meta->mod());
+    }
+    keys = keys.subspan(some.size());
+  }
 }
 
 int64_t ReadView::Count(const KeyRange& range) const {

@@ -59,6 +59,9 @@ class ReadView {
   std::optional<KeyFacts> Lookup(std::string_view key, Revision at = Revision()) const;
   // The key with its value.
   Result<std::optional<KeyValue>> Get(std::string_view key, Revision at = Revision()) const;
+  // Before Ranges of these single keys: what they will look at in memory is asked for, for many
+  // keys at once, where each Range alone waits for one cache miss after the other. No effect else.
+  void PrefetchKeys(std::span<const std::string_view> keys) const;
   // Live keys of the range at the newest revision, O(log n).
   int64_t Count(const KeyRange& range) const;
   // Keeps the engine of this root open.

@@ -53,6 +53,13 @@ SharedBytes ValueCache::Find(RecordId id) {
   return {};
 }
 
+void ValueCache::Prefetch(RecordId id) {
+  const uint64_t hash = Mix(id);
+  Shard& shard = shards_[hash >> 60];
+  MutexLock lock(shard.mutex);
+  if (!shard.sets.empty()) __builtin_prefetch(&shard.sets[hash & (shard_sets_ - 1)].ids);
+}
+
 void ValueCache::Add(RecordId id, const SharedBytes& value) {
   if (value.empty() || value.size() > kValueBytesMax || CostOf(value) > shard_bytes_max_) return;
   const uint64_t hash = Mix(id);

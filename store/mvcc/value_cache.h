@@ -29,6 +29,8 @@ class ValueCache {
 
   // Empty: not here.
   SharedBytes Find(RecordId id);
+  // Asks for the memory that Find looks at, to be there when it does.
+  void Prefetch(RecordId id);
   void Add(RecordId id, const SharedBytes& value);
   void Clear();
 

@@ -65,6 +65,7 @@ TEST(Gate, ALearnerLooksAtARangesMetadataAfterTheRange) {
     request.set_serializable(serializable);
     FakeCallPtr call = member.Start(info.method, info.metadata);
     member.table.Find(info.method)->start(call, SharedBytes::Of(request.SerializeAsString()));
+    member.executor.Run();
     return call;
   };
   ExpectStatus(range(false, "hasleader", "true"), rpc::GrpcCode::kFailedPrecondition,

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace store::api {
 namespace {
@@ -118,6 +119,38 @@ TEST_F(KvServiceTest, PutGetDeleteWithTheirHeaders) {
   EXPECT_EQ(nothing.deleted(), 0);
 }
 
+// All that a turn may answer is answered at its end, each as if it were alone.
+TEST_F(KvServiceTest, RangesOfOneTurnAreAnsweredTogether) {
+  constexpr int kKeys = 150;  // more than are answered in one go
+  Fill(kKeys);
+  std::vector<FakeCallPtr> calls;
+  for (int i = 0; i < kKeys; ++i) {
+    RangeRequest request;
+    request.set_key("k" + std::to_string(1000 + i));
+    request.set_serializable(i % 2 == 0);
+    calls.push_back(member->Unary(kRange, request));
+    EXPECT_FALSE(calls.back()->finished);
+  }
+  RangeRequest unknown;
+  unknown.set_key("none");
+  FakeCallPtr nothing = member->Unary(kRange, unknown);
+  FakeCallPtr all = member->Unary(kRange, All());
+  calls[3]->Abandon();
+  member->Pump();
+  for (int i = 0; i < kKeys; ++i) {
+    if (i == 3) continue;
+    auto answer = calls[static_cast<size_t>(i)]->Message<RangeResponse>(0);
+    ASSERT_EQ(answer.kvs_size(), 1) << i;
+    EXPECT_EQ(answer.kvs(0).key(), "k" + std::to_string(1000 + i));
+    EXPECT_EQ(answer.kvs(0).value(), "value");
+  }
+  EXPECT_TRUE(calls[3]->sent.empty());
+  EXPECT_EQ(nothing->Message<RangeResponse>(0).kvs_size(), 0);
+  member->pool.Stop();
+  member->Pump();
+  EXPECT_EQ(all->Message<RangeResponse>(0).count(), kKeys);
+}
+
 TEST_F(KvServiceTest, RangeHeaderIsTheRevisionOfTheStoreNotTheOneAskedFor) {
   Put("a", "1");
   Put("a", "2");
@@ -174,6 +207,8 @@ TEST_F(KvServiceTest, SerializableReadsDoNotAskTheLeader) {
   request.set_key("a");
   request.set_serializable(true);
   auto call = member->Unary(kRange, request);
+  member->executor.Run();
+  EXPECT_TRUE(member->door.tickets.empty());
   EXPECT_TRUE(call->finished);
   EXPECT_EQ(call->Message<RangeResponse>(0).kvs_size(), 1);
   request.set_serializable(false);

@@ -48,6 +48,10 @@ void ExpectSame(const Tree::Node* root, const Expected& expected, Random& random
     auto exact = expected.find(key);
     const Item* item = Tree::Find(root, key);
     ASSERT_EQ(item != nullptr, exact != expected.end());
+    const Tree::Node* near = root;
+    for (size_t step = 0; step < Tree::kDepthMax; ++step) near = Tree::Approach(near, key);
+    ASSERT_TRUE(near->leaf);
+    ASSERT_EQ(Tree::Find(near, key), item);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -61,6 +62,25 @@ TEST(View, DoesNotSeeABatchBeforePublish) {
   EXPECT_EQ(events->first, Revision(3));
   EXPECT_EQ(events->last, Revision(3));
   EXPECT_EQ(events->events.at(0).previous, (RecordId{Revision(2), 0}));
+}
+
+TEST(View, AskingForTheMemoryOfKeysChangesNothing) {
+  Fixture fixture;
+  fixture.Run([](WriteTxn& txn) {
+    for (int i = 0; i < 60'000; ++i) {
+      txn.Put(Bytes("k" + std::to_string(i)), Bytes(std::to_string(i)), LeaseId());
+    }
+  });
+  const std::vector<std::string_view> keys = {"k59999", "", "none", "k0", "zzz"};
+  std::vector<std::string_view> many;
+  while (many.size() < 35) many.insert(many.end(), keys.begin(), keys.end());
+  const ReadView view = fixture.store().View();
+  view.PrefetchKeys({});
+  for (int round = 0; round < 2; ++round) {
+    view.PrefetchKeys(many);
+    EXPECT_EQ(ValueOf(view, "k59999"), "59999");
+    EXPECT_EQ(ValueOf(view, "none"), "(none)");
+  }
 }
 
 TEST(View, LaterTransactionsOfABatchSeeEarlierOnes) {
