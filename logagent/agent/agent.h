@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Agent: everything of sluice-agent put together, and its control thread. That thread takes new
 // lists from the source, validates them, computes the difference and sends commands to the shard;
-// it answers nothing itself but publishes a picture (AgentView) several times a second for the HTTP
-// pages and the keys in the store. An invalid list changes nothing. The store away at start: after
-// `patience` the last good list is used. Kafka away: lines wait in their files. Start and Stop by
-// the owner, view by any thread.
+// it answers nothing itself but publishes a picture (AgentView) for the HTTP pages and the keys in
+// the store, four times a second, once while nothing happens. An invalid list changes nothing. The
+// store away at start: after `patience` the last good list is used. Kafka away: lines wait in their
+// files. Start and Stop by the owner, view by any thread.
 //
 // Stop, in this order: no more changes, no more reading, what was read is acknowledged (at most
 // drain_max), checkpoint, lease given back. A kill at any moment repeats what was not acknowledged
@@ -118,6 +118,7 @@ class Agent {
   AgentView view_;
   std::optional<store::TimePoint> patience_until_;
   std::optional<store::TimePoint> release_at_;  // pages that only the start needed
+  bool quiet_ = false;                          // nothing came and no file changed
 
   std::atomic<bool> stopping_ = false;
   // When the control thread was last seen at work; /healthz looks at it.
