@@ -421,9 +421,9 @@ class CowBtree {
 
   // `count` children, within a node too; its count and heads are the caller's.
   static void CopyChildren(const Inner* from, uint32_t at, uint32_t count, Inner* to, uint32_t i) {
-    std::memmove(to->children + i, from->children + at, count * sizeof(Node*));
-    std::memmove(to->low + i, from->low + at, count * sizeof(Separator*));
-    std::memmove(to->live + i, from->live + at, count * sizeof(uint32_t));
+    MoveValues(from->children + at, count, to->children + i);
+    MoveValues(from->low + at, count, to->low + i);
+    MoveValues(from->live + at, count, to->live + i);
   }
   void GrowRoot(std::string_view key) {
     Inner* inner = NewInner();

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string_view>
 
 namespace store::mvcc {
@@ -53,6 +54,16 @@ inline void Prefetch(const void* memory, size_t bytes) {
   constexpr size_t kLineBytes = 64;
   for (size_t at = 0; at < bytes; at += kLineBytes) {
     __builtin_prefetch(static_cast<const char*>(memory) + at);
+  }
+}
+
+// Also to a place that overlaps.
+template <class T>
+void MoveValues(const T* from, size_t count, T* to) {
+  if (std::less<const T*>()(to, from)) {
+    std::copy_n(from, count, to);
+  } else {
+    std::copy_backward(from, from + count, to + count);
   }
 }
 

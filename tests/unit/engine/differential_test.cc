@@ -75,8 +75,8 @@ class Differential : public testing::Test {
   }
   void ReadMany() {
     const Table table = RandomTable();
-    std::vector<std::string> names;
-    for (int i = 0; i < 10; ++i) names.push_back(RandomKey());
+    std::vector<std::string> names(10);
+    for (std::string& name : names) name = RandomKey();
     const std::vector<Key> keys(names.begin(), names.end());
     std::vector<std::optional<SharedBytes>> a(10);
     std::vector<std::optional<SharedBytes>> b(10);

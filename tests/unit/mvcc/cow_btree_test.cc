@@ -22,7 +22,7 @@ struct Item {
 using Tree = CowBtree<Item>;
 using Expected = std::map<std::string, bool>;
 
-void FreeGarbage(std::vector<Garbage> garbage) {
+void FreeGarbage(const std::vector<Garbage>& garbage) {
   for (const Garbage& g : garbage) g.deleter(g.object);
 }
 
@@ -117,7 +117,7 @@ TEST(CowBtree, BehavesAsMapAndOldRootsNeverChange) {
     EXPECT_LE(tree.bytes(), 4096U);
     FreeGarbage(std::exchange(tree.garbage(), {}));
   }
-  FreeGarbage(std::move(held));
+  FreeGarbage(held);
 }
 
 TEST(CowBtree, AscendingKeysFillNodes) {
