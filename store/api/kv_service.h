@@ -3,8 +3,9 @@
 // through the log; reads wait for their ticket and are answered on the loop, all that a turn may
 // answer one after the other, or, above 64 keys, on the range pool. Order of checks of a write:
 // quota, static validation, admission, size, then apply (see README.md). Threads: handlers on the
-// loops. Owns nothing; the context outlives it. Bounds: each waiting call is in PendingCalls; a
-// RangeStream holds one piece at a time.
+// loops. Owns nothing; the context outlives it. Bounds: each waiting call is in PendingCalls,
+// ranges that may be answered are the loop's until its turn ends (what one turn reads of its
+// connections); a RangeStream holds one piece at a time.
 #pragma once
 
 #include "store/api/put_message.h"
