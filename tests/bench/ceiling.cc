@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/ceiling.h"
 
-#include "logagent/deliver/partition.h"
 #include "logagent/tail/chunk.h"
 #include "logagent/tail/splitter.h"
 #include "store/base/check.h"
 #include "store/base/clock.h"
+#include "tests/bench/topic_reader.h"
 
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
@@ -35,7 +35,6 @@ constexpr int kSettleMs = 500;
 
 struct MemoryFile {
   std::string_view bytes;
-  logagent::FileKey key;
   int32_t partition = 0;
   size_t at = 0;
 };
@@ -55,7 +54,6 @@ Result<MemoryFile> MapFile(const std::string& path) {
   }
   MemoryFile file;
   file.bytes = {static_cast<const char*>(bytes), size};
-  file.key = {facts.st_dev, facts.st_ino, 0};
   return file;
 }
 
@@ -120,7 +118,7 @@ Result<int32_t> Loop::Connect(const logagent::KafkaConfig& config, const std::st
   if (producer_ == nullptr) {
     return Fail(ErrorCode::kInvalidArgument, text.data());
   }
-  static_cast<void>(conf->release());
+  [[maybe_unused]] auto* given = conf->release();
   queue_ = rd_kafka_queue_get_main(producer_);
   topic_ = rd_kafka_topic_new(producer_, topic.c_str(), nullptr);
   const rd_kafka_metadata_t* metadata = nullptr;
@@ -157,11 +155,12 @@ void Loop::Produce(const MemoryFile& file, const char* base,
 }
 
 void Loop::Turn(MemoryFile& file) {
-  std::string_view rest = file.bytes.substr(file.at, kTurnBytes);
+  const char* begin = file.bytes.data() + file.at;
+  std::string_view rest(begin, std::min(kTurnBytes, file.bytes.size() - file.at));
   lines_.clear();
   size_t end = logagent::SplitLines(rest, 0, false, lines_);
   CHECK(end > 0, "a line of more than {} bytes", kTurnBytes);
-  Produce(file, rest.data(), lines_);
+  Produce(file, begin, lines_);
   file.at += end;
   run_.bytes += end;
 }
@@ -220,8 +219,10 @@ Result<CeilingRun> RunCeiling(const logagent::KafkaConfig& config, const std::st
   Loop loop(config.in_flight_bytes_max);
   auto partitions = loop.Connect(config, topic);
   RETURN_IF_ERROR(partitions);
-  for (MemoryFile& file : files) {
-    file.partition = logagent::PartitionOf(file.key, *partitions);
+  for (size_t i = 0; i < files.size(); ++i) {
+    auto partition = PartitionOfFile(paths[i], *partitions);
+    RETURN_IF_ERROR(partition);
+    files[i].partition = *partition;
   }
   loop.Run(files);
   CeilingRun run = loop.run();

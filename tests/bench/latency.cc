@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/latency.h"
 
-#include "logagent/deliver/partition.h"
-#include "logagent/tail/file_system.h"
 #include "store/base/clock.h"
 #include "store/base/file.h"
 #include "tests/bench/topic_reader.h"
@@ -153,13 +151,6 @@ class DirectProducer {
   rd_kafka_topic_t* topic_;
   int32_t partition_;
 };
-
-// Where the agent sends the file's lines.
-Result<int32_t> PartitionOfFile(const std::string& path, int32_t partitions) {
-  auto facts = logagent::PosixFileSystem().StatPath(path);
-  RETURN_IF_ERROR(facts);
-  return logagent::PartitionOf({facts->device, facts->inode}, partitions);
-}
 
 // Absolute deadlines: a late line does not push the following ones.
 void WaitUntil(store::TimePoint due) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/topic_reader.h"
 
+#include "logagent/deliver/partition.h"
+#include "logagent/tail/file_system.h"
 #include "store/base/clock.h"
 #include "tests/bench/line_file.h"
 
@@ -69,6 +71,12 @@ Result<int32_t> CountPartitions(rd_kafka_t* consumer, const std::string& topic) 
 }
 
 }  // namespace
+
+Result<int32_t> PartitionOfFile(const std::string& path, int32_t partitions) {
+  auto facts = logagent::PosixFileSystem().StatPath(path);
+  RETURN_IF_ERROR(facts);
+  return logagent::PartitionOf({facts->device, facts->inode}, partitions);
+}
 
 class TopicReader::Judge {
  public:

@@ -27,6 +27,9 @@ struct TopicContents {
   uint64_t partitions_used = 0;
 };
 
+// Where the agent sends the file's lines.
+store::Result<int32_t> PartitionOfFile(const std::string& path, int32_t partitions);
+
 class TopicReader {
  public:
   static store::Result<std::unique_ptr<TopicReader>> Open(const std::string& brokers,
