@@ -118,7 +118,6 @@ class Agent {
   AgentView view_;
   std::optional<store::TimePoint> patience_until_;
   std::optional<store::TimePoint> release_at_;  // pages that only the start needed
-  bool quiet_ = false;                          // nothing came and no file changed
 
   std::atomic<bool> stopping_ = false;
   // When the control thread was last seen at work; /healthz looks at it.

@@ -9,6 +9,8 @@
 #include "store/apply/quota.h"
 #include "store/apply/txn.h"
 
+#include <absl/container/inlined_vector.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -139,8 +141,7 @@ void KvService::AddReady(RangeCall call) {
 }
 
 void KvService::AnswerRanges(Ranges& calls) const {
-  std::vector<std::string_view> keys;
-  keys.reserve(calls.size());
+  absl::InlinedVector<std::string_view, kRangesTogether> keys;
   for (const RangeCall& call : calls) {
     if (call.request().range_end().empty()) keys.push_back(call.request().key());
   }

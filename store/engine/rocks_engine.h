@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // RocksEngine: the Engine on disk: one RocksDB with three column families, its WAL off and atomic
 // flush on, so that a crash leaves the state after some whole batch. Every option has its reason in
-// rocks_options.cc. Values read from the block cache are shared with it (the block stays pinned
-// while the SharedBytes lives), not copied.
+// rocks_options.cc. A value of 4 KiB or more is not copied: it keeps the block it was read in while
+// the SharedBytes lives.
 //
 // Threads as engine.h. Background errors arrive on RocksDB's threads through Options::on_error.
-// Bounded by: block cache (64 MiB, soft), memtables (128 MiB).
+// Bounded by: block cache of all tables but `val` (64 MiB, soft), memtables (128 MiB).
 #pragma once
 
 #include "store/base/timing.h"
