@@ -167,7 +167,9 @@ void KvService::AnswerRange(RangeCall call) const {
 
 void KvService::Put(PutCall call) const {
   const apply::PutFields& put = call.request().fields();
-  if (!context_.HasRoom(apply::CostOf(put))) return RefuseNoSpace(context_, std::move(call));
+  if (Room room = context_.TakeRoom(apply::CostOf(put)); room != Room::kEnough) {
+    return RefuseNoSpace(context_, room, std::move(call));
+  }
   if (Status valid = CheckPut(put); !valid) return call.Fail(StatusOf(valid.error()));
   std::string_view bytes = call.request().bytes();
   ProposeCall(context_, std::move(call),
@@ -184,8 +186,8 @@ void KvService::DeleteRange(DeleteCall call) const {
 }
 
 void KvService::Txn(TxnCall call) const {
-  if (!context_.HasRoom(apply::CostOf(call.request()))) {
-    return RefuseNoSpace(context_, std::move(call));
+  if (Room room = context_.TakeRoom(apply::CostOf(call.request())); room != Room::kEnough) {
+    return RefuseNoSpace(context_, room, std::move(call));
   }
   if (Status valid = CheckTxn(call.request(), context_.limits.txn_ops_max); !valid) {
     return call.Fail(StatusOf(valid.error()));

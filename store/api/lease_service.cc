@@ -65,8 +65,8 @@ void LeaseService::Register(rpc::MethodTable& table) {
 }
 
 void LeaseService::Grant(GrantCall call) {
-  if (!context_.HasRoom(apply::CostOf(call.request()))) {
-    return RefuseNoSpace(context_, std::move(call));
+  if (Room room = context_.TakeRoom(apply::CostOf(call.request())); room != Room::kEnough) {
+    return RefuseNoSpace(context_, room, std::move(call));
   }
   Command command;
   auto& grant = *command.mutable_lease_grant();

@@ -5,11 +5,17 @@
 
 namespace store::api {
 
-bool ServiceContext::HasRoom(int64_t cost) const {
-  if (cost == 0) return true;
-  if (!DiskHasRoom()) return false;
-  if (limits.quota_bytes <= 0) return true;
-  return apply::FitsQuota(limits.quota_bytes, state.Read()->logical_bytes, cost);
+Room ServiceContext::TakeRoom(int64_t cost) const {
+  if (cost == 0) return Room::kEnough;
+  if (gauges.disk_room.load(std::memory_order_relaxed) != replica::DiskRoom::kEnough) {
+    return Room::kDiskFull;
+  }
+  if (limits.quota_bytes > 0 &&
+      !apply::FitsQuota(limits.quota_bytes, state.Read()->logical_bytes, cost)) {
+    return Room::kOverQuota;
+  }
+  const bool fits = disk_allowance == nullptr || disk_allowance->TryTake(cost);
+  return fits ? Room::kEnough : Room::kDiskFull;
 }
 
 }  // namespace store::api

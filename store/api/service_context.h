@@ -19,6 +19,7 @@
 #include "store/apply/state_machine.h"
 #include "store/base/check.h"
 #include "store/base/executor.h"
+#include "store/replica/disk_allowance.h"
 #include "store/replica/edge.h"
 #include "store/replica/gauges.h"
 #include "store/rpc/call.h"
@@ -50,6 +51,8 @@ struct ServiceLimits {
 // Runs a long read on another thread; false: full or stopping. In the simulator an event.
 using RangePool = absl::AnyInvocable<bool(Action&&) const>;
 
+enum class Room : uint8_t { kEnough, kOverQuota, kDiskFull };
+
 struct ServiceContext {
   HeaderSource header;
   const replica::RaftGauges& gauges;
@@ -60,20 +63,19 @@ struct ServiceContext {
   std::vector<PendingCalls*> loops;                    // index: LoopId
   const std::atomic<int64_t>* unsent_bytes = nullptr;  // of the transport; null: none
   const Gate* gate = nullptr;                          // null: calls have no metadata
+  replica::DiskAllowance* disk_allowance = nullptr;    // null: as much as disk_room says
 
   PendingCalls& At(LoopId loop) const {
     CHECK(loop.value() < loops.size());
     return *loops[loop.value()];
   }
-  // Bytes the quota compares, what apply counts; and this member's disk.
-  bool HasRoom(int64_t cost) const;
+  // Bytes the quota compares, what apply counts; and this member's disk. kEnough takes them of what
+  // the disk allows: once a call.
+  Room TakeRoom(int64_t cost) const;
   // A range of any size may be answered now.
   bool MayAnswer() const {
     return unsent_bytes == nullptr ||
            unsent_bytes->load(std::memory_order_relaxed) <= limits.unsent_bytes_max;
-  }
-  bool DiskHasRoom() const {
-    return gauges.disk_room.load(std::memory_order_relaxed) == replica::DiskRoom::kEnough;
   }
 };
 
@@ -113,8 +115,8 @@ void ProposeCall(const ServiceContext& context, rpc::Call<Request, Response> cal
 // Refused for lack of room: etcd answers only when the alarm stands, so that every member refuses
 // from then on. A full disk is this member's own trouble and passes without an operator.
 template <class Request, class Response>
-void RefuseNoSpace(const ServiceContext& context, rpc::Call<Request, Response> call) {
-  if (!context.DiskHasRoom()) return call.Fail(StatusOf(ErrorCode::kSpaceExceeded));
+void RefuseNoSpace(const ServiceContext& context, Room room, rpc::Call<Request, Response> call) {
+  if (room == Room::kDiskFull) return call.Fail(StatusOf(ErrorCode::kSpaceExceeded));
   PendingCalls& pending = context.At(call.info().loop);
   pending.RaiseNoSpace([call = std::move(call)](apply::CallResult) mutable {
     call.Fail(StatusOf(ErrorCode::kSpaceExceeded));

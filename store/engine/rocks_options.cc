@@ -56,6 +56,8 @@ rocksdb::DBOptions MakeDbOptions(const RocksSettings& settings) {
       rocksdb::NewGenericRateLimiter(static_cast<int64_t>(settings.background_bytes_per_second)));
   // Write-back in small portions instead of one burst that an fsync of the log would wait for.
   options.bytes_per_sync = kMiB;
+  // Taken at each start: the default of 4 MiB is what a nearly full disk has left.
+  options.manifest_preallocation_size = 64 * kKiB;
   // RocksDB's own log: only what is wrong, and bounded.
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.max_log_file_size = kMiB;

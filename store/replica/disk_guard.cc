@@ -12,23 +12,50 @@ namespace {
 
 // Never less than two segments: the next one, and the one a restart begins with.
 constexpr uint64_t kSegmentsMin = 2;
+// What is admitted is written to the log, to a file of the state, and again when that is compacted.
+constexpr uint64_t kCopies = 3;
+
+uint64_t Reserve(const DiskGuardLimits& limits, uint64_t total) {
+  return std::max(std::min(limits.reserve_bytes_max, total / 100 * limits.reserve_percent),
+                  kSegmentsMin * limits.segment_bytes);
+}
+
+// Above what closes: room for calls, or the first one would close again.
+uint64_t Margin(const DiskGuardLimits& limits, uint64_t total) {
+  return std::max(Reserve(limits, total) / 4, kCopies * limits.segment_bytes);
+}
+
+uint64_t Needed(const DiskGuardLimits& limits, uint64_t total, const DiskGuard::Signals& signals) {
+  return Reserve(limits, total) + signals.unflushed_bytes +
+         std::min(signals.state_bytes, limits.compaction_bytes_max);
+}
 
 }  // namespace
 
 DiskGuard::DiskGuard(const DiskGuardLimits& limits, std::string directory, RaftGauges& gauges,
-                     Logger log)
-    : limits_(limits), directory_(std::move(directory)), gauges_(gauges), log_(std::move(log)) {}
+                     DiskAllowance& allowance, Logger log)
+    : limits_(limits),
+      directory_(std::move(directory)),
+      gauges_(gauges),
+      allowance_(allowance),
+      log_(std::move(log)) {}
 
 DiskRoom DiskGuard::Judge(const DiskGuardLimits& limits, uint64_t total, uint64_t available,
                           const Signals& signals, DiskRoom before) {
   if (signals.log_waits || signals.state_waits) return DiskRoom::kNone;
-  uint64_t reserve =
-      std::max(std::min(limits.reserve_bytes_max, total / 100 * limits.reserve_percent),
-               kSegmentsMin * limits.segment_bytes);
-  uint64_t needed = reserve + signals.unflushed_bytes +
-                    std::min(signals.state_bytes, limits.compaction_bytes_max);
-  if (before != DiskRoom::kEnough) needed += reserve / 4;
-  return available < needed ? DiskRoom::kLow : DiskRoom::kEnough;
+  uint64_t needed = Needed(limits, total, signals);
+  if (before != DiskRoom::kEnough) needed += Margin(limits, total);
+  // What was refused may have been so for an old look.
+  const bool refused = signals.refused_bytes > 0 &&
+                       signals.refused_bytes > Allowed(limits, total, available, signals);
+  return refused || available < needed ? DiskRoom::kLow : DiskRoom::kEnough;
+}
+
+int64_t DiskGuard::Allowed(const DiskGuardLimits& limits, uint64_t total, uint64_t available,
+                           const Signals& signals) {
+  const int64_t spare =
+      static_cast<int64_t>(available) - static_cast<int64_t>(Needed(limits, total, signals));
+  return spare / static_cast<int64_t>(kCopies) - static_cast<int64_t>(signals.admitted_bytes);
 }
 
 DiskRoom DiskGuard::Look(const Signals& signals) {
@@ -38,6 +65,8 @@ DiskRoom DiskGuard::Look(const Signals& signals) {
   if (!space) return before;
   DiskRoom now = Judge(limits_, space->total_bytes, space->available_bytes, signals, before);
   if (FAILPOINT_BRANCH("disk-low")) now = DiskRoom::kLow;
+  allowance_.Grant(signals.taken_bytes,
+                   Allowed(limits_, space->total_bytes, space->available_bytes, signals));
   gauges_.disk_available_bytes.store(space->available_bytes, std::memory_order_relaxed);
   gauges_.disk_room.store(now, std::memory_order_relaxed);
   if (now == before) return now;

@@ -76,7 +76,7 @@ void Maintenance::Tick(TimePoint now) {
 }
 
 void Maintenance::LookAtDisk() {
-  DiskRoom room = hooks_.look_at_disk(unflushed_bytes_.load(std::memory_order_relaxed));
+  DiskRoom room = hooks_.look_at_disk();
   disk_low_.store(room != DiskRoom::kEnough, std::memory_order_relaxed);
 }
 

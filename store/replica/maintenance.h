@@ -43,7 +43,7 @@ struct MaintenanceHooks {
   absl::AnyInvocable<void(const Error&)> fatal;
   // The durable applied index has moved.
   absl::AnyInvocable<void(raft::Index durable)> flushed;
-  absl::AnyInvocable<DiskRoom(uint64_t unflushed_bytes)> look_at_disk;
+  absl::AnyInvocable<DiskRoom()> look_at_disk;
 };
 
 // Of etcd's names; the default measures nothing.

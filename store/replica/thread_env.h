@@ -74,7 +74,7 @@ struct ThreadEnvParts {
   // On the replica thread, once: this member has applied its own removal, a second ago.
   Action removed{};
   // On a maintenance thread, several times a second; may be empty.
-  absl::AnyInvocable<DiskRoom(uint64_t unflushed_bytes)> look_at_disk;
+  absl::AnyInvocable<DiskRoom()> look_at_disk;
 };
 
 class ThreadEnv final : public ReplicaDoor, public PeerEvents, private Env {

@@ -22,6 +22,7 @@
 #include "store/peer/peer_service.h"
 #include "store/peer/peer_set.h"
 #include "store/peer/snapshot_transfers.h"
+#include "store/replica/disk_allowance.h"
 #include "store/replica/disk_guard.h"
 #include "store/replica/gauges.h"
 #include "store/replica/thread_env.h"
@@ -66,7 +67,7 @@ class Server::Parts {
 
  private:
   void OnEngineTrouble(engine::EngineTrouble trouble, const Error& error);
-  replica::DiskRoom LookAtDisk(uint64_t unflushed_bytes);
+  replica::DiskRoom LookAtDisk(uint64_t to_replay = 0);
   // Whether a stop can flush the state and close the files.
   bool HasRoomToClose();
   // Apply thread: a received snapshot becomes the state.
@@ -96,6 +97,7 @@ class Server::Parts {
   const Fatal fatal_;
   Registry registry_;
   replica::RaftGauges gauges_;
+  replica::DiskAllowance disk_allowance_;
   std::atomic<bool> engine_full_{false};  // its background work waits for room
   Timing engine_writes_;
 

@@ -68,6 +68,14 @@ int64_t QuotaBytes(const ServerConfig& config) {
   return config.quota_backend_bytes == 0 ? kDefaultQuotaBytes : config.quota_backend_bytes;
 }
 
+uint64_t BytesToReplay(const raft::Restart& restart) {
+  uint64_t bytes = 0;
+  for (const raft::EntryPtr& entry : restart.tail) {
+    if (entry->index > restart.applied) bytes += entry->data.size();
+  }
+  return bytes;
+}
+
 }  // namespace
 
 uint64_t IndexMemoryMax() {
@@ -261,19 +269,24 @@ Result<std::shared_ptr<engine::Engine>> Server::Parts::OpenInstalled(
   return engine;
 }
 
-replica::DiskRoom Server::Parts::LookAtDisk(uint64_t unflushed_bytes) {
-  return disk_guard_->Look(
-      {.log_waits = member_.log->out_of_space(),
-       .state_waits = env_->out_of_space() || engine_full_.load(std::memory_order_relaxed),
-       .unflushed_bytes = unflushed_bytes,
-       .state_bytes = member_.machine->mvcc().engine()->Sizes().disk_bytes});
+// In this order: what is on its way meanwhile is counted at least once.
+replica::DiskRoom Server::Parts::LookAtDisk(uint64_t to_replay) {
+  replica::DiskGuard::Signals signals;
+  signals.taken_bytes = disk_allowance_.taken();
+  signals.refused_bytes = disk_allowance_.refused();
+  signals.admitted_bytes = budget_.bytes();
+  signals.log_waits = member_.log->out_of_space();
+  signals.state_waits = env_->out_of_space() || engine_full_.load(std::memory_order_relaxed);
+  signals.unflushed_bytes = env_->maintenance().unflushed_bytes() + to_replay;
+  signals.state_bytes = member_.machine->mvcc().engine()->Sizes().disk_bytes;
+  return disk_guard_->Look(signals);
 }
 
 void Server::Parts::Wire() {
   TimeDisk();
   disk_guard_ = std::make_unique<replica::DiskGuard>(
       replica::DiskGuardLimits{.segment_bytes = config_.wal_segment_bytes}, config_.data_dir,
-      gauges_, log_);
+      gauges_, disk_allowance_, log_);
   watch::WatchLimits watch;
   watch.fragment_bytes_max = MessageBytesMax(config_);
   if (config_.watch_progress_notify_interval != Duration(0)) {
@@ -305,11 +318,11 @@ void Server::Parts::Wire() {
           .open_installed = [this](const raft::SnapshotMeta& meta) { return OpenInstalled(meta); },
           .remotes = member_.remotes,
           .removed = [this] { OnRemoved(); },
-          .look_at_disk = [this](uint64_t unflushed_bytes) { return LookAtDisk(unflushed_bytes); }},
+          .look_at_disk = [this] { return LookAtDisk(); }},
       EntropySeed());
   TimeMaintenance();
   // Before the first call is admitted; maintenance goes on with it.
-  (void)LookAtDisk(0);
+  (void)LookAtDisk(BytesToReplay(member_.boot.raft));
   Counter& proposals_failed = registry_.AddCounter("etcd_server_proposals_failed_total",
                                                    "Proposals that ended without a result.");
   for (auto& loop : loops_) {
@@ -352,7 +365,8 @@ void Server::Parts::MakeContext() {
       .limits = limits,
       .loops = std::move(pending),
       .unsent_bytes = &transport_->stats().unsent_bytes,
-      .gate = gate_.get()});
+      .gate = gate_.get(),
+      .disk_allowance = &disk_allowance_});
 }
 
 void Server::Parts::AddServices() {

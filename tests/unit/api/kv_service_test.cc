@@ -351,6 +351,23 @@ TEST_F(KvServiceTest, AFullStoreRefusesBeforeItLooksAtTheKeyAndRaisesTheAlarm) {
   EXPECT_TRUE(member->Do(kDelete, remove)->status.ok());
 }
 
+// A full disk is this member's own trouble: at once, and without an alarm for all members.
+TEST_F(KvServiceTest, ADiskWithoutAllowanceRefusesWithoutAnAlarm) {
+  member->disk_allowance.Grant(0, 1000);
+  EXPECT_TRUE(Put("a", std::string(100, 'v'))->status.ok());
+  PutRequest large;
+  large.set_key("a");
+  large.set_value(std::string(1000, 'v'));
+  auto refused = member->Unary(kPut, large);
+  ExpectStatus(refused, GrpcCode::kResourceExhausted, "etcdserver: mvcc: database space exceeded");
+  EXPECT_FALSE(member->machine.Read()->alarms->Any(cluster::AlarmKind::kNoSpace));
+  DeleteRangeRequest remove;
+  remove.set_key("a");
+  EXPECT_TRUE(member->Do(kDelete, remove)->status.ok());
+  member->disk_allowance.Grant(0, 2000);
+  EXPECT_TRUE(member->Do(kPut, large)->status.ok());
+}
+
 TEST_F(KvServiceTest, TooLargeRequestsAreRefused) {
   ExpectStatus(Put("a", std::string(1'572'864, 'v')), GrpcCode::kInvalidArgument,
                "etcdserver: request is too large");

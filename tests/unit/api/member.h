@@ -261,7 +261,8 @@ class Member {
         limits,
         {&pending},
         &unsent_bytes,
-        &gate});
+        &gate,
+        &disk_allowance});
   }
   // Calls that a test left open would live for ever: their callbacks hold them (store/rpc/call.h).
   ~Member() {
@@ -366,6 +367,7 @@ class Member {
   PendingCalls pending;
   rpc::MethodTable table;
   std::unique_ptr<ServiceContext> context;
+  replica::DiskAllowance disk_allowance;
   std::atomic<int64_t> unsent_bytes = 0;  // as the transport counts them
   uint64_t index = 0;
   absl::AnyInvocable<void(mvcc::EventBatchPtr)> on_events;

@@ -46,6 +46,64 @@ TEST(DiskGuard, ACompactionNeedsRoomToo) {
   EXPECT_EQ(Judge(64 * kMiB, 1604 * kMiB, large, DiskRoom::kEnough), DiskRoom::kEnough);
 }
 
+// What was refused between two looks is told if a look agrees; above the mark there is room for it.
+TEST(DiskGuard, ACallThatDoesNotFitMeansALowDisk) {
+  constexpr DiskGuard::Signals kRefused{.refused_bytes = 2 * kMiB};
+  EXPECT_EQ(Judge(64 * kMiB, 10 * kMiB - 1, kRefused, DiskRoom::kEnough), DiskRoom::kLow);
+  EXPECT_EQ(Judge(64 * kMiB, 10 * kMiB, kRefused, DiskRoom::kEnough), DiskRoom::kEnough);
+  EXPECT_EQ(Judge(64 * kMiB, 10 * kMiB - 1, {}, DiskRoom::kLow), DiskRoom::kLow);
+  EXPECT_EQ(Judge(64 * kMiB, 10 * kMiB, kRefused, DiskRoom::kLow), DiskRoom::kEnough);
+}
+
+int64_t Allowed(uint64_t available, const DiskGuard::Signals& signals) {
+  return DiskGuard::Allowed({.segment_bytes = 2 * kMiB}, 64 * kMiB, available, signals);
+}
+
+// The log, a file of the state, and that file again while it is compacted.
+TEST(DiskGuard, AThirdOfWhatIsSpareMayBeAdmitted) {
+  constexpr auto kOne = static_cast<int64_t>(kMiB);
+  EXPECT_EQ(Allowed(34 * kMiB, {}), 10 * kOne);
+  EXPECT_EQ(Allowed(34 * kMiB, {.unflushed_bytes = 6 * kMiB, .state_bytes = 6 * kMiB}), 6 * kOne);
+  EXPECT_EQ(Allowed(34 * kMiB, {.admitted_bytes = 3 * kMiB}), 7 * kOne);
+  EXPECT_EQ(Allowed(kMiB, {}), -kOne);
+}
+
+TEST(DiskAllowance, CountsFromWhereTheLookBegan) {
+  DiskAllowance allowance;
+  EXPECT_TRUE(allowance.TryTake(DiskAllowance::kPlenty));  // nobody has looked
+  allowance.Grant(allowance.taken(), 10);
+  EXPECT_TRUE(allowance.TryTake(4));
+  const int64_t before_look = allowance.taken();
+  EXPECT_TRUE(allowance.TryTake(6));
+  EXPECT_EQ(allowance.refused(), 0);
+  allowance.Grant(before_look, 10);  // the six came after it
+  EXPECT_TRUE(allowance.TryTake(4));
+  EXPECT_FALSE(allowance.TryTake(1));
+}
+
+TEST(DiskAllowance, ARefusedCallTakesNothingAndIsTold) {
+  DiskAllowance allowance;
+  allowance.Grant(allowance.taken(), 10);
+  EXPECT_FALSE(allowance.TryTake(11));
+  EXPECT_EQ(allowance.refused(), 11);
+  EXPECT_EQ(allowance.taken(), 0);
+  allowance.Grant(allowance.taken(), 10);
+  EXPECT_EQ(allowance.refused(), 0);
+  EXPECT_TRUE(allowance.TryTake(10));
+  allowance.Grant(allowance.taken(), -1);
+  EXPECT_FALSE(allowance.TryTake(1));
+}
+
+TEST(DiskAllowance, PlentyIsNotCounted) {
+  DiskAllowance allowance;
+  allowance.Grant(0, DiskAllowance::kPlenty);
+  EXPECT_TRUE(allowance.TryTake(5));
+  EXPECT_EQ(allowance.taken(), 0);
+  allowance.Grant(0, DiskAllowance::kPlenty - 1);
+  EXPECT_TRUE(allowance.TryTake(5));
+  EXPECT_EQ(allowance.taken(), 5);
+}
+
 TEST(DiskGuard, AWriteThatWaitsMeansNoRoomWhateverIsFree) {
   EXPECT_EQ(Judge(64 * kMiB, 60 * kMiB, {.log_waits = true}, DiskRoom::kEnough), DiskRoom::kNone);
   EXPECT_EQ(Judge(64 * kMiB, 60 * kMiB, {.state_waits = true}, DiskRoom::kLow), DiskRoom::kNone);
