@@ -129,6 +129,7 @@ class WatchWork final : public Work {
     uint64_t& left = open_[number - first_open_];
     CHECK(left > 0, "event of put {} once too often", number);
     if (--left > 0) return;
+    --under_way_;
     while (!open_.empty() && open_.front() == 0) {
       open_.pop_front();
       ++first_open_;
@@ -138,7 +139,7 @@ class WatchWork final : public Work {
 
   void Write() {
     const auto batch = static_cast<size_t>(options_.batch);
-    while (!stopping_ && open_.size() + batch <= static_cast<size_t>(options_.window)) {
+    while (!stopping_ && under_way_ + batch <= static_cast<size_t>(options_.window)) {
       const uint64_t first = first_open_ + open_.size();
       // Neighbours, because a transaction may name a key once.
       const uint64_t watched = random_.Below(static_cast<uint64_t>(options_.watchers));
@@ -161,6 +162,7 @@ class WatchWork final : public Work {
     put.set_key(KeyOf(OneKey() ? 0 : options_.key_offset + watched));
     put.set_value(value_);
     open_.push_back(EventsPerPut() + 1);
+    ++under_way_;
   }
   void Send(std::string_view method, const google::protobuf::Message& request, uint64_t first) {
     Channel(first / static_cast<uint64_t>(options_.batch))
@@ -188,8 +190,10 @@ class WatchWork final : public Work {
   std::vector<store::rpc::ClientCallPtr> calls_;
   int created_ = 0;
   store::Action ready_;
-  // What is still expected of each put that is not over, from first_open_ on.
+  // What is still expected of each put from first_open_ on, the oldest that is not over. Those
+  // behind it that are over leave their places to new ones: it is puts that the window counts.
   std::deque<uint64_t> open_;
+  size_t under_way_ = 0;
   uint64_t first_open_ = 0;
   bool stopping_ = false;
   store::Action idle_;
