@@ -97,10 +97,15 @@ rocksdb::ColumnFamilyOptions MakeTableOptions(Table table,
   }
   // Reads are scans, or of rows known to exist: a filter would only cost. Larger blocks compress
   // better; but values are read one by one, and each costs a block.
-  blocks.block_size = table == Table::kVal ? 4 * kKiB : 16 * kKiB;
-  // Some 13 values a block: found by halving, not by decoding half of them. Revisions share so few
-  // bytes that prefixes save nothing.
-  if (table == Table::kVal) blocks.block_restart_interval = 1;
+  blocks.block_size = table == Table::kVal ? 2 * kKiB : 16 * kKiB;
+  if (table == Table::kVal) {
+    // Some seven values a block: found by halving, not by decoding half of them. Revisions share so
+    // few bytes that prefixes save nothing.
+    blocks.block_restart_interval = 1;
+    // In the index they do, and the fewer places that halving looks at stay in the caches: with
+    // blocks half as large a range of 5 M keys costs 10.3 instead of 11.4 us, in no more memory.
+    blocks.index_block_restart_interval = 16;
+  }
   blocks.format_version = 5;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
   return options;
