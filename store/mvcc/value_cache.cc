@@ -19,6 +19,11 @@ size_t CostOf(const SharedBytes& value) { return value.size() + kOverhead; }
 // deallocation each.
 constexpr size_t kOneOf = 8;
 constexpr uint32_t kMissesForHit = 4;
+// If even fewer are found, only one set of so many is looked at: both looks and the copy cost a
+// fortieth of a range of 5 M keys. The sample has its share of the room, so its hits are as many as
+// all would have.
+constexpr uint32_t kMissesForHitWarm = 16;
+constexpr uint64_t kSampleOf = 8;
 // After so many looks the older half counts less.
 constexpr uint32_t kLooksMax = 4096;
 
@@ -35,20 +40,31 @@ ValueCache::ValueCache(size_t bytes_max)
     : shard_bytes_max_(bytes_max / kShards),
       shard_sets_(std::bit_ceil(std::max<size_t>(shard_bytes_max_ / kUsualBytes, kWays)) / kWays) {}
 
+bool ValueCache::PassesBy(const Shard& shard, uint64_t hash) {
+  return shard.cold.load(std::memory_order_relaxed) && hash % kSampleOf != 0;
+}
+
+void ValueCache::Judge(Shard& shard) {
+  shard.cold.store(shard.hits < shard.misses / kMissesForHitWarm, std::memory_order_relaxed);
+}
+
 SharedBytes ValueCache::Find(RecordId id) {
   const uint64_t hash = Mix(id);
   Shard& shard = shards_[hash >> 60];
+  if (PassesBy(shard, hash)) return {};
   MutexLock lock(shard.mutex);
   if (shard.sets.empty()) return {};
   const Set& set = shard.sets[hash & (shard_sets_ - 1)];
   for (size_t way = 0; way < kWays; ++way) {
     if (set.ids[way] != id) continue;
     ++shard.hits;
+    if (shard.cold.load(std::memory_order_relaxed)) Judge(shard);
     return set.values[way];
   }
   if (++shard.misses + shard.hits > kLooksMax) {
     shard.misses /= 2;
     shard.hits /= 2;
+    Judge(shard);
   }
   return {};
 }
@@ -56,6 +72,7 @@ SharedBytes ValueCache::Find(RecordId id) {
 void ValueCache::Prefetch(RecordId id) {
   const uint64_t hash = Mix(id);
   Shard& shard = shards_[hash >> 60];
+  if (PassesBy(shard, hash)) return;
   MutexLock lock(shard.mutex);
   if (!shard.sets.empty()) __builtin_prefetch(&shard.sets[hash & (shard_sets_ - 1)].ids);
 }
@@ -64,6 +81,7 @@ void ValueCache::Add(RecordId id, const SharedBytes& value) {
   if (value.empty() || value.size() > kValueBytesMax || CostOf(value) > shard_bytes_max_) return;
   const uint64_t hash = Mix(id);
   Shard& shard = shards_[hash >> 60];
+  if (PassesBy(shard, hash)) return;
   MutexLock lock(shard.mutex);
   if (shard.sets.empty()) shard.sets.resize(shard_sets_);
   Set& set = shard.sets[hash & (shard_sets_ - 1)];

@@ -2,7 +2,8 @@
 // ValueCache: values that were read lately, by the record they belong to. A record's value never
 // changes, so nothing is ever invalidated; what was compacted is refused before anybody looks here.
 // It saves the engine's search (a skip list or a block, 3-5 µs a value) for keys that are read
-// again and again. Any thread, but apply does not use it: readers share no lock with the writer.
+// again and again. Where hardly anything is found it is passed by, but for a sample that tells when
+// that changes. Any thread, but apply does not use it: readers share no lock with the writer.
 // Bounded by `bytes_max`, overhead included; a value above kValueBytesMax is not kept. Memory is
 // taken as it fills.
 #pragma once
@@ -47,6 +48,7 @@ class ValueCache {
   };
   static_assert(kWays * sizeof(RecordId) == 64);
   struct alignas(64) Shard {
+    std::atomic<bool> cold{false};  // only a sample of the sets is used
     Mutex mutex;
     std::vector<Set> sets ABSL_GUARDED_BY(mutex);
     size_t bytes ABSL_GUARDED_BY(mutex) = 0;
@@ -57,6 +59,8 @@ class ValueCache {
     uint32_t misses ABSL_GUARDED_BY(mutex) = 0;
   };
 
+  static bool PassesBy(const Shard& shard, uint64_t hash);
+  static void Judge(Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void Drop(Shard& shard, Set& set, size_t way) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
 
   const size_t shard_bytes_max_;

@@ -77,6 +77,23 @@ TEST(ValueCache, WhatIsReadAgainAndAgainComesIn) {
   EXPECT_GT(found, 450);
 }
 
+TEST(ValueCache, WhereHardlyAnythingIsFoundItIsPassedByUntilSomethingIs) {
+  ValueCache cache(1 << 20);
+  for (int64_t i = 1; i <= 300'000; ++i) Read(cache, i);
+  size_t kept = 0;
+  for (int64_t i = 400'001; i <= 404'000; ++i) {
+    cache.Add(Id(i), SharedBytes::Of(std::string(100, 'v')));
+    kept += cache.Find(Id(i)).empty() ? 0 : 1;
+  }
+  EXPECT_LT(kept, 4000U / 6);
+  int found = 0;
+  for (int round = 0; round < 100; ++round) {
+    found = 0;
+    for (int64_t i = 500'001; i <= 502'000; ++i) found += Read(cache, i) ? 1 : 0;
+  }
+  EXPECT_GT(found, 1600);
+}
+
 TEST(ValueCache, LeavesLargeValuesToTheEngine) {
   ValueCache cache(64 << 20);
   cache.Add(Id(1), SharedBytes::Of(std::string(ValueCache::kValueBytesMax + 1, 'v')));
