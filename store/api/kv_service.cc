@@ -141,18 +141,24 @@ void KvService::AddReady(RangeCall call) {
 }
 
 void KvService::AnswerRanges(Ranges& calls) const {
+  const mvcc::ReadView view = context_.state.mvcc().View();
   absl::InlinedVector<std::string_view, kRangesTogether> keys;
   for (const RangeCall& call : calls) {
     if (call.request().range_end().empty()) keys.push_back(call.request().key());
   }
-  if (keys.size() > 1) context_.state.mvcc().View().PrefetchKeys(keys);
-  for (RangeCall& call : calls) AnswerRange(std::move(call));
+  absl::InlinedVector<mvcc::KeyPlace, kRangesTogether> places(keys.size());
+  if (keys.size() > 1) view.FindKeys(keys, std::span(places.data(), places.size()));
+  auto place = places.begin();
+  for (RangeCall& call : calls) {
+    const bool single = call.request().range_end().empty();
+    AnswerRange(view, single ? *place++ : mvcc::KeyPlace(), std::move(call));
+  }
 }
 
-void KvService::AnswerRange(RangeCall call) const {
+void KvService::AnswerRange(const mvcc::ReadView& view, mvcc::KeyPlace place,
+                            RangeCall call) const {
   if (!context_.MayAnswer()) return call.Fail(StatusOf(ErrorCode::kTooManyRequests));
   mvcc::RangeQuery query = apply::ToQuery(call.request());
-  mvcc::ReadView view = context_.state.mvcc().View();
   if (IsLong(view, query, context_.limits.inline_keys_max)) {
     auto work = [&context = context_, query = std::move(query)]() -> Result<rpc::MessageBody> {
       if (!context.MayAnswer()) return Fail(ErrorCode::kTooManyRequests);
@@ -160,7 +166,7 @@ void KvService::AnswerRange(RangeCall call) const {
     };
     return RunInPool(context_, std::move(call), std::move(work));
   }
-  auto result = view.Range(query);
+  auto result = view.Range(query, place);
   if (!result) return call.Fail(StatusOf(result.error()));
   call.Reply(EncodeRangeResponse(context_.header.Fields(result->current), *result));
 }

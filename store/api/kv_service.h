@@ -41,7 +41,7 @@ class KvService {
   // May be answered now: together with the others of its loop, when the turn ends.
   void AddReady(RangeCall call);
   void AnswerRanges(Ranges& calls) const;
-  void AnswerRange(RangeCall call) const;
+  void AnswerRange(const mvcc::ReadView& view, mvcc::KeyPlace place, RangeCall call) const;
   void Put(PutCall call) const;
   void DeleteRange(DeleteCall call) const;
   void Txn(TxnCall call) const;

@@ -3,10 +3,8 @@
 // inner nodes count the live items of each child, so the number of live items below a key costs
 // O(log n). One writer edits the working tree: nodes made since the last NextEpoch in place, older
 // ones through a copy. A root that was published is immutable for ever; its replaced nodes go to
-// the garbage list, which the owner hands to an EpochDomain after the new root is visible.
-//
-// Separators between children are short byte strings of their own, because the item a separator was
-// cut from may be gone long before the separator. Items are not owned.
+// the garbage list, which the owner hands to an EpochDomain after the new root is visible. Items
+// are not owned. The nodes and the search in them: tree_nodes.h.
 //
 // Writer functions: one thread. Static functions on a published root: any thread under an epoch
 // guard.
@@ -16,11 +14,11 @@
 #include "store/base/key_range.h"
 #include "store/mvcc/epoch.h"
 #include "store/mvcc/node_search.h"
+#include "store/mvcc/tree_nodes.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <new>
@@ -32,27 +30,17 @@
 
 namespace store::mvcc {
 
-template <class T>
-concept TreeItem = requires(const T& item) {
-  { item.key() } -> std::convertible_to<std::string_view>;
-  { item.live() } -> std::convertible_to<bool>;
-};
-
 template <TreeItem Item>
 class CowBtree {
  public:
-  static constexpr uint32_t kFanOut = 64;
+  using Nodes = TreeNodes<Item>;
+  using Node = typename Nodes::Node;
+  static constexpr uint32_t kFanOut = Nodes::kFanOut;
   static constexpr uint32_t kMergeBelow = kFanOut / 4;  // a node this small looks for a neighbour
   static constexpr uint32_t kMergedMax =
       kFanOut * 3 / 4;  // and joins it if both together are this small
   static constexpr size_t kDepthMax = 16;
   static constexpr size_t kLoadFill = kFanOut - 4;
-
-  struct Node {
-    uint64_t owner;
-    uint32_t count;
-    bool leaf;
-  };
 
   CowBtree() : root_(NewLeaf()) {}
   // Frees the working tree, not the items and not the garbage.
@@ -76,7 +64,7 @@ class CowBtree {
     Node* node = root_;
     while (!node->leaf) {
       auto* inner = static_cast<Inner*>(node);
-      uint32_t i = ChildOf(inner, key);
+      uint32_t i = Nodes::ChildOf(inner, key);
       inner->children[i] = Mutable(inner->children[i]);
       if (!replaces && inner->children[i]->count == kFanOut) {
         SplitChild(inner, i, key);
@@ -118,27 +106,12 @@ class CowBtree {
     Discard(std::exchange(root_, level.front().node));
   }
 
-  // --- Any root
-  // A step of one of many searches side by side: the child towards `key`, or the leaf itself; what
-  // is looked at next is asked for.
-  static const Node* Approach(const Node* node, std::string_view key) {
-    if (!node->leaf) {
-      auto* inner = static_cast<const Inner*>(node);
-      node = inner->children[ChildOf(inner, key)];
-      Prefetch(node, kSearchedBytes);
-      return node;
-    }
-    auto* leaf = static_cast<const Leaf*>(node);
-    for (uint64_t places = PlacesOf(leaf, TagOf(key)); places != 0; places &= places - 1) {
-      Prefetch(leaf->items[std::countr_zero(places)], kItemBytes);
-    }
-    return node;
-  }
-  static Item* Find(const Node* node, std::string_view key) {
-    while (!node->leaf) node = Approach(node, key);
-    auto* leaf = static_cast<const Leaf*>(node);
-    const uint32_t i = PlaceOf(leaf, key, TagOf(key));
-    return i < leaf->count ? leaf->items[i] : nullptr;
+  // --- Any root; null: not there
+  static Item* Find(const Node* node, std::string_view key) { return Nodes::Find(node, key); }
+  // Many at once, which wait for memory together.
+  static void FindTogether(const Node* node, std::span<const std::string_view> keys,
+                           std::span<Item*> found) {
+    Nodes::FindTogether(node, keys, found);
   }
 
   // Live items with a key below `key`. `touched` (may be null) counts the nodes looked at.
@@ -146,13 +119,13 @@ class CowBtree {
     int64_t rank = 0;
     for (; !node->leaf; Count(touched)) {
       auto* inner = static_cast<const Inner*>(node);
-      const uint32_t child = ChildOf(inner, key);
+      const uint32_t child = Nodes::ChildOf(inner, key);
       for (uint32_t i = 0; i < child; ++i) rank += inner->live[i];
       node = inner->children[child];
     }
     Count(touched);
     auto* leaf = static_cast<const Leaf*>(node);
-    const uint32_t i = PositionIn(leaf, key);
+    const uint32_t i = Nodes::PositionIn(leaf, key);
     const uint64_t below = i == kFanOut ? ~uint64_t{0} : (uint64_t{1} << i) - 1;
     return rank + std::popcount(leaf->live & below);
   }
@@ -175,11 +148,11 @@ class CowBtree {
       const Node* node = root;
       while (!node->leaf) {
         auto* inner = static_cast<const Inner*>(node);
-        const uint32_t i = ChildOf(inner, from);
+        const uint32_t i = Nodes::ChildOf(inner, from);
         Push(node, i);
         node = inner->children[i];
       }
-      Push(node, PositionIn(static_cast<const Leaf*>(node), from));
+      Push(node, Nodes::PositionIn(static_cast<const Leaf*>(node), from));
       Settle();
     }
     bool Valid() const { return depth_ > 0; }
@@ -220,80 +193,12 @@ class CowBtree {
   void CheckInvariants() const { CHECK(CheckNode(root_, {}, nullptr) == bytes_); }
 
  private:
-  struct Separator {
-    uint32_t size;
-    std::string_view view() const { return {reinterpret_cast<const char*>(this + 1), size}; }
-  };
-  struct Leaf : Node {
-    uint64_t live;  // bit i: items[i] is live
-    KeyTag tags[kFanOut];
-    Item* items[kFanOut];
-  };
-  static constexpr size_t kBeginsMax = 44;  // up to the end of the node's first cache line
-  struct Inner : Node {
-    uint32_t common;          // bytes that all separators begin with
-    char begins[kBeginsMax];  // these, if they are not more
-    uint64_t heads[kFanOut];  // of what stands behind these in low[i]
-    Node* children[kFanOut];
-    Separator* low[kFanOut];  // least key of children[i]; [0] is null: no lower bound
-    uint32_t live[kFanOut];
-  };
-
-  static constexpr size_t kItemBytes = 128;  // an item and its key, if that is not long
-  // Of either kind of node: all of a leaf, the heads of an inner one.
-  static constexpr size_t kSearchedBytes = sizeof(Leaf);
+  using Separator = typename Nodes::Separator;
+  using Leaf = typename Nodes::Leaf;
+  using Inner = typename Nodes::Inner;
 
   static void Count(size_t* touched) {
     if (touched != nullptr) ++*touched;
-  }
-  static std::string_view CommonOf(const Inner* inner) {
-    if (inner->common <= kBeginsMax) return {inner->begins, inner->common};
-    return inner->low[1]->view().substr(0, inner->common);
-  }
-  static uint32_t ChildOf(const Inner* inner, std::string_view key) {
-    if (inner->count == 1) return 0;
-    const std::string_view common = CommonOf(inner);
-    const int order = key.substr(0, common.size()).compare(common);
-    if (order != 0) return order < 0 ? 0 : inner->count - 1;
-    const uint64_t head = HeadOf(key.substr(common.size()));
-    const uint64_t* end = inner->heads + inner->count;
-    const uint64_t* at = std::lower_bound(inner->heads + 1, end, head);
-    // Equal heads: the whole separators decide.
-    while (at != end && *at == head && inner->low[at - inner->heads]->view() <= key) ++at;
-    return static_cast<uint32_t>(at - inner->heads) - 1;
-  }
-  // After a change of its separators.
-  static void SetHeads(Inner* inner) {
-    inner->common = 0;
-    if (inner->count < 2) return;
-    // They are in order: what the first and the last begin with, all do.
-    inner->common = static_cast<uint32_t>(
-        CommonPrefix(inner->low[1]->view(), inner->low[inner->count - 1]->view()));
-    inner->low[1]->view().copy(inner->begins, std::min<size_t>(inner->common, kBeginsMax));
-    for (uint32_t i = 1; i < inner->count; ++i) {
-      inner->heads[i] = HeadOf(inner->low[i]->view().substr(inner->common));
-    }
-  }
-  // Bit i: items[i] may have the key with that tag.
-  static uint64_t PlacesOf(const Leaf* leaf, KeyTag tag) {
-    const uint64_t all = leaf->count < kFanOut ? (uint64_t{1} << leaf->count) - 1 : ~uint64_t{0};
-    return MatchingTags(leaf->tags, tag) & all;
-  }
-  // kFanOut: not there.
-  static uint32_t PlaceOf(const Leaf* leaf, std::string_view key, KeyTag tag) {
-    for (uint64_t places = PlacesOf(leaf, tag); places != 0; places &= places - 1) {
-      const auto i = static_cast<uint32_t>(std::countr_zero(places));
-      Prefetch(leaf->items[i], kItemBytes);
-      if (leaf->items[i]->key() == key) return i;
-    }
-    return kFanOut;
-  }
-  static uint32_t PositionIn(const Leaf* leaf, std::string_view key) {
-    auto* end = leaf->items + leaf->count;
-    auto* it = std::lower_bound(leaf->items, end, key, [](const Item* item, std::string_view k) {
-      return item->key() < k;
-    });
-    return static_cast<uint32_t>(it - leaf->items);
   }
 
   Leaf* NewLeaf() {
@@ -371,7 +276,7 @@ class CowBtree {
         inner->low[i] = i == 0 ? nullptr : NewSeparator(below[from + i - 1].last, child.first);
         inner->live[i] = static_cast<uint32_t>(Live(child.node));
       }
-      SetHeads(inner);
+      Nodes::SetHeads(inner);
       level.push_back({inner, below[from].first, below[from + count - 1].last});
     });
     return level;
@@ -396,7 +301,7 @@ class CowBtree {
     Inner* inner = NewInner();
     inner->count = from->count;
     inner->common = from->common;
-    std::copy_n(from->begins, kBeginsMax, inner->begins);
+    std::copy_n(from->begins, Nodes::kBeginsMax, inner->begins);
     std::copy_n(from->heads, from->count, inner->heads);
     CopyChildren(from, 0, from->count, inner, 0);
     return inner;
@@ -404,9 +309,9 @@ class CowBtree {
 
   void SetInLeaf(Leaf* leaf, Item* item, bool replaces) {
     const KeyTag tag = TagOf(item->key());
-    const uint32_t place = PlaceOf(leaf, item->key(), tag);
+    const uint32_t place = Nodes::PlaceOf(leaf, item->key(), tag);
     CHECK((place < leaf->count) == replaces);
-    const uint32_t i = replaces ? place : PositionIn(leaf, item->key());
+    const uint32_t i = replaces ? place : Nodes::PositionIn(leaf, item->key());
     const uint64_t bit = uint64_t{1} << i;
     if (!replaces) {
       std::copy_backward(leaf->items + i, leaf->items + leaf->count, leaf->items + leaf->count + 1);
@@ -458,7 +363,7 @@ class CowBtree {
     parent->low[i + 1] = separator;
     parent->live[i + 1] = static_cast<uint32_t>(Live(right));
     parent->live[i] -= parent->live[i + 1];
-    SetHeads(parent);
+    Nodes::SetHeads(parent);
   }
   Leaf* SplitLeaf(Leaf* left, uint32_t keep) {
     Leaf* right = NewLeaf();
@@ -476,15 +381,15 @@ class CowBtree {
     CopyChildren(left, keep, right->count, right, 0);
     right->low[0] = nullptr;  // moved up into the parent
     left->count = keep;
-    SetHeads(left);
-    SetHeads(right);
+    Nodes::SetHeads(left);
+    Nodes::SetHeads(right);
     return right;
   }
 
   void RemoveBelow(Node* node, std::string_view key, int live_change) {
     if (node->leaf) return RemoveInLeaf(static_cast<Leaf*>(node), key);
     auto* inner = static_cast<Inner*>(node);
-    const uint32_t i = ChildOf(inner, key);
+    const uint32_t i = Nodes::ChildOf(inner, key);
     inner->children[i] = Mutable(inner->children[i]);
     inner->live[i] += static_cast<uint32_t>(live_change);
     RemoveBelow(inner->children[i], key, live_change);
@@ -497,7 +402,7 @@ class CowBtree {
     }
   }
   void RemoveInLeaf(Leaf* leaf, std::string_view key) {
-    const uint32_t i = PlaceOf(leaf, key, TagOf(key));
+    const uint32_t i = Nodes::PlaceOf(leaf, key, TagOf(key));
     CHECK(i < leaf->count);
     std::copy(leaf->tags + i + 1, leaf->tags + leaf->count, leaf->tags + i);
     std::copy(leaf->items + i + 1, leaf->items + leaf->count, leaf->items + i);
@@ -516,7 +421,7 @@ class CowBtree {
     }
     CopyChildren(inner, i + 1, inner->count - i - 1, inner, i);
     --inner->count;
-    SetHeads(inner);
+    Nodes::SetHeads(inner);
   }
   // Joins children i and i + 1 if they fit well into one node.
   bool Merge(Inner* inner, uint32_t i) {
@@ -532,7 +437,7 @@ class CowBtree {
     inner->live[i] += inner->live[i + 1];
     CopyChildren(inner, i + 2, inner->count - i - 2, inner, i + 1);
     --inner->count;
-    SetHeads(inner);
+    Nodes::SetHeads(inner);
     Discard(right);
     return true;
   }
@@ -546,7 +451,7 @@ class CowBtree {
     CopyChildren(right, 0, right->count, left, left->count);
     left->low[left->count] = between;
     left->count += right->count;
-    SetHeads(left);
+    Nodes::SetHeads(left);
   }
 
   static void DestroyTree(Node* node) {
@@ -583,7 +488,7 @@ class CowBtree {
       bytes += CheckNode(inner->children[i], from, i + 1 < inner->count ? &to : high);
       if (i > 0) {
         bytes += sizeof(Separator) + inner->low[i]->size;
-        CHECK(inner->low[i]->view().substr(0, inner->common) == CommonOf(inner));
+        CHECK(inner->low[i]->view().substr(0, inner->common) == Nodes::CommonOf(inner));
         CHECK(inner->heads[i] == HeadOf(inner->low[i]->view().substr(inner->common)));
       }
       CHECK(inner->live[i] == Live(inner->children[i]));

@@ -44,7 +44,7 @@ RangeReader::RangeReader(const RangeQuery& query, Revision at)
 void RangeReader::Begin(const IndexNode* top, bool newest) {
   finished_ = query_.range.Empty();
   if (finished_) return;
-  if (query_.range.IsPoint()) return VisitPoint(top);
+  if (query_.range.IsPoint()) return BeginAt(KeyTree::Find(top, query_.range.from));
   if (piece_ || query_.uncounted) return;
   if (newest) {
     count_ = KeyTree::CountLive(top, query_.range);
@@ -55,9 +55,8 @@ void RangeReader::Begin(const IndexNode* top, bool newest) {
 }
 
 // One key needs neither ranks nor a walk.
-void RangeReader::VisitPoint(const IndexNode* top) {
+void RangeReader::BeginAt(const KeyMeta* meta) {
   counting_ = !piece_;
-  const KeyMeta* meta = KeyTree::Find(top, query_.range.from);
   if (meta != nullptr) Visit(*meta);
   finished_ = true;
 }

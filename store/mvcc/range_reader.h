@@ -68,6 +68,8 @@ class RangeReader {
 
   // First root; `newest`: the revision to read is the root's own, so that it can count by subtrees.
   void Begin(const IndexNode* top, bool newest);
+  // Instead of Begin and Step, for a single key that has been found, or not (null).
+  void BeginAt(const KeyMeta* meta);
   // Looks at no more than `keys_max` keys; true when everything is collected.
   bool Step(const IndexNode* top, size_t keys_max = std::numeric_limits<size_t>::max());
   // Result.current is left to the caller.
@@ -77,7 +79,6 @@ class RangeReader {
   bool Matches(const KeyFacts& facts) const;
   bool Enough() const { return wanted_ >= 0 && static_cast<int64_t>(rows_.size()) >= wanted_; }
   bool Visit(const KeyMeta& meta);
-  void VisitPoint(const IndexNode* top);
   bool FitsPiece(const KeyMeta& meta, const KeyFacts& facts);
   // May be among the first `kept_`.
   bool MayStay(const KeyFacts& facts) const;

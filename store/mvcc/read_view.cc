@@ -7,17 +7,15 @@
 #include "store/mvcc/revision_scan.h"
 #include "store/mvcc/value_cache.h"
 
+#include <absl/container/inlined_vector.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace store::mvcc {
 namespace {
 
-// About what a core can wait for at once.
-constexpr size_t kPrefetchedTogether = 16;
 // The index of so many keys is in the caches anyway: asking costs 0.1 us a key and saves nothing.
 constexpr int64_t kPrefetchAboveKeys = 50'000;
 
@@ -48,13 +46,17 @@ Status ReadView::CheckRevision(Revision at) const {
   return CheckReadable(at, root_->current, root_->compacted);
 }
 
-Result<RangeResult> ReadView::Range(const RangeQuery& query) const {
+Result<RangeResult> ReadView::Range(const RangeQuery& query, KeyPlace place) const {
   root_->store->CountRange();
   const Revision at = Resolve(query.at, root_->current);
   RETURN_IF_ERROR(CheckReadable(at, root_->current, root_->compacted));
   RangeReader reader(query, at);
-  reader.Begin(root_->top, at == root_->current);
-  reader.Step(root_->top);
+  if (place.known) {
+    reader.BeginAt(place.meta);
+  } else {
+    reader.Begin(root_->top, at == root_->current);
+    reader.Step(root_->top);
+  }
   auto result = reader.Finish([this](std::span<RangeRow> rows) {
     return LoadFromEngine(*root_->engine, &root_->store->values(), rows);
   });
@@ -81,21 +83,13 @@ Result<std::optional<KeyValue>> ReadView::Get(std::string_view key, Revision at)
   return std::optional<KeyValue>(std::move(result->kvs.front()));
 }
 
-void ReadView::PrefetchKeys(std::span<const std::string_view> keys) const {
+void ReadView::FindKeys(std::span<const std::string_view> keys, std::span<KeyPlace> places) const {
   if (KeyTree::Live(root_->top) < kPrefetchAboveKeys) return;
-  while (!keys.empty()) {
-    const auto some = keys.first(std::min(kPrefetchedTogether, keys.size()));
-    std::array<const IndexNode*, kPrefetchedTogether> nodes;
-    nodes.fill(root_->top);
-    for (bool at_leaf = false; !at_leaf;) {
-      at_leaf = nodes[0]->leaf;  // all leaves are equally deep
-      for (size_t i = 0; i < some.size(); ++i) nodes[i] = KeyTree::Approach(nodes[i], some[i]);
-    }
-    for (size_t i = 0; i < some.size(); ++i) {
-      const KeyMeta* meta = KeyTree::Find(nodes[i], some[i]);
-      if (meta != nullptr) root_->store->values().Prefetch(meta->mod());
-    }
-    keys = keys.subspan(some.size());
+  absl::InlinedVector<KeyMeta*, 64> found(keys.size());
+  KeyTree::FindTogether(root_->top, keys, std::span(found.data(), found.size()));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    places[i] = {true, found[i]};
+    if (found[i] != nullptr) root_->store->values().Prefetch(found[i]->mod());
   }
 }
 

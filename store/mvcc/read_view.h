@@ -34,10 +34,17 @@
 
 namespace store::mvcc {
 
+class KeyMeta;
 class MvccStore;
 class RangeReader;
 struct IndexRoot;
 struct RangeRow;
+
+// What ReadView::FindKeys has found; good while its view lives.
+struct KeyPlace {
+  bool known = false;             // somebody has looked
+  const KeyMeta* meta = nullptr;  // null: the index has no such key
+};
 
 class ReadView {
  public:
@@ -52,16 +59,17 @@ class ReadView {
   Status CheckRevision(Revision at) const;
 
   // kFutureRevision, kCompacted, or an engine error. Values of the result are shared with the
-  // engine.
-  Result<RangeResult> Range(const RangeQuery& query) const;
+  // engine. `place`: of the query's single key, if FindKeys of this view has looked for it.
+  Result<RangeResult> Range(const RangeQuery& query, KeyPlace place = {}) const;
   // From memory. `at` <= 0 is the newest revision; nullopt: the key does not exist there (also
   // below compacted()).
   std::optional<KeyFacts> Lookup(std::string_view key, Revision at = Revision()) const;
   // The key with its value.
   Result<std::optional<KeyValue>> Get(std::string_view key, Revision at = Revision()) const;
-  // Before Ranges of these single keys: what they will look at in memory is asked for, for many
-  // keys at once, where each Range alone waits for one cache miss after the other. No effect else.
-  void PrefetchKeys(std::span<const std::string_view> keys) const;
+  // Before Ranges of these single keys: finds many side by side, where each Range alone would wait
+  // for one cache miss after the other, and asks for what they will look at. places[i] is that of
+  // keys[i]; with so few keys in all that it would not pay they stay unknown.
+  void FindKeys(std::span<const std::string_view> keys, std::span<KeyPlace> places) const;
   // Live keys of the range at the newest revision, O(log n).
   int64_t Count(const KeyRange& range) const;
   // Keeps the engine of this root open.

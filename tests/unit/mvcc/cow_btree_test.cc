@@ -48,11 +48,13 @@ void ExpectSame(const Tree::Node* root, const Expected& expected, Random& random
     auto exact = expected.find(key);
     const Item* item = Tree::Find(root, key);
     ASSERT_EQ(item != nullptr, exact != expected.end());
-    const Tree::Node* near = root;
-    for (size_t step = 0; step < Tree::kDepthMax; ++step) near = Tree::Approach(near, key);
-    ASSERT_TRUE(near->leaf);
-    ASSERT_EQ(Tree::Find(near, key), item);
   }
+  std::vector<std::string> names;
+  for (int i = 0; i < 70; ++i) names.push_back(std::to_string(random.Below(5000)));
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  std::vector<Item*> found(keys.size());
+  Tree::FindTogether(root, keys, found);
+  for (size_t i = 0; i < keys.size(); ++i) ASSERT_EQ(found[i], Tree::Find(root, keys[i]));
 }
 
 // Everything the tree has ever held stays allocated, so that old roots can be compared at any time.

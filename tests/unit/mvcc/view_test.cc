@@ -64,7 +64,7 @@ TEST(View, DoesNotSeeABatchBeforePublish) {
   EXPECT_EQ(events->events.at(0).previous, (RecordId{Revision(2), 0}));
 }
 
-TEST(View, AskingForTheMemoryOfKeysChangesNothing) {
+TEST(View, ManyKeysFoundTogetherReadAsOneByOne) {
   Fixture fixture;
   fixture.Run([](WriteTxn& txn) {
     for (int i = 0; i < 60'000; ++i) {
@@ -75,12 +75,32 @@ TEST(View, AskingForTheMemoryOfKeysChangesNothing) {
   std::vector<std::string_view> many;
   while (many.size() < 35) many.insert(many.end(), keys.begin(), keys.end());
   const ReadView view = fixture.store().View();
-  view.PrefetchKeys({});
-  for (int round = 0; round < 2; ++round) {
-    view.PrefetchKeys(many);
-    EXPECT_EQ(ValueOf(view, "k59999"), "59999");
-    EXPECT_EQ(ValueOf(view, "none"), "(none)");
+  view.FindKeys({}, {});
+  std::vector<KeyPlace> places(many.size());
+  view.FindKeys(many, places);
+  for (size_t i = 0; i < many.size(); ++i) {
+    ASSERT_TRUE(places[i].known);
+    RangeQuery query;
+    query.range = KeyRange::Point(many[i]);
+    const auto alone = view.Range(query);
+    const auto found = view.Range(query, places[i]);
+    ASSERT_TRUE(alone && found);
+    EXPECT_EQ(found->count, alone->count);
+    ASSERT_EQ(found->kvs.size(), alone->kvs.size());
+    if (!found->kvs.empty()) {
+      EXPECT_EQ(found->kvs[0].value.view(), many[i].substr(1));
+    }
   }
+}
+
+TEST(View, FewKeysAreNotLookedForTogether) {
+  Fixture fixture;
+  fixture.Run([](WriteTxn& txn) { txn.Put(Bytes("a"), Bytes("1"), LeaseId()); });
+  const std::vector<std::string_view> keys = {"a", "b"};
+  std::vector<KeyPlace> places(keys.size());
+  fixture.store().View().FindKeys(keys, places);
+  EXPECT_FALSE(places[0].known);
+  EXPECT_FALSE(places[1].known);
 }
 
 TEST(View, LaterTransactionsOfABatchSeeEarlierOnes) {
