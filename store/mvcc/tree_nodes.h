@@ -161,7 +161,8 @@ struct TreeNodes {
     }
     for (size_t i = 0; i < keys.size(); ++i) {
       tags[i] = TagOf(keys[i]);
-      EachPlace(nodes[i], tags[i], [](Item* const& item) { __builtin_prefetch(&item); });
+      EachPlace(nodes[i], tags[i],
+                [](Item* const& item) { __builtin_prefetch(static_cast<const void*>(&item)); });
     }
     for (size_t i = 0; i < keys.size(); ++i) {
       EachPlace(nodes[i], tags[i], [](Item* const& item) { Prefetch(item, kItemBytes); });

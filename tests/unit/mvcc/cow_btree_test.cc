@@ -50,6 +50,7 @@ void ExpectSame(const Tree::Node* root, const Expected& expected, Random& random
     ASSERT_EQ(item != nullptr, exact != expected.end());
   }
   std::vector<std::string> names;
+  names.reserve(70);
   for (int i = 0; i < 70; ++i) names.push_back(std::to_string(random.Below(5000)));
   const std::vector<std::string_view> keys(names.begin(), names.end());
   std::vector<Item*> found(keys.size());
