@@ -51,7 +51,9 @@ class UnaryWork final : public Work {
   UnaryWork(const LoadOptions& options, LoopPlace place)
       : options_(options),
         place_(place),
-        random_(store::Random(options.seed).Fork(fmt::format("loop {}", place.part))),
+        // Not the keys that another work has just used.
+        random_(
+            store::Random(options.seed).Fork(fmt::format("{} loop {}", options.work, place.part))),
         next_fill_(static_cast<uint64_t>(place.part)) {
     pool_.resize(kPoolBytes + options_.value_bytes);
     // What does not compress: a store that packs its files must not win by constant values.
