@@ -60,8 +60,8 @@ std::string MachineId() {
 }
 
 // Of agent.memory three eighths are left to what the client library holds besides the lines:
-// requests that are being written, compressed or waiting for their answer. With a quarter one of
-// ten outages (kafka_outage) ended 0.5 MiB above agent.memory + 24 MiB.
+// requests that are being written, compressed or waiting for their answer. With a quarter one
+// outage (kafka_outage) ended above agent.memory + 24 MiB.
 size_t LineBudget(size_t memory_bytes_max) { return memory_bytes_max / 8 * 5; }
 
 size_t DescriptorsMax() {

@@ -30,6 +30,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -51,6 +52,7 @@ struct ServiceLimits {
 // Runs a long read on another thread; false: full or stopping. In the simulator an event.
 using RangePool = absl::AnyInvocable<bool(Action&&) const>;
 
+// Whether a write may be admitted, or what is full.
 enum class Room : uint8_t { kEnough, kOverQuota, kDiskFull };
 
 struct ServiceContext {

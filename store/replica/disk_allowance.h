@@ -18,7 +18,7 @@ class DiskAllowance {
 
   // False: more than the last look has left.
   [[nodiscard]] bool TryTake(int64_t bytes) {
-    if (!counting_.load(std::memory_order_relaxed)) return true;
+    if (!counting_.load(std::memory_order_acquire)) return true;
     const int64_t taken = taken_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
     if (taken <= end_.load(std::memory_order_relaxed)) return true;
     taken_.fetch_sub(bytes, std::memory_order_relaxed);
@@ -33,7 +33,8 @@ class DiskAllowance {
   // `bytes` from where `taken` stood.
   void Grant(int64_t taken, int64_t bytes) {
     end_.store(taken + bytes, std::memory_order_relaxed);
-    counting_.store(bytes < kPlenty, std::memory_order_relaxed);
+    // Whoever begins to count finds this end, not that of an earlier grant.
+    counting_.store(bytes < kPlenty, std::memory_order_release);
     refused_.store(0, std::memory_order_relaxed);
   }
 
